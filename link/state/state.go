@@ -1,0 +1,358 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/internal/wake"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+// Errors that callers branch on. Every other error means that the store could not do it
+// now (disk full, closing): callers answer 503 and nothing has changed.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrRunFinished = errors.New("run is finished")
+	// ErrKeyInUse: a node with this public key or peer id exists or existed.
+	ErrKeyInUse = errors.New("public key is in use")
+	// ErrNotAllowed: the node's state does not allow this (an online node is activated
+	// again, a removed one comes back).
+	ErrNotAllowed = errors.New("not allowed in this state")
+	// ErrTokenSpent: a join token is unknown, expired, used up or revoked.
+	ErrTokenSpent = errors.New("join token is not valid any more")
+	// ErrTooMany: a bound of limits.go is reached.
+	ErrTooMany = errors.New("too many")
+)
+
+// Store is the SuperLink's durable state. What a method reports as done is on disk.
+// Methods may be called concurrently.
+type Store interface {
+	Runs
+	Tasks
+	Messages
+	Nodes
+	Membership
+
+	// Bell rings after a commit; see the Key functions for what is rung when.
+	Bell() *wake.Bell
+	// Expire applies all deadlines that have passed (claims, heartbeats, message
+	// lifetimes, nodes that went silent, leases) and tells when the next one comes (zero:
+	// none is known). Bell key KeyDeadline is rung when an earlier one appears.
+	Expire(ctx context.Context, now time.Time) (next time.Time, err error)
+	Close() error
+}
+
+// Run is a run with the state of its primary task.
+type Run struct {
+	ID, SeriesID     uint64
+	PrimaryTask      task.Task
+	FABID            string // publisher/name
+	FABVersion       string
+	FABHash          string
+	Verifications    map[string]string
+	OverrideConfig   map[string]*flwrpb.Scalar
+	Federation       string
+	AccountID        string
+	BytesSent        uint64 // to nodes
+	BytesReceived    uint64 // from nodes
+	ClientAppRuntime time.Duration
+}
+
+// Proto is the run as Flower's APIs show it.
+func (r Run) Proto() *flwrpb.Run { return runProto(r) }
+
+// NewRun is what StartRun creates in one step: run, series, context and primary task.
+type NewRun struct {
+	SeriesID       uint64 // 0: a new series
+	TaskType       string // task.TypeServerApp
+	FABID          string
+	FABVersion     string
+	FABHash        string
+	Verifications  map[string]string
+	OverrideConfig map[string]*flwrpb.Scalar
+	Federation     string
+	AccountID      string
+}
+
+// Runs are the runs, their contexts and their logs.
+type Runs interface {
+	CreateRun(ctx context.Context, r NewRun) (Run, error)
+	Run(ctx context.Context, runID uint64) (Run, error)
+	// ListRuns gives the newest first. limit 0 means no limit.
+	ListRuns(ctx context.Context, limit, skip uint64) ([]Run, error)
+	// UnfinishedRuns are all runs that are not finished.
+	UnfinishedRuns(ctx context.Context) ([]Run, error)
+	// FinishRun ends the run's primary task and with it everything of the run: all tasks,
+	// all messages. ErrRunFinished when it was finished before. Rings KeyRun, KeyTask for
+	// each task, KeyRunEnds.
+	FinishRun(ctx context.Context, runID uint64, sub task.SubStatus, details string) error
+	// AddRunStats adds to the run's statistics.
+	AddRunStats(ctx context.Context, runID uint64, sent, received uint64, clientApp time.Duration) error
+
+	// SeriesContext is the serialized Context that the ServerApp of a series starts from.
+	SeriesContext(ctx context.Context, seriesID uint64) ([]byte, error)
+	// FinishTaskWithContext ends a primary task like FinishRun and stores its context, in one step.
+	FinishTaskWithContext(ctx context.Context, taskID uint64, sub task.SubStatus, details string, seriesContext []byte, clientApp time.Duration) error
+
+	// AppendLogs keeps log text of a run; beyond the bound of limits.go the oldest goes,
+	// with a line that says so. Rings KeyLogs.
+	AppendLogs(ctx context.Context, runID uint64, at time.Time, lines []string) error
+	// Logs is the text of a run after the given sequence number, and the last number.
+	Logs(ctx context.Context, runID uint64, afterSeq int64) (text string, last time.Time, lastSeq int64, err error)
+
+	// RegisterObjects notes that the run needs these objects, so that they are kept.
+	RegisterObjects(ctx context.Context, runID uint64, objectIDs []string) error
+	// RunHasObject tells whether the object was registered for the run.
+	RunHasObject(ctx context.Context, runID uint64, objectID string) (bool, error)
+	// ReleaseObjects drops the references of a finished run and calls remove for each
+	// object that no run needs any more; no registration can interleave with a removal.
+	ReleaseObjects(ctx context.Context, runID uint64, remove func(objectID string) error) error
+	// FinishedRunsHoldingObjects lists finished runs for which ReleaseObjects has work.
+	FinishedRunsHoldingObjects(ctx context.Context) ([]uint64, error)
+}
+
+// Tasks is package task on this store.
+type Tasks interface {
+	// ClaimTask claims the oldest pending task of the given types; ok is false if none.
+	ClaimTask(ctx context.Context, types []string) (t task.Task, token string, ok bool, err error)
+	TaskByToken(ctx context.Context, token string) (task.Task, error) // task.ErrUnknownToken
+	Task(ctx context.Context, taskID uint64) (task.Task, error)
+	// ActivateTask moves starting to running; repeating it is no error.
+	ActivateTask(ctx context.Context, taskID uint64) error
+	// HeartbeatTask extends the task's life; false when it is not running any more.
+	HeartbeatTask(ctx context.Context, taskID uint64) (bool, error)
+}
+
+// MessageState of an instruction, drawn in the package comment.
+type MessageState string
+
+// The states of a message.
+const (
+	// Gathering: objects of the message are still missing.
+	Gathering MessageState = "gathering"
+	// Waiting: complete, and to be offered or pulled.
+	Waiting MessageState = "waiting"
+	// Leased: offered or pulled, and not confirmed.
+	Leased MessageState = "leased"
+	// Delivered: confirmed by the receiver. An instruction waits for its reply here.
+	Delivered MessageState = "delivered"
+)
+
+// Message is an instruction (to a node) or a reply (to the SuperLink).
+type Message struct {
+	ID        string
+	RunID     uint64
+	NodeID    uint64 // the node at the other end: destination of an instruction, source of a reply
+	ReplyTo   string // the instruction that a reply answers
+	State     MessageState
+	Proto     []byte  // flwrpb.Message, as received, unknown fields included
+	Tree      []byte  // flwrpb.ObjectTree
+	CreatedAt float64 // Unix seconds, set by the sender
+	TTL       float64 // seconds
+}
+
+// ExpiresAt is when nobody wants the message any more.
+func (m Message) ExpiresAt() time.Time {
+	return time.UnixMicro(int64((m.CreatedAt + m.TTL) * 1e6))
+}
+
+// Messages are instructions and replies.
+type Messages interface {
+	// InsertInstructions stores instructions, atomically. The result has an entry for each:
+	// nil if stored (or stored before: same id), else why not (ErrNotFound for the node,
+	// ErrRunFinished). Rings KeyNode for those that are Waiting.
+	InsertInstructions(ctx context.Context, msgs []Message) ([]error, error)
+	// InsertReply stores a reply. ErrNotFound when the instruction is unknown, expired or
+	// not this node's; inserting an id again is no error; a second, different reply to an
+	// instruction is ErrNotAllowed. Rings KeyReplies.
+	InsertReply(ctx context.Context, m Message, runtime time.Duration) error
+	// MarkComplete moves messages from Gathering to Waiting and rings as Insert does.
+	MarkComplete(ctx context.Context, messageIDs []string) error
+	// DropMessages forgets messages that will never be complete.
+	DropMessages(ctx context.Context, messageIDs []string, reason string) error
+	// GatheringMessages lists all incomplete messages, for the start after a crash.
+	GatheringMessages(ctx context.Context) ([]Message, error)
+
+	// LeaseInstructions leases up to limit Waiting instructions for the node, oldest
+	// first, until the given time (zero: until Unlease or the node's next session).
+	LeaseInstructions(ctx context.Context, nodeID uint64, limit int, until time.Time) ([]Message, error)
+	// LeasedInstructions are those leased to the node and not confirmed.
+	LeasedInstructions(ctx context.Context, nodeID uint64) ([]Message, error)
+	// ExtendLeases moves the end of all leases of the node.
+	ExtendLeases(ctx context.Context, nodeID uint64, until time.Time) error
+	// Unlease puts leased or delivered, unanswered instructions back to Waiting.
+	Unlease(ctx context.Context, messageIDs []string) error
+	// UnansweredInstructions of the node in any state: what it owes the run.
+	UnansweredInstructions(ctx context.Context, nodeID uint64) ([]Message, error)
+	// MarkDelivered confirms instructions.
+	MarkDelivered(ctx context.Context, messageIDs []string) error
+	Message(ctx context.Context, messageID string) (Message, error)
+
+	// Answers says how things stand with instructions of a run: for each id a complete
+	// reply, or the reason why none will come, or nothing yet. Results come in the order of ids.
+	// Replies are leased, not removed: asking again gives them again until ConfirmReply.
+	Answers(ctx context.Context, runID uint64, instructionIDs []string) ([]Answer, error)
+	// ConfirmReply ends the lease of a reply: it and its instruction are removed.
+	ConfirmReply(ctx context.Context, runID uint64, replyID string) error
+	// UnansweredByNode counts, for the status of a run, what each node still owes it.
+	UnansweredByNode(ctx context.Context, runID uint64) (map[uint64]int, error)
+}
+
+// AnswerKind says how an instruction stands.
+type AnswerKind int
+
+// The kinds of answers; the last three become error messages with Flower's codes 3, 5, 4.
+const (
+	NoAnswerYet AnswerKind = iota
+	Replied
+	InstructionUnknown
+	NodeUnavailable
+	ReplyExpired
+)
+
+// Answer to one instruction.
+type Answer struct {
+	InstructionID string
+	Kind          AnswerKind
+	Reply         Message // when Replied
+	Instruction   Message // zero when InstructionUnknown
+}
+
+// NodeStatus as Flower names it.
+type NodeStatus string
+
+// The states of a node.
+const (
+	NodeRegistered   NodeStatus = "registered"
+	NodeOnline       NodeStatus = "online"
+	NodeOffline      NodeStatus = "offline"
+	NodeUnregistered NodeStatus = "unregistered"
+)
+
+// Node is a SuperNode, of Rhizome (PeerID set) or stock.
+type Node struct {
+	ID                uint64
+	PeerID            string // empty for a stock SuperNode
+	PublicKey         []byte // PEM
+	Name, Location    string
+	OwnerID           string
+	Status            NodeStatus
+	HeartbeatInterval time.Duration
+	// OnlineUntil is the deadline for the next sign of life; far in the future while a
+	// session is open.
+	OnlineUntil                                                      time.Time
+	RegisteredAt, LastActivatedAt, LastDeactivatedAt, UnregisteredAt time.Time
+}
+
+// Proto is the node as Flower's APIs show it.
+func (n Node) Proto() *flwrpb.NodeInfo { return nodeProto(n) }
+
+// Nodes are the SuperNodes.
+type Nodes interface {
+	// RegisterNode creates a node. ErrKeyInUse when PublicKey was ever used.
+	RegisterNode(ctx context.Context, n Node) (Node, error)
+	Node(ctx context.Context, nodeID uint64) (Node, error)
+	NodeByKey(ctx context.Context, publicKey []byte) (Node, error)
+	NodeByPeer(ctx context.Context, peerID string) (Node, error)
+	// ListNodes gives all nodes, also offline and unregistered ones, oldest first.
+	ListNodes(ctx context.Context) ([]Node, error)
+	// OnlineNodes of the federation.
+	OnlineNodes(ctx context.Context) ([]Node, error)
+	// ActivateNode makes a registered or offline node online; with takeover also one that
+	// is online already (a node with a session comes back before it was missed).
+	ActivateNode(ctx context.Context, nodeID uint64, interval time.Duration, until time.Time, takeover bool) error
+	// TouchNode is a sign of life. False if the node is unknown or unregistered.
+	TouchNode(ctx context.Context, nodeID uint64, interval time.Duration, until time.Time) (bool, error)
+	// DeactivateNode makes the node offline now. Rings KeyNodes and KeyReplies of the runs it owes.
+	DeactivateNode(ctx context.Context, nodeID uint64) error
+	// UnregisterNode is final; for a Rhizome node it also removes the member.
+	UnregisterNode(ctx context.Context, nodeID uint64) error
+	// RenameNode sets what the node calls itself.
+	RenameNode(ctx context.Context, nodeID uint64, name, location string) error
+}
+
+// Role of a member.
+type Role string
+
+// The roles. An operator may use the Control API through a proxy; an observer may read status.
+const (
+	RoleNode     Role = "node"
+	RoleOperator Role = "operator"
+	RoleObserver Role = "observer"
+)
+
+// Member is a peer that was let in.
+type Member struct {
+	PeerID    string
+	Role      Role
+	Name      string
+	NodeID    uint64 // 0 until a node joined with this peer id
+	AddedAt   time.Time
+	AddedBy   string // "ticket ID" or "admin"
+	RevokedAt time.Time
+}
+
+// JoinToken is the link's side of a ticket. Only a hash of the secret is kept.
+type JoinToken struct {
+	ID         string
+	SecretHash []byte // SHA-256
+	Role       Role
+	MaxUses    int // 0: no limit
+	Uses       int
+	ExpiresAt  time.Time // zero: never
+	CreatedAt  time.Time
+	RevokedAt  time.Time
+}
+
+// Membership decides who may connect.
+type Membership interface {
+	CreateToken(ctx context.Context, t JoinToken) error
+	ListTokens(ctx context.Context) ([]JoinToken, error)
+	RevokeToken(ctx context.Context, id string) error
+	// UsableTokens tells whether any token could still let somebody in.
+	UsableTokens(ctx context.Context) (bool, error)
+	// Join registers the peer with a token's role and counts the use, in one step. A peer
+	// that is a member already does not use it up. ErrTokenSpent, ErrNotAllowed (revoked peer).
+	Join(ctx context.Context, peerID, tokenID string, secret []byte, name string) (Member, error)
+	AddMember(ctx context.Context, m Member) error // ErrNotAllowed for a revoked peer
+	// RemoveMember revokes, finally. Its node, if any, is unregistered in the same step.
+	// Rings KeyMembers.
+	RemoveMember(ctx context.Context, peerID string) error
+	Member(ctx context.Context, peerID string) (Member, error)
+	ListMembers(ctx context.Context) ([]Member, error)
+}
+
+// Keys of the bell.
+
+// KeyPendingTask is rung when a task becomes pending.
+func KeyPendingTask() wake.Key { return wake.Key{Kind: "pending-task"} }
+
+// KeyTask is rung when the task ends.
+func KeyTask(taskID uint64) wake.Key { return wake.Key{Kind: "task", ID: taskID} }
+
+// KeyRun is rung when the run's status changes.
+func KeyRun(runID uint64) wake.Key { return wake.Key{Kind: "run", ID: runID} }
+
+// KeyRunEnds is rung when any run ends.
+func KeyRunEnds() wake.Key { return wake.Key{Kind: "run-ends"} }
+
+// KeyNode is rung when an instruction for the node becomes Waiting.
+func KeyNode(nodeID uint64) wake.Key { return wake.Key{Kind: "node", ID: nodeID} }
+
+// KeyReplies is rung when an answer of the run may have changed: a reply is complete, an
+// instruction was dropped or expired.
+func KeyReplies(runID uint64) wake.Key { return wake.Key{Kind: "replies", ID: runID} }
+
+// KeyNodes is rung when any node's status changes.
+func KeyNodes() wake.Key { return wake.Key{Kind: "nodes"} }
+
+// KeyLogs is rung when log text of the run was added.
+func KeyLogs(runID uint64) wake.Key { return wake.Key{Kind: "logs", ID: runID} }
+
+// KeyMembers is rung when the membership or the tokens change.
+func KeyMembers() wake.Key { return wake.Key{Kind: "members"} }
+
+// KeyDeadline is rung when a deadline was added that comes before all others.
+func KeyDeadline() wake.Key { return wake.Key{Kind: "deadline"} }

@@ -1,0 +1,2 @@
+// Package flwr is Flower's HTTP protocol.
+package flwr

@@ -1,0 +1,2 @@
+// Package session is the framing between SuperNode and SuperLink.
+package session
