@@ -1,0 +1,37 @@
+# Every target works on a machine that has only Go, Python 3.11 or later and make.
+SHELL := /bin/bash
+export CGO_ENABLED = 0
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
+
+.PHONY: help build demo test lint generate clean
+help: ## Show what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: bin/rhizome ## Build the one binary, bin/rhizome
+
+bin/rhizome: $(SOURCES)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/rhizome
+
+venv: .venv/flwr-1.41/ready ## Make the Python environment that the demo and the tests use
+
+.venv/flwr-1.41/ready: scripts/venv.sh
+	scripts/venv.sh 1.41.0 .venv/flwr-1.41
+
+demo: build venv ## Run a real Flower app over relay, link and three nodes
+	bin/rhizome demo --python .venv/flwr-1.41
+
+test: venv ## Run all tests, with the real flwr
+	scripts/test.sh
+
+lint: ## gofmt, vet, staticcheck, and that all platforms build
+	scripts/lint.sh
+
+generate: ## Generate the protobuf code anew
+	$(GO) generate ./...
+
+clean: ## Remove what was built
+	rm -rf bin .venv .demo

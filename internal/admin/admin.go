@@ -1,0 +1,190 @@
+// Package admin is how a command talks to a running daemon of the same user: JSON over
+// HTTP on a unix socket in the daemon's data directory.
+//
+// The socket has mode 0600 in a directory of mode 0700, so that the file system decides
+// who may administer; there is no other authentication. The package is not responsible
+// for what the routes do: each daemon brings its own handler.
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// SocketName is the name of the socket in a data directory.
+const SocketName = "admin.sock"
+
+const (
+	// maxAnswer bounds what a client reads; a status of 10,000 nodes is about 5 MiB.
+	maxAnswer = 64 << 20
+	// readHeaderLimit ends connections that say nothing: the peer is a local command.
+	readHeaderLimit = 10 * time.Second
+	// stopLimit is how long answers that are under way may take when the daemon stops.
+	stopLimit = 2 * time.Second
+	// maxSocketPath is what the kernel allows in sockaddr_un, less its closing zero.
+	maxSocketPath = 103
+)
+
+// ErrNotRunning means that no daemon serves the data directory.
+var ErrNotRunning = errors.New("not running")
+
+// Serve answers on the socket of dataDir until ctx ends. The caller must own the data
+// directory (internal/datadir), so that a socket that is left over can be replaced.
+func Serve(ctx context.Context, dataDir string, handler http.Handler) error {
+	address, cleanup, err := socketAddress(dataDir)
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	path := filepath.Join(dataDir, SocketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("replace the old admin socket: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", address)
+	if err != nil {
+		return fmt.Errorf("listen on the admin socket %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = listener.Close()
+		return fmt.Errorf("protect the admin socket: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderLimit}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("admin socket: %w", err)
+	case <-ctx.Done():
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		defer cancel()
+		if server.Shutdown(stop) != nil {
+			_ = server.Close()
+		}
+		<-served
+		return nil
+	}
+}
+
+// Client talks to the daemon of one data directory.
+type Client struct {
+	dataDir string
+	http    http.Client
+	cleanup func()
+}
+
+// NewClient prepares a client; it does not connect yet. Close it after use.
+func NewClient(dataDir string) (*Client, error) {
+	address, cleanup, err := socketAddress(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", address)
+	}
+	return &Client{dataDir: dataDir, cleanup: cleanup, http: http.Client{Transport: &http.Transport{DialContext: dial}}}, nil
+}
+
+// Close releases the client's connections.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.cleanup()
+}
+
+// Call sends in as JSON (nil: no body) and decodes the answer into out (nil: ignored).
+// An answer that is not 2xx becomes an error with the text that the daemon gave.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	target := url.URL{Scheme: "http", Host: "admin", Path: path}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return fmt.Errorf("build the request: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("no daemon of %s answers: %w", c.dataDir, ErrNotRunning)
+		}
+		return fmt.Errorf("ask the daemon of %s: %w", c.dataDir, err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer of the daemon: %w", err)
+	}
+	if res.StatusCode/100 != 2 {
+		return answerError(res.StatusCode, answer)
+	}
+	if out == nil || len(answer) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("decode the answer of the daemon: %w", err)
+	}
+	return nil
+}
+
+type errorBody struct {
+	Error string `json:"error"`
+}
+
+func answerError(status int, body []byte) error {
+	var said errorBody
+	if json.Unmarshal(body, &said) == nil && said.Error != "" {
+		return errors.New(said.Error)
+	}
+	return fmt.Errorf("the daemon answered %d %s", status, http.StatusText(status))
+}
+
+// WriteJSON answers with a value.
+func WriteJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value) // the command went away; nothing to tell it
+}
+
+// WriteError answers with one line for the user.
+func WriteError(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(errorBody{Error: err.Error()})
+}
+
+// socketAddress is the path that bind and connect get. Unix sockets have short paths: for
+// a data directory that lies deep it goes through a symbolic link in the temporary folder.
+func socketAddress(dataDir string) (address string, cleanup func(), err error) {
+	path, err := filepath.Abs(filepath.Join(dataDir, SocketName))
+	if err != nil {
+		return "", nil, fmt.Errorf("admin socket: %w", err)
+	}
+	if len(path) <= maxSocketPath {
+		return path, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "rhizome-admin-") // mode 0700
+	if err != nil {
+		return "", nil, fmt.Errorf("admin socket: %w", err)
+	}
+	cleanup = func() { _ = os.RemoveAll(dir) }
+	link := filepath.Join(dir, "data")
+	if err := os.Symlink(filepath.Dir(path), link); err != nil {
+		cleanup()
+		return "", nil, fmt.Errorf("admin socket: %w", err)
+	}
+	return filepath.Join(link, SocketName), cleanup, nil
+}

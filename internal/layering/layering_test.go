@@ -1,0 +1,89 @@
+// Package layering keeps the imports of the module going one way (docs/architecture.md):
+//
+//	cmd -> link, node, exec -> p2p -> protocol -> (nothing of ours but internal)
+//
+// link and node never import each other; everything may use internal.
+package layering
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/rhizome-fl/rhizome/"
+
+// allowed lists, for each top folder, the top folders it may import besides itself.
+var allowed = map[string][]string{
+	"protocol": {"internal"},
+	"p2p":      {"protocol", "internal"},
+	"exec":     {"p2p", "protocol", "internal"},
+	"link":     {"exec", "p2p", "protocol", "internal"},
+	"node":     {"exec", "p2p", "protocol", "internal"},
+	"internal": {},
+	"cmd":      {"link", "node", "exec", "p2p", "protocol", "internal"},
+	"e2e":      {"p2p", "protocol", "internal"},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for _, pkg := range list(t) {
+		from := top(pkg.ImportPath)
+		rule, known := allowed[from]
+		if !known && from != "examples" {
+			t.Errorf("%s is in no folder of the house plan", pkg.ImportPath)
+			continue
+		}
+		for _, imported := range append(append(pkg.Imports, pkg.TestImports...), pkg.XTestImports...) {
+			to := top(imported)
+			if !strings.HasPrefix(imported, module) || to == from || slices.Contains(rule, to) {
+				continue
+			}
+			t.Errorf("%s must not import %s: %s may import only %v", pkg.ImportPath, imported, from, rule)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, pkg := range list(t) {
+		if len(pkg.GoFiles) > 0 && pkg.Doc == "" && !strings.HasSuffix(pkg.ImportPath, "pb") {
+			t.Errorf("%s has no package comment", pkg.ImportPath)
+		}
+	}
+}
+
+type goPackage struct {
+	ImportPath, Doc                             string
+	GoFiles, Imports, TestImports, XTestImports []string
+}
+
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,GoFiles,Imports,TestImports,XTestImports", module+"...").Output()
+	if err != nil {
+		t.Fatal("go list: ", err)
+	}
+	var packages []goPackage
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var pkg goPackage
+		if err := decoder.Decode(&pkg); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, pkg)
+	}
+	if len(packages) < 10 {
+		t.Fatalf("go list named %d packages: this test looks at the wrong module", len(packages))
+	}
+	return packages
+}
+
+func top(importPath string) string {
+	folder, _, _ := strings.Cut(strings.TrimPrefix(importPath, module), "/")
+	return folder
+}
