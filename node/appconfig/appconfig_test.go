@@ -1,0 +1,142 @@
+package appconfig
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+func boolean(v bool) *flwrpb.Scalar { return &flwrpb.Scalar{Scalar: &flwrpb.Scalar_Bool{Bool: v}} }
+func integer(v int64) *flwrpb.Scalar {
+	return &flwrpb.Scalar{Scalar: &flwrpb.Scalar_Sint64{Sint64: v}}
+}
+func double(v float64) *flwrpb.Scalar {
+	return &flwrpb.Scalar{Scalar: &flwrpb.Scalar_Double{Double: v}}
+}
+func text(v string) *flwrpb.Scalar {
+	return &flwrpb.Scalar{Scalar: &flwrpb.Scalar_String_{String_: v}}
+}
+
+func TestParse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "site.toml")
+	if err := os.WriteFile(file, []byte("partition-id = 3\n[data]\npath = '/srv'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		in   string
+		want Config
+	}{
+		{"", Config{}},
+		{"partition-id=0 num-partitions=2", Config{"partition-id": integer(0), "num-partitions": integer(2)}},
+		{`name="a b" on=true x=1.5`, Config{"name": text("a b"), "on": boolean(true), "x": double(1.5)}},
+		{`name='single quoted'`, Config{"name": text("single quoted")}},
+		{`a.b=1 a.c=2`, Config{"a.b": integer(1), "a.c": integer(2)}},
+		{`path="/srv/x.toml"`, Config{"path": text("/srv/x.toml")}},
+		{file, Config{"partition-id": integer(3), "data.path": text("/srv")}},
+	} {
+		got, err := Parse(tc.in)
+		if err != nil {
+			t.Errorf("Parse(%q): %v", tc.in, err)
+			continue
+		}
+		if diff := cmp.Diff(tc.want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("Parse(%q) (-want +got):\n%s", tc.in, diff)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, in := range []string{"lonely", "a=1 lonely", "a=bare", "a=1 a=2", "a=[1,2]", "a=2020-01-01", "no-such-file.toml"} {
+		if got, err := Parse(in); err == nil {
+			t.Errorf("Parse(%q) = %v, want an error", in, got)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	fab := zipOf(t, map[string]string{"pyproject.toml": `
+[project]
+name = "demo"
+[tool.flwr.app]
+publisher = "us"
+[tool.flwr.app.config]
+rounds = 3
+lr = 0.1
+[tool.flwr.app.config.model]
+name = "cnn"
+`})
+	got, err := Defaults(bytes.NewReader(fab), int64(len(fab)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{"rounds": integer(3), "lr": double(0.1), "model.name": text("cnn")}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+
+	fused := Fuse(got, Config{"lr": double(0.5)})
+	if fused["lr"].GetDouble() != 0.5 || fused["rounds"].GetSint64() != 3 {
+		t.Errorf("fused = %v", fused)
+	}
+	if got["lr"].GetDouble() != 0.1 {
+		t.Error("Fuse changed the defaults")
+	}
+}
+
+func TestDefaultsRefusesBadBundles(t *testing.T) {
+	for name, fab := range map[string][]byte{
+		"no zip":       []byte("hello"),
+		"empty":        nil,
+		"no pyproject": zipOf(t, map[string]string{"a.py": ""}),
+		"bad toml":     zipOf(t, map[string]string{"pyproject.toml": "]["}),
+		"list value":   zipOf(t, map[string]string{"pyproject.toml": "[tool.flwr.app.config]\nx = [1]\n"}),
+		"huge":         zipOf(t, map[string]string{"pyproject.toml": strings.Repeat("#", maxPyproject+1)}),
+	} {
+		_, err := Defaults(bytes.NewReader(fab), int64(len(fab)))
+		if !errors.Is(err, ErrBadFAB) {
+			t.Errorf("%s: error = %v, want ErrBadFAB", name, err)
+		}
+	}
+}
+
+func FuzzDefaults(f *testing.F) {
+	f.Add(zipOf(f, map[string]string{"pyproject.toml": "[tool.flwr.app.config]\na.b = 1\n"}))
+	f.Add([]byte("PK\x03\x04"))
+	f.Fuzz(func(t *testing.T, fab []byte) {
+		cfg, err := Defaults(bytes.NewReader(fab), int64(len(fab)))
+		if err == nil && cfg == nil {
+			t.Fatal("neither a configuration nor an error")
+		}
+		if err != nil && !errors.Is(err, ErrBadFAB) {
+			t.Fatalf("error does not blame the bundle: %v", err)
+		}
+	})
+}
+
+func zipOf(t testing.TB, files map[string]string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := zip.NewWriter(&buf)
+	for name, content := range files {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
