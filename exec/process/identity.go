@@ -1,0 +1,90 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Identity names one process for as long as the machine's records go. The zero value names
+// none. It is comparable and survives JSON.
+type Identity struct {
+	PID int `json:"pid"`
+	// Start tells this process from others that had or will have the same PID. Opaque.
+	Start string `json:"start"`
+}
+
+// Of names the running process with this pid. The error is os.ErrProcessDone when there is
+// none or when it is only waiting for its parent to collect it.
+func Of(pid int) (Identity, error) {
+	if pid <= 0 {
+		return Identity{}, fmt.Errorf("process id %d: %w", pid, os.ErrProcessDone)
+	}
+	start, err := startOf(pid)
+	if err != nil {
+		return Identity{}, fmt.Errorf("process id %d: %w", pid, err)
+	}
+	return Identity{PID: pid, Start: start}, nil
+}
+
+// Self names the calling process.
+func Self() (Identity, error) { return Of(os.Getpid()) }
+
+// Alive says whether the process still runs.
+func (id Identity) Alive() bool {
+	now, err := Of(id.PID)
+	return err == nil && now == id
+}
+
+// Wait returns nil as soon as the process has ended, at once if it has already, or the
+// error of ctx. The process need not be a child; a child is not collected by it.
+func (id Identity) Wait(ctx context.Context) error {
+	if !id.Alive() {
+		return nil
+	}
+	if err := id.waitPushed(ctx); !errors.Is(err, errNoPush) {
+		return err
+	}
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for id.Alive() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// Signal sends sig to the process, if it is still that process.
+func (id Identity) Signal(sig unix.Signal) error {
+	if !id.Alive() {
+		return os.ErrProcessDone
+	}
+	return gone(unix.Kill(id.PID, sig))
+}
+
+// SignalGroup sends sig to all processes of the group that the process leads, also when
+// the leader itself has ended but is not collected yet. The caller must know that the
+// process was started as leader of a group.
+func (id Identity) SignalGroup(sig unix.Signal) error {
+	if id.PID <= 1 {
+		return os.ErrProcessDone
+	}
+	return gone(unix.Kill(-id.PID, sig))
+}
+
+// errNoPush: this system can not tell us about the end of a process.
+var errNoPush = errors.New("the end of a process is not pushed here")
+
+func gone(err error) error {
+	if errors.Is(err, unix.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startOf joins the boot of the machine and the start time in clock ticks since that boot.
+func startOf(pid int) (string, error) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return "", os.ErrProcessDone
+	}
+	if err != nil {
+		return "", err
+	}
+	state, ticks, err := parseStat(stat)
+	if err != nil {
+		return "", err
+	}
+	if state == "Z" || state == "X" {
+		return "", os.ErrProcessDone
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	return string(bytes.TrimSpace(boot)) + "/" + ticks, nil
+}
+
+// parseStat picks the state (field 3) and the start time (field 22) out of /proc/PID/stat.
+// The name of the program, field 2, is in parentheses and may hold anything.
+func parseStat(stat []byte) (state, startTicks string, err error) {
+	end := bytes.LastIndexByte(stat, ')')
+	if end < 0 {
+		return "", "", fmt.Errorf("stat of process has no program name: %q", stat)
+	}
+	fields := bytes.Fields(stat[end+1:])
+	if len(fields) < 20 {
+		return "", "", fmt.Errorf("stat of process has %d fields after the name, want 20", len(fields))
+	}
+	return string(fields[0]), string(fields[19]), nil
+}
+
+// waitPushed waits on a pidfd through the poller of the runtime: no thread, no timer.
+func (id Identity) waitPushed(ctx context.Context) error {
+	fd, err := unix.PidfdOpen(id.PID, unix.PIDFD_NONBLOCK)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return errNoPush // a kernel before 5.10, or a sandbox without pidfds
+	}
+	file := os.NewFile(uintptr(fd), "pidfd")
+	defer file.Close()
+	if !id.Alive() { // looked at after the pidfd was taken: from here on it means our process
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return errNoPush
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return err == nil && ready > 0
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return errNoPush
+	}
+}
+
+// FindByArgument names the processes that have argument among their arguments. Used to
+// find an app whose start was not written down in time.
+func FindByArgument(argument string) ([]Identity, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var found []Identity
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		line, err := os.ReadFile("/proc/" + entry.Name() + "/cmdline")
+		if err != nil {
+			continue // ended meanwhile, or not ours to see
+		}
+		for arg := range bytes.SplitSeq(line, []byte{0}) {
+			if string(arg) == argument {
+				if id, err := Of(pid); err == nil {
+					found = append(found, id)
+				}
+				break
+			}
+		}
+	}
+	return found, nil
+}
