@@ -46,7 +46,7 @@ func (id Identity) Wait(ctx context.Context) error {
 	if !id.Alive() {
 		return nil
 	}
-	if err := id.waitPushed(ctx); !errors.Is(err, errNoPush) {
+	if err := id.WaitPushed(ctx); !errors.Is(err, ErrNoPush) {
 		return err
 	}
 	ticker := time.NewTicker(lookInterval)
@@ -79,8 +79,8 @@ func (id Identity) SignalGroup(sig unix.Signal) error {
 	return gone(unix.Kill(-id.PID, sig))
 }
 
-// errNoPush: this system can not tell us about the end of a process.
-var errNoPush = errors.New("the end of a process is not pushed here")
+// ErrNoPush: this system can not tell us about the end of a process that is not collected.
+var ErrNoPush = errors.New("the end of a process is not pushed here")
 
 func gone(err error) error {
 	if errors.Is(err, unix.ESRCH) {

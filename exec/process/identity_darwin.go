@@ -26,7 +26,8 @@ func startOf(pid int) (string, error) {
 	return fmt.Sprintf("%d.%06d", start.Sec, start.Usec), nil
 }
 
-func (id Identity) waitPushed(context.Context) error { return errNoPush }
+// WaitPushed is not possible here.
+func (id Identity) WaitPushed(context.Context) error { return ErrNoPush }
 
 // FindByArgument names the processes that have argument among their arguments. It finds
 // none here: the system does not let us read the arguments of others in a stable way.

@@ -49,14 +49,15 @@ func parseStat(stat []byte) (state, startTicks string, err error) {
 	return string(fields[0]), string(fields[19]), nil
 }
 
-// waitPushed waits on a pidfd through the poller of the runtime: no thread, no timer.
-func (id Identity) waitPushed(ctx context.Context) error {
+// WaitPushed is Wait where the kernel tells us about the end, and ErrNoPush at once where it
+// does not. It waits on a pidfd through the poller of the runtime: no thread, no timer.
+func (id Identity) WaitPushed(ctx context.Context) error {
 	fd, err := unix.PidfdOpen(id.PID, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
 	if err != nil {
-		return errNoPush // a kernel before 5.10, or a sandbox without pidfds
+		return ErrNoPush // a kernel before 5.10, or a sandbox without pidfds
 	}
 	file := os.NewFile(uintptr(fd), "pidfd")
 	defer file.Close()
@@ -67,7 +68,7 @@ func (id Identity) waitPushed(ctx context.Context) error {
 	defer stop()
 	raw, err := file.SyscallConn()
 	if err != nil {
-		return errNoPush
+		return ErrNoPush
 	}
 	err = raw.Read(func(fd uintptr) bool {
 		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
@@ -79,7 +80,7 @@ func (id Identity) waitPushed(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
-		return errNoPush
+		return ErrNoPush
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -108,7 +109,8 @@ func TestFindByArgument(t *testing.T) {
 	mark := t.TempDir() + "/token"
 	id, _ := sleeper(t, "sh", "-c", "while :; do sleep 600; done", mark)
 	found, err := FindByArgument(mark)
-	if err != nil || len(found) != 1 || found[0] != id {
-		t.Errorf("FindByArgument = %+v, %v; want %+v", found, err, id)
+	// Its child has the same arguments for as long as it has not become "sleep" yet.
+	if err != nil || !slices.Contains(found, id) {
+		t.Errorf("FindByArgument = %+v, %v; want %+v in it", found, err, id)
 	}
 }
