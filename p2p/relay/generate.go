@@ -1,0 +1,3 @@
+package relay
+
+//go:generate go run ../../internal/protogen -I . -module github.com/rhizome-fl/rhizome -out ../.. relay.proto

@@ -1,0 +1,187 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+)
+
+// VouchProtocol is how a link tells a relay who its members are. See [Members].
+const VouchProtocol = "/rhizome/vouch/1"
+
+// vouchVersion is the version of the messages; a link that speaks another is refused.
+const vouchVersion = 1
+
+// vouchStream is the relay's end of a link's stream. The newest of a link counts.
+//
+//	opened ──Hello──► attached ──Update──► acknowledged ──┐
+//	   │                 │  ▲                             │
+//	   └──► refused ◄────┘  └─────────────────────────────┘
+type vouchStream struct {
+	network.Stream
+	link    peer.ID
+	pending change // parts of an update that has not come whole yet
+	started bool   // pending has parts
+}
+
+func (v *vouchStream) close() { _ = v.Reset() }
+
+// serveVouch runs until the link's stream ends or is replaced.
+func (r *Relay) serveVouch(s network.Stream) {
+	v := &vouchStream{Stream: s, link: s.Conn().RemotePeer()}
+	if !r.enterVouch(v) {
+		v.close()
+		return
+	}
+	defer r.leaveVouch(v)
+	if err := r.vouch(v); err != nil && !errors.Is(err, io.EOF) {
+		log.Infow("vouch stream ended", "link", v.link, "error", err)
+		v.refuse(err)
+		return
+	}
+	_ = s.Close()
+}
+
+func (r *Relay) enterVouch(v *vouchStream) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.work.Add(1)
+		r.vouchs[v] = struct{}{}
+	}
+	return !r.closed
+}
+
+func (r *Relay) leaveVouch(v *vouchStream) {
+	r.roster.detach(v.link, v, func(removed []peer.ID) {
+		if r.enter() {
+			defer r.work.Done()
+			log.Infow("a link stayed away: its members are strangers now", "link", v.link, "members", len(removed))
+			r.cutOff(removed)
+		}
+	})
+	r.mu.Lock()
+	delete(r.vouchs, v)
+	r.mu.Unlock()
+	r.work.Done()
+}
+
+func (r *Relay) vouch(v *vouchStream) error {
+	if r.roster.role(v.link) != Link {
+		return fmt.Errorf("%s is no link of this relay: have its operator allow it", v.link)
+	}
+	in := newReader(v, maxVouchMessage)
+	_ = v.SetReadDeadline(time.Now().Add(handshakeTimeout))
+	var first relaypb.ToRelay
+	if err := in.read(&first); err != nil {
+		return fmt.Errorf("read hello: %w", err)
+	}
+	hello := first.GetHello()
+	if hello == nil {
+		return errors.New("the first message is no hello")
+	}
+	if hello.GetVersion() != vouchVersion {
+		return fmt.Errorf("version %d of the vouch protocol: this relay speaks %d", hello.GetVersion(), vouchVersion)
+	}
+	if !r.roster.attach(v.link, v, printable(hello.GetFederation(), maxFederationName)) {
+		return fmt.Errorf("%s is no link of this relay any more", v.link)
+	}
+	_ = v.SetReadDeadline(time.Time{}) // a quiet link is no dead one; the connection has keepalives
+	log.Infow("a link vouches", "link", v.link, "federation", printable(hello.GetFederation(), maxFederationName))
+	for {
+		var msg relaypb.ToRelay
+		if err := in.read(&msg); err != nil {
+			return fmt.Errorf("read update: %w", err)
+		}
+		if err := r.update(v, msg.GetUpdate()); err != nil {
+			return err
+		}
+	}
+}
+
+// update takes one part, and puts the update into force with the last.
+func (r *Relay) update(v *vouchStream, u *relaypb.VouchUpdate) error {
+	if u == nil {
+		return errors.New("message is no update")
+	}
+	if err := v.collect(u); err != nil {
+		return err
+	}
+	if u.GetMore() {
+		return nil
+	}
+	whole := v.pending
+	v.pending, v.started = change{}, false
+	removed, ok := r.roster.apply(v.link, v, whole)
+	if !ok {
+		return fmt.Errorf("more than %d members, or another stream of this link took over", maxMembers)
+	}
+	r.books.promote(v.link, whole.add)
+	r.cutOff(removed)
+	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
+	err := write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Ack{Ack: &relaypb.VouchAck{Seq: u.GetSeq()}}})
+	if err != nil {
+		return fmt.Errorf("acknowledge update: %w", err)
+	}
+	return nil
+}
+
+func (v *vouchStream) collect(u *relaypb.VouchUpdate) error {
+	if !v.started {
+		v.pending.replace, v.started = u.GetReplace(), true
+	}
+	var err error
+	if v.pending.add, err = appendIDs(v.pending.add, u.GetAdd()); err != nil {
+		return err
+	}
+	v.pending.remove, err = appendIDs(v.pending.remove, u.GetRemove())
+	return err
+}
+
+func appendIDs(to []peer.ID, raw [][]byte) ([]peer.ID, error) {
+	if len(to)+len(raw) > maxMembers {
+		return nil, fmt.Errorf("update names more than %d peers", maxMembers)
+	}
+	for _, b := range raw {
+		id, err := peer.IDFromBytes(b)
+		if err != nil {
+			return nil, fmt.Errorf("update names a malformed peer id: %w", err)
+		}
+		to = append(to, id)
+	}
+	return to, nil
+}
+
+// refuse tells the link why its stream ends.
+func (v *vouchStream) refuse(reason error) {
+	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
+	err := write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Refused{Refused: &relaypb.VouchRefused{Detail: reason.Error()}}})
+	if err != nil {
+		_ = v.Reset()
+		return
+	}
+	_ = v.CloseRead()
+	_ = v.Close()
+}
+
+// printable makes a stranger's words fit for logs and terminals.
+func printable(name string, most int) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(name, ""))
+	if runes := []rune(name); len(runes) > most {
+		name = string(runes[:most])
+	}
+	return name
+}
