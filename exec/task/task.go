@@ -58,4 +58,8 @@ var (
 	ErrNotFound = errors.New("task not found")
 	// ErrFinished: the task has ended already.
 	ErrFinished = errors.New("task is finished")
+	// ErrNotClaimed: the task is pending (its claim has expired, say).
+	ErrNotClaimed = errors.New("task is not claimed")
+	// ErrNotRunning: only a running task can be completed.
+	ErrNotRunning = errors.New("task is not running")
 )

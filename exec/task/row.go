@@ -1,0 +1,76 @@
+package task
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// columns in the order in which scan reads them.
+const columns = `task_id, run_id, type, fab_hash, message_id, status, sub_status, details,
+	pending_at, starting_at, running_at, finished_at, active_until`
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scan(row scanner) (Task, error) {
+	var t Task
+	var id, run, pending, starting, running, finished, until int64
+	err := row.Scan(&id, &run, &t.Type, &t.FABHash, &t.MessageID, &t.Status, &t.SubStatus, &t.Details,
+		&pending, &starting, &running, &finished, &until)
+	if err != nil {
+		return Task{}, err
+	}
+	t.ID, t.RunID = uint64(id), uint64(run)
+	t.PendingAt, t.StartingAt = fromMicro(pending), fromMicro(starting)
+	t.RunningAt, t.FinishedAt = fromMicro(running), fromMicro(finished)
+	t.ActiveUntil = fromMicro(until)
+	return t, nil
+}
+
+// one reads the single task that a statement returns. ErrNotFound.
+func one(tx *sql.Tx, query string, args ...any) (Task, error) {
+	t, err := scan(tx.QueryRow(query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Task{}, ErrNotFound
+	}
+	return t, err
+}
+
+func list(tx *sql.Tx, query string, args ...any) ([]Task, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var tasks []Task
+	for rows.Next() {
+		t, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, t)
+	}
+	return tasks, rows.Err()
+}
+
+// micro is how times are stored; the zero time is 0.
+func micro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicro(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return fromMicro(micro(b))
+}
