@@ -21,6 +21,8 @@ import (
 type Spec struct {
 	// Type of the task, which is also the name of the program: task.TypeServerApp, ...
 	Type string
+	// FABHash names the app, for an executor that learns about apps; may be empty.
+	FABHash string
 	// Args go to the program. They never hold a secret: everybody on the machine may read them.
 	Args []string
 	// TokenFile is among Args; it marks the process even if its handle was never written down.

@@ -1,0 +1,53 @@
+package subprocess
+
+import (
+	"context"
+
+	"github.com/rhizome-fl/rhizome/exec/executor"
+	"github.com/rhizome-fl/rhizome/exec/process"
+	"github.com/rhizome-fl/rhizome/exec/runtime"
+)
+
+// Told makes a Process of an app whose parent is somebody else who will tell its exit: one
+// value on exit once the app and all of its group have ended, or a close of the channel if
+// the parent is lost, from when on the app is like one that was taken back.
+func (e *Executor) Told(id process.Identity, exit <-chan runtime.Exit) executor.Process {
+	if err := e.limits.apply(id.PID); err != nil {
+		log.Warnf("process %d runs without its limits: %v", id.PID, err)
+	}
+	return &told{app: &app{id: id}, exit: exit}
+}
+
+type told struct {
+	*app
+	exit <-chan runtime.Exit
+	last *runtime.Exit
+}
+
+func (t *told) Wait(ctx context.Context) (runtime.Exit, error) {
+	if t.last != nil {
+		return *t.last, nil
+	}
+	select {
+	case exit, ok := <-t.exit:
+		if !ok {
+			return t.app.Wait(ctx)
+		}
+		t.forbidSignals()
+		t.last = &exit
+		return exit, nil
+	case <-ctx.Done():
+		return runtime.Exit{}, ctx.Err()
+	}
+}
+
+// forbidSignals is end without the kill: the parent has seen to the group, and has
+// collected the leader, so the pid may be somebody else's by now.
+func (a *app) forbidSignals() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}

@@ -1,0 +1,20 @@
+// Package warm starts app processes as forks of a process that has already imported what
+// they need: the executor that makes a ClientApp start in milliseconds.
+//
+// A cold start of flwr-clientapp takes a second of CPU, nearly all of it imports. A fork
+// server (forkserver.py) has done them. It preloads flwr and numpy and, for an app that ran
+// before, every installed module that the app was seen to import, kept by FAB hash. Modules
+// of the app itself are never preloaded, so that a changed app is always read anew.
+//
+//	         first use            ready                 package folder changed, evicted
+//	(none) ───────────► loading ─────────► serving ──────────────────────────────► closed
+//	                       │ lost, unsafe     │ lost
+//	                       └──────────────────┴──────► backing off (cold starts) ──► (none)
+//
+// What an app can observe is the same as in a fresh process: arguments, environment, working
+// folder, standard descriptors, signal handlers, seeds of global generators, exit status.
+// When anything about a warm start fails, the app is started cold; nothing is lost but time.
+//
+// It works on Linux; elsewhere fork is not safe with the system's own libraries, and every
+// start is cold.
+package warm

@@ -1,0 +1,289 @@
+"""Fork server of a Rhizome SuperExec: app processes without the wait for their imports.
+
+Speaks over one unix socket, whose descriptor is its first argument: one JSON request a
+line in, each with the app's output file as a passed descriptor, one JSON event a line
+out. It has imported flwr and the modules that an app was seen to need (a JSON list in the
+file that is its second argument); each request is answered by a fork that runs the stock
+entry point and ends as a fresh process would.
+
+    request  {"entry": "flwr-clientapp", "argv": [...], "env": {...}, "mark": "path",
+              "learn": "path"}
+    events   {"event": "ready", "failed": [...], "watch": [...], "threads": 1}
+             {"event": "started", "pid": 42}
+             {"event": "failed", "detail": "..."}
+             {"event": "exited", "pid": 42, "status": 0}
+
+A request is sent when the one before was answered by "started" or "failed". The server
+ends when the socket does. Its children live on: they lead process groups of their own,
+and the pid of a child is in the file "mark" before it is told. Only the standard library
+is used, and only one thread: fork copies no other.
+"""
+
+import atexit
+import gc
+import importlib
+import importlib.metadata
+import json
+import os
+import random
+import select
+import signal
+import site
+import socket
+import sys
+import threading
+
+# Longest request line. A request carries the environment, which Linux bounds at about 2 MiB.
+MAX_REQUEST = 4 << 20
+# Modules that are written down for an app; a TensorFlow app imports about 3,000.
+MAX_LEARNED = 10_000
+
+
+def main() -> None:
+    """Preload, then serve requests until the socket ends; in a child, run the app."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    with open(sys.argv[2], encoding="utf-8") as file:
+        failed = preload(json.load(file))
+    gc.collect()
+    gc.freeze()  # else the first collection of a child would copy all pages
+    say(
+        control,
+        event="ready",
+        failed=failed,
+        watch=watched_folders(),
+        threads=threading.active_count(),
+    )
+    app = serve(control)
+    if app is not None:
+        end_process(run_app(app))
+
+
+def preload(modules: list[str]) -> list[str]:
+    """Import modules in the given order; name those that can not be imported."""
+    failed = []
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except BaseException:  # noqa: BLE001  an import may raise anything, even SystemExit
+            failed.append(name)
+    return failed
+
+
+def watched_folders() -> list[str]:
+    """Folders whose change means that installed packages have changed."""
+    folders = site.getsitepackages() + [site.getusersitepackages()]
+    return sorted({f for f in folders if os.path.isdir(f)})
+
+
+def serve(control):
+    """Serve requests. Returns None at the end, and in a child the app to run."""
+    wake_read, wake_write = os.pipe()
+    for end in (wake_read, wake_write):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up fd is written
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the SuperExec to handle
+    waiting, passed = b"", []
+    while True:
+        readable, _, _ = select.select([control, wake_read], [], [])
+        if wake_read in readable:
+            drain(wake_read)
+            report_exits(control)
+        if control not in readable:
+            continue
+        try:
+            data, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
+        except ConnectionResetError:
+            data = b""
+        if not data or len(waiting) > MAX_REQUEST:
+            return outlive_children(control, wake_read)
+        waiting += data
+        passed += descriptors
+        if not waiting.endswith(b"\n"):
+            continue
+        app = start(control, waiting, passed, (wake_read, wake_write))
+        if app is not None:
+            return app
+        for descriptor in passed:
+            os.close(descriptor)
+        waiting, passed = b"", []
+
+
+def outlive_children(control, wake_read) -> None:
+    """No more requests: tell of the apps that still run, then end."""
+    while report_exits(control):
+        select.select([wake_read], [], [])
+        drain(wake_read)
+
+
+def drain(descriptor: int) -> None:
+    """Empty a non-blocking pipe."""
+    try:
+        while os.read(descriptor, 512):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def report_exits(control) -> bool:
+    """Reap every child that has ended, with all that it started, and say so.
+
+    Returns whether children are left.
+    """
+    while True:
+        try:
+            pid = next_ended()
+            if not pid:
+                return True
+            _, status = os.waitpid(pid, 0)
+        except ChildProcessError:
+            return False
+        say(control, event="exited", pid=pid, status=os.waitstatus_to_exitcode(status))
+
+
+def next_ended() -> int:
+    """The pid of a child that has ended, not reaped yet; 0 if there is none.
+
+    Until the leader is reaped nobody else can get its pid: the moment to end its group.
+    """
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return 0
+    try:
+        os.killpg(ended.si_pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # a group of zombies only
+    return ended.si_pid
+
+
+def start(control, line: bytes, passed: list[int], wake_pipe):
+    """Fork for one request. Returns None in the server, and the app in the child."""
+    try:
+        request = json.loads(line)
+        entry = entry_point(request["entry"])
+        (output,) = passed
+        pid = os.fork()
+    except Exception as error:  # noqa: BLE001  the request is refused, the server goes on
+        say(control, event="failed", detail=repr(error))
+        return None
+    if pid:
+        write_mark(request["mark"], pid)
+        say(control, event="started", pid=pid)
+        return None
+    become_app(request, output, control, wake_pipe)
+    return entry
+
+
+def write_mark(path: str, pid: int) -> None:
+    """Leave the pid where a SuperExec looks that did not live to hear of it."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(pid))
+    except OSError:
+        pass  # "started" says it too
+
+
+def become_app(request, output: int, control, wake_pipe) -> None:
+    """Make this fork look like a process that was started for the app alone."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    control.close()
+    for descriptor in wake_pipe:
+        os.close(descriptor)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, source in ((0, nothing), (1, output), (2, output)):
+        os.dup2(source, descriptor)
+    os.close(nothing)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.argv = request["argv"]
+    sys.path[0] = os.path.dirname(sys.argv[0])
+    reseed()
+    gc.unfreeze()
+    if request.get("learn"):
+        # Registered first, so it runs last, when the app has imported all it needs.
+        atexit.register(write_learned, request["learn"])
+
+
+def run_app(app) -> int:
+    """Run the entry point; the exit status is what the interpreter would make of it."""
+    try:
+        code = app()
+    except SystemExit as leaving:
+        code = leaving.code
+    except BaseException:  # noqa: BLE001  what the interpreter does at top level
+        sys.excepthook(*sys.exc_info())
+        return 1
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def end_process(status: int) -> None:
+    """End as the interpreter does, but leave the memory to the kernel.
+
+    Waiting for threads, exit handlers and flushing are what an app can observe. Taking
+    2,500 modules apart is not, costs 0.25 s of CPU, and copies every page it touches.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = status or 120  # as the interpreter reports output it could not write
+    os._exit(status)
+
+
+def reseed() -> None:
+    """Give global generators the fresh entropy that they take at import."""
+    random.seed()
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
+
+
+def entry_point(name: str):
+    """The function behind a console script of flwr."""
+    (found,) = importlib.metadata.entry_points(group="console_scripts", name=name)
+    return found.load()
+
+
+def write_learned(path: str) -> None:
+    """Write the names of all installed modules that this process has imported."""
+    names = [n for n, m in list(sys.modules.items()) if is_installed(m)][:MAX_LEARNED]
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(names, file)
+        os.replace(temporary, path)
+    except OSError:
+        pass  # the next app learns it
+
+
+def is_installed(module) -> bool:
+    """Whether a module belongs to the Python environment and not to an app."""
+    spec = getattr(module, "__spec__", None)
+    origin = getattr(spec, "origin", None)
+    if not isinstance(origin, str) or spec.name == "__main__":
+        return False
+    return origin.startswith((sys.prefix + os.sep, sys.base_prefix + os.sep))
+
+
+def say(control, **event) -> None:
+    """Send one event."""
+    try:
+        control.sendall(json.dumps(event).encode() + b"\n")
+    except OSError:
+        pass  # the SuperExec is gone; its successor finds the apps by what it wrote down
+
+
+if __name__ == "__main__":
+    main()

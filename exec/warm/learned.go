@@ -1,0 +1,73 @@
+package warm
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+)
+
+// What was learnt about an app is a file named by its FAB hash: the JSON list of modules
+// that its first process had imported when it ended. An empty list means that the app is
+// known, and that preloading for it did not work.
+
+func (e *Executor) learned(fabHash string) string {
+	return filepath.Join(e.Dir, "learned", filepath.Base(fabHash)+".json")
+}
+
+// seen says whether there is nothing to learn about the app any more.
+func (e *Executor) seen(fabHash string) bool {
+	_, err := os.Stat(e.learned(fabHash))
+	return err == nil
+}
+
+// knows says whether there is a list of modules to preload for the app.
+func (e *Executor) knows(fabHash string) bool {
+	if fabHash == "" {
+		return false
+	}
+	info, err := os.Stat(e.learned(fabHash))
+	return err == nil && info.Size() > int64(len("[]"))
+}
+
+// forget keeps the app from being preloaded again; it stays with the server for all apps.
+func (e *Executor) forget(fabHash string) {
+	if err := os.WriteFile(e.learned(fabHash), []byte("[]"), 0o600); err != nil {
+		log.Warnf("note that an app can not be preloaded: %v", err)
+	}
+}
+
+// readLearned gives the modules of an app; what can not be read is learnt again.
+func (e *Executor) readLearned(fabHash string) []string {
+	path := e.learned(fabHash)
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	var modules []string
+	if err := json.NewDecoder(io.LimitReader(file, maxLearned)).Decode(&modules); err != nil {
+		log.Warnf("what was learnt about an app is unreadable and is learnt again: %v", err)
+		_ = os.Remove(path)
+		return nil
+	}
+	now := time.Now()
+	_ = os.Chtimes(path, now, now) // used now: pruned last
+	e.prune()
+	return modules
+}
+
+// prune removes what was learnt about the apps that ran longest ago.
+func (e *Executor) prune() {
+	entries, err := os.ReadDir(filepath.Join(e.Dir, "learned"))
+	if err != nil || len(entries) <= maxLearnedFiles {
+		return
+	}
+	changed := func(i int) time.Time { return changeTime(filepath.Join(e.Dir, "learned", entries[i].Name())) }
+	sort.Slice(entries, func(i, j int) bool { return changed(i).Before(changed(j)) })
+	for _, entry := range entries[:len(entries)-maxLearnedFiles] {
+		_ = os.Remove(filepath.Join(e.Dir, "learned", entry.Name()))
+	}
+}
