@@ -1,0 +1,104 @@
+package nodetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+)
+
+// Memory is an object store without a disk. It survives whoever uses it, as a disk does.
+type Memory struct {
+	mu      sync.Mutex
+	content map[string][]byte
+	// FailPut, if set, is what Put returns: a full disk, say.
+	FailPut error
+}
+
+var _ objects.Store = (*Memory)(nil)
+
+// NewMemory makes an empty store.
+func NewMemory() *Memory { return &Memory{content: make(map[string][]byte)} }
+
+// IDs are all objects that are there.
+func (m *Memory) IDs() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ids []string
+	for id := range m.content {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Has implements objects.Store.
+func (m *Memory) Has(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, has := m.content[id]
+	return has
+}
+
+// Size implements objects.Store.
+func (m *Memory) Size(id string) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	content, has := m.content[id]
+	if !has {
+		return 0, objects.ErrNotFound
+	}
+	return int64(len(content)), nil
+}
+
+// Put implements objects.Store.
+func (m *Memory) Put(_ context.Context, id string, size int64, r io.Reader) error {
+	content, err := io.ReadAll(io.LimitReader(r, size))
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(content)
+	if hex.EncodeToString(sum[:]) != id {
+		return objects.ErrMismatch
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.FailPut != nil {
+		return m.FailPut
+	}
+	m.content[id] = content
+	return nil
+}
+
+// Open implements objects.Store.
+func (m *Memory) Open(id string) (objects.File, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	content, has := m.content[id]
+	if !has {
+		return nil, objects.ErrNotFound
+	}
+	return file{bytes.NewReader(content)}, nil
+}
+
+// Partial implements objects.Store; it is not for transfers.
+func (m *Memory) Partial(string, int64) (objects.Partial, error) {
+	return nil, errors.New("no transfers into memory")
+}
+
+// Remove implements objects.Store.
+func (m *Memory) Remove(id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.content, id)
+	return nil
+}
+
+type file struct{ *bytes.Reader }
+
+func (f file) Close() error { return nil }
+func (f file) Size() int64  { return f.Reader.Size() }

@@ -1,0 +1,35 @@
+package session
+
+import "time"
+
+const (
+	// version of the protocol that this node speaks.
+	version = 1
+	// greetingLimit bounds the wait for a Welcome. It covers a link that is reconciling
+	// after a restart, on a line with seconds of round trip.
+	greetingLimit = 30 * time.Second
+	// leaveLimit bounds a polite goodbye.
+	leaveLimit = 2 * time.Second
+	// defaultHeartbeat, minHeartbeat and maxHeartbeat keep what a Welcome says sane: below,
+	// heartbeats would crowd out work; above, NAT mappings are forgotten.
+	defaultHeartbeat = 10 * time.Second
+	minHeartbeat     = 100 * time.Millisecond
+	maxHeartbeat     = 5 * time.Minute
+	// missedBeats is how many heartbeats may pass without a byte from the link.
+	missedBeats = 3
+	// resendAfter is how long an answer may be unacknowledged before it is sent again in
+	// the same session. The link may be pulling its objects all that while, which is why it
+	// is long; a repeated answer costs it one look-up.
+	resendAfter = time.Minute
+	// replyBatch bounds answers that are read from disk at a time.
+	replyBatch = 16
+	// maxControl bounds answers to pings that wait to be written. Beyond it the link is not
+	// reading, and silence will tell.
+	maxControl = 16
+	// maxLogFrames bounds app output that waits to be written, maxLogLines and maxLogLine
+	// one frame of it. What comes faster than the line carries is dropped, with a note: app
+	// output must not hold up answers.
+	maxLogFrames = 64
+	maxLogLines  = 200
+	maxLogLine   = 8 << 10
+)

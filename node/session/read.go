@@ -1,0 +1,73 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+)
+
+// read handles what the link sends, in order. It never writes frames itself: two readers
+// that wait for each other's writes would stand still for ever.
+func (c *Client) read(ctx context.Context, o *open) error {
+	for {
+		frame, err := o.conn.ReadFrame()
+		if err != nil {
+			return fmt.Errorf("read from the SuperLink: %w", err)
+		}
+		c.Alive()
+		if err := c.handle(ctx, o, frame); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) error {
+	switch body := frame.GetBody().(type) {
+	case *sessionpb.Frame_Offer:
+		c.cfg.Intake.Start(body.Offer)
+	case *sessionpb.Frame_ReplyAck:
+		return c.acknowledged(ctx, body.ReplyAck)
+	case *sessionpb.Frame_Cancel:
+		return c.cancel(ctx, body.Cancel)
+	case *sessionpb.Frame_Ping:
+		pong := &sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}}
+		select {
+		case o.control <- pong:
+		default: // the link does not read: its own time-out will end this
+		}
+	case *sessionpb.Frame_Pong:
+	case *sessionpb.Frame_RunHint:
+		if c.cfg.Hint != nil {
+			c.cfg.Hint(body.RunHint.GetAnnouncement())
+		}
+	case *sessionpb.Frame_Refused:
+		return &RefusedError{Reason: body.Refused.GetReason(), Detail: body.Refused.GetDetail()}
+	case *sessionpb.Frame_Bye:
+		return fmt.Errorf("%w: %s", ErrBye, body.Bye.GetDetail())
+	default:
+		// A newer link may say things that this node does not understand.
+		log.Debugw("unexpected frame", "body", fmt.Sprintf("%T", body))
+	}
+	return nil
+}
+
+func (c *Client) acknowledged(ctx context.Context, ack *sessionpb.ReplyAck) error {
+	replyID := ack.GetReplyId()
+	if ack.GetDropped() {
+		log.Infow("the SuperLink does not want a reply", "message", ack.GetInstructionId(), "why", ack.GetDetail())
+		replyID = ""
+	}
+	return c.cfg.Store.Ack(ctx, ack.GetInstructionId(), replyID)
+}
+
+// cancel ends everything of a run. The order matters: nothing may come in behind the drop.
+func (c *Client) cancel(ctx context.Context, cancel *sessionpb.Cancel) error {
+	c.cfg.Intake.CancelRun(cancel.GetRunId())
+	dropped, err := c.cfg.Store.DropRun(ctx, cancel.GetRunId())
+	if err != nil {
+		return err
+	}
+	log.Infow("run has ended", "run", cancel.GetRunId(), "unanswered", dropped, "why", cancel.GetDetail())
+	return nil
+}
