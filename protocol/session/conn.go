@@ -1,0 +1,118 @@
+package session
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+)
+
+// Errors that callers branch on. All but ErrFrameTooLarge from WriteFrame mean that the
+// stream is of no use any more.
+var (
+	// ErrFrameTooLarge: a frame is over the limit.
+	ErrFrameTooLarge = errors.New("session frame is too large")
+	// ErrMalformed: the bytes are no frame.
+	ErrMalformed = errors.New("malformed session frame")
+	// ErrBroken: an earlier write failed in the middle of a frame.
+	ErrBroken = errors.New("session stream is broken by an earlier write")
+)
+
+// Conn moves frames over a stream. One goroutine may read while any number write.
+type Conn struct {
+	rwc    io.ReadWriteCloser
+	limits Limits
+	in     *bufio.Reader
+
+	mu     sync.Mutex
+	out    []byte
+	broken error
+}
+
+// NewConn frames a stream, which it owns from now on.
+func NewConn(rwc io.ReadWriteCloser, limits Limits) *Conn {
+	return &Conn{rwc: rwc, limits: limits.withDefaults(), in: bufio.NewReader(rwc)}
+}
+
+// ReadFrame waits for the next frame that has a body this version knows. It returns io.EOF
+// when the other end closed the stream between frames, and the stream's own error when
+// it was reset or its deadline passed.
+func (c *Conn) ReadFrame() (*sessionpb.Frame, error) {
+	for {
+		content, err := c.read()
+		if err != nil {
+			return nil, err
+		}
+		frame := new(sessionpb.Frame)
+		if err := proto.Unmarshal(content, frame); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		switch {
+		case frame.GetBody() != nil:
+			return frame, nil
+		case len(frame.ProtoReflect().GetUnknown()) == 0:
+			return nil, fmt.Errorf("%w: it is empty", ErrMalformed)
+		}
+	}
+}
+
+// read returns the bytes of one frame.
+func (c *Conn) read() ([]byte, error) {
+	size, err := binary.ReadUvarint(c.in)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, io.EOF
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("read session frame: the stream ended in its length: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("read session frame: %w", err)
+	case size > uint64(c.limits.MaxFrame):
+		return nil, fmt.Errorf("%w: %d bytes, %d are allowed", ErrFrameTooLarge, size, c.limits.MaxFrame)
+	}
+	var content bytes.Buffer
+	content.Grow(min(int(size), readStep))
+	if _, err := io.CopyN(&content, c.in, int64(size)); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("read session frame: got %d of %d bytes: %w", content.Len(), size, err)
+	}
+	return content.Bytes(), nil
+}
+
+// WriteFrame sends a frame; when it returns nil the stream has taken all of it. A frame
+// over the limit is ErrFrameTooLarge, and the stream is as good as before.
+func (c *Conn) WriteFrame(frame *sessionpb.Frame) error {
+	size := proto.Size(frame)
+	if size > c.limits.MaxFrame {
+		return fmt.Errorf("%w: %T of %d bytes, %d are allowed", ErrFrameTooLarge, frame.GetBody(), size, c.limits.MaxFrame)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken != nil {
+		return fmt.Errorf("%w: %w", ErrBroken, c.broken)
+	}
+	// Length and frame go out in one write: one packet, not two.
+	out, err := proto.MarshalOptions{}.MarshalAppend(binary.AppendUvarint(c.out[:0], uint64(size)), frame)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", frame.GetBody(), err)
+	}
+	if c.out = nil; cap(out) <= keepBuffer {
+		c.out = out
+	}
+	if _, err := c.rwc.Write(out); err != nil {
+		c.broken = err
+		return fmt.Errorf("send %T: %w", frame.GetBody(), err)
+	}
+	return nil
+}
+
+// Close closes the stream.
+func (c *Conn) Close() error { return c.rwc.Close() }
