@@ -130,8 +130,8 @@ func (p *pacer[K]) grant() {
 		close(r.granted)
 		if s.requests = s.requests[1:]; len(s.requests) > 0 {
 			heap.Fix(&p.waiting, 0)
-		} else {
-			heap.Pop(&p.waiting)
+		} else if heap.Pop(&p.waiting); len(p.waiting) == 0 {
+			p.floor = s.served // all were served: nobody is owed anything
 		}
 	}
 	p.schedule()

@@ -141,6 +141,7 @@ func (r *Relay) cutOff(peers []peer.ID) {
 		if r.roster.role(p) != Stranger {
 			continue
 		}
+		r.refusals.add(p, revoked(p))
 		if err := r.host.Network().ClosePeer(p); err != nil {
 			log.Debugw("closing the connection of a peer that lost its standing", "peer", p, "error", err)
 		}

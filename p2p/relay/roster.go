@@ -51,9 +51,12 @@ type roster struct {
 type federation struct {
 	name    string
 	members map[peer.ID]struct{}
-	stream  *vouchStream // nil: the link is away
-	grace   *time.Timer  // ends the members of a link that stays away
+	stream  voice       // nil: the link is away
+	grace   *time.Timer // ends the members of a link that stays away
 }
+
+// voice is a stream on which a link vouches; the newest one counts.
+type voice interface{ close() }
 
 func newRoster(open bool) *roster {
 	return &roster{
@@ -117,7 +120,8 @@ func (r *roster) belongsLocked(p, link peer.ID) bool {
 	return member
 }
 
-// setLinks replaces the allow-list and returns the links that left it.
+// setLinks replaces the allow-list and returns who lost a standing by it: links that left
+// it, and those they vouched for.
 func (r *roster) setLinks(links []peer.ID) (gone []peer.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,8 +136,7 @@ func (r *roster) setLinks(links []peer.ID) (gone []peer.ID) {
 		if keep[link] {
 			continue
 		}
-		gone = append(gone, link)
-		r.applyLocked(link, f, change{replace: true})
+		gone = append(append(gone, link), r.applyLocked(link, f, change{replace: true})...)
 		f.stopGrace()
 		if f.stream != nil {
 			f.stream.close()
@@ -152,7 +155,7 @@ type change struct {
 // apply puts a change of link into force if stream is the one that speaks for it, and
 // returns the members that are so no longer. ok is false when the stream was replaced,
 // its link is not allowed any more, or the set would exceed maxMembers.
-func (r *roster) apply(link peer.ID, stream *vouchStream, c change) (removed []peer.ID, ok bool) {
+func (r *roster) apply(link peer.ID, stream voice, c change) (removed []peer.ID, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.links[link]
@@ -207,7 +210,7 @@ func (r *roster) applyLocked(link peer.ID, f *federation, c change) (removed []p
 
 // attach makes stream the one that speaks for link, in place of any earlier one. It is
 // false when the link is not allowed.
-func (r *roster) attach(link peer.ID, stream *vouchStream, name string) bool {
+func (r *roster) attach(link peer.ID, stream voice, name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.links[link]
@@ -224,7 +227,7 @@ func (r *roster) attach(link peer.ID, stream *vouchStream, name string) bool {
 
 // detach starts the grace period of a link whose stream ended, unless another took over.
 // expired is called, on a goroutine of its own, with what the link vouched for.
-func (r *roster) detach(link peer.ID, stream *vouchStream, expired func(removed []peer.ID)) {
+func (r *roster) detach(link peer.ID, stream voice, expired func(removed []peer.ID)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.links[link]
