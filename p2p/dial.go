@@ -1,0 +1,157 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+type swarmBackoff = swarm.DialBackoff
+
+// dialer reaches one target. What it leaves running ends with the context that was given
+// to reach, and wait waits for it.
+type dialer struct {
+	h      *Host
+	target Target
+	work   sync.WaitGroup
+}
+
+// wait returns when all that reach started has ended.
+func (d *dialer) wait() { d.work.Wait() }
+
+// reach gives a connection over whichever address works first. If that is a relayed one,
+// the direct addresses are tried on until dialTimeout, and a direct connection then shows
+// up in the swarm.
+func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
+	direct, relays := d.split()
+	if len(direct) == 0 && len(relays) == 0 {
+		return nil, fmt.Errorf("reach %s: no address is known", d.target.Peer)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	circuits, cancelCircuits := context.WithCancel(ctx)
+	d.h.clearBackoff(d.target.Peer)
+
+	type result struct {
+		conn network.Conn
+		err  error
+	}
+	results := make(chan result, len(relays)+1)
+	var all sync.WaitGroup
+	try := func(dial func() (network.Conn, error)) {
+		all.Go(func() {
+			c, err := dial()
+			results <- result{c, err}
+		})
+	}
+	tries := len(relays)
+	if len(direct) > 0 {
+		tries++
+		try(func() (network.Conn, error) { return d.direct(ctx) })
+	}
+	for _, r := range relays {
+		try(func() (network.Conn, error) { return d.through(circuits, r) })
+	}
+	d.work.Go(func() {
+		all.Wait()
+		cancelCircuits()
+		cancel()
+	})
+
+	var errs []error
+	for range tries {
+		r := <-results
+		if r.err == nil {
+			cancelCircuits()
+			if !isCircuit(r.conn.RemoteMultiaddr()) {
+				cancel()
+			}
+			return r.conn, nil
+		}
+		errs = append(errs, r.err)
+	}
+	return nil, fmt.Errorf("reach %s: %w", d.target.Peer, errors.Join(errs...))
+}
+
+// split sorts the target's addresses, and hands the direct ones to the swarm.
+func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
+	byID := make(map[peer.ID]int)
+	for _, a := range d.target.Addrs {
+		relay, _, ok := splitCircuit(a)
+		switch {
+		case !isCircuit(a):
+			direct = append(direct, a)
+		case !ok:
+			log.Debugw("address names no relay", "peer", d.target.Peer, "addr", a)
+		default:
+			i, known := byID[relay.ID]
+			if !known {
+				i = len(relays)
+				byID[relay.ID] = i
+				relays = append(relays, peer.AddrInfo{ID: relay.ID})
+			}
+			relays[i].Addrs = append(relays[i].Addrs, relay.Addrs...)
+		}
+	}
+	book := d.h.Peerstore()
+	book.AddAddrs(d.target.Peer, direct, peerstore.TempAddrTTL)
+	// What identify or mDNS told may be better than the ticket. Circuits that are known from
+	// earlier must go: the swarm would start with all, and libp2p dials through one relay after
+	// the other, for 5 s each, also through those that are dead.
+	var stale []ma.Multiaddr
+	for _, a := range book.Addrs(d.target.Peer) {
+		if isCircuit(a) {
+			stale = append(stale, a)
+		} else {
+			direct = append(direct, a)
+		}
+	}
+	book.SetAddrs(d.target.Peer, stale, 0)
+	return ma.Unique(direct), relays
+}
+
+// direct dials all direct addresses at once.
+func (d *dialer) direct(ctx context.Context) (network.Conn, error) {
+	c, err := d.h.Network().DialPeer(network.WithForceDirectDial(ctx, "keep"), d.target.Peer)
+	if err != nil {
+		return nil, fmt.Errorf("directly: %w", err)
+	}
+	return c, nil
+}
+
+// through goes to a relay, and through it. The circuit becomes known to the swarm only when
+// the relay is there: libp2p dials circuits to one peer in turn, and a dead relay holds up
+// the next for 5 s.
+func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn, error) {
+	d.h.clearBackoff(relay.ID)
+	if err := d.h.Connect(ctx, relay); err != nil {
+		return nil, fmt.Errorf("relay %s: %w", relay.ID, err)
+	}
+	via := ma.StringCast("/p2p/" + relay.ID.String() + "/p2p-circuit")
+	d.h.Peerstore().AddAddrs(d.target.Peer, []ma.Multiaddr{via}, peerstore.TempAddrTTL)
+	c, err := d.h.Network().DialPeer(network.WithAllowLimitedConn(ctx, "keep"), d.target.Peer)
+	if err != nil {
+		return nil, fmt.Errorf("through relay %s: %w", relay.ID, err)
+	}
+	return c, nil
+}
+
+// open gives a stream of proto on the best connection to a peer; c is one of them. An
+// error is ErrRefused if the peer does not take this one as a member.
+func (h *Host) open(ctx context.Context, c network.Conn, proto protocol.ID) (network.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	ctx = network.WithNoDial(network.WithAllowLimitedConn(ctx, "overlay"), "connected already")
+	s, err := h.NewStream(ctx, c.RemotePeer(), proto)
+	if err != nil {
+		return nil, fmt.Errorf("open %s to %s: %w", proto, c.RemotePeer(), h.refusal(c, proto, err))
+	}
+	return s, nil
+}

@@ -1,0 +1,3 @@
+package p2p
+
+//go:generate go run ../internal/protogen -I . -module github.com/rhizome-fl/rhizome -out .. join.proto

@@ -1,0 +1,73 @@
+package p2p
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
+	pb "github.com/libp2p/go-libp2p/p2p/protocol/identify/pb"
+	"google.golang.org/protobuf/encoding/protodelim"
+)
+
+// strangersAgent is the agent that a host calls itself before peers that are not members.
+const strangersAgent = "rhizome"
+
+// identifyBriefly answers an identify request with what any peer knows or must know: this
+// host's key, the peer's own address as it is seen here, and the protocols that it may use.
+// libp2p's own answer names all protocols and all addresses, those in the LAN too.
+func (h *Host) identifyBriefly(s network.Stream, protocols []string) error {
+	key, err := crypto.MarshalPublicKey(h.identity.Key.GetPublic())
+	if err != nil {
+		s.Reset()
+		return fmt.Errorf("encode own public key: %w", err)
+	}
+	agent, version := strangersAgent, ""
+	s.SetDeadline(time.Now().Add(negotiateTime))
+	if _, err := protodelim.MarshalTo(s, &pb.Identify{
+		PublicKey:       key,
+		AgentVersion:    &agent,
+		ProtocolVersion: &version,
+		ObservedAddr:    s.Conn().RemoteMultiaddr().Bytes(),
+		Protocols:       protocols,
+	}); err != nil {
+		s.Reset()
+		return fmt.Errorf("answer identify: %w", err)
+	}
+	return s.Close()
+}
+
+// quiet is a resource manager that keeps identify from pushing the long answer to peers
+// that get the short one. A push opens a stream on all connections by itself; that the stream's
+// protocol must be granted is the only place to stop it.
+type quiet struct {
+	network.ResourceManager
+	h *Host
+}
+
+var errNoPush = errors.New("identify is not pushed to peers that are not members")
+
+func (q *quiet) OpenStream(p peer.ID, dir network.Direction) (network.StreamManagementScope, error) {
+	scope, err := q.ResourceManager.OpenStream(p, dir)
+	if err != nil || dir != network.DirOutbound {
+		return scope, err
+	}
+	return &quietStream{scope, q.h, p}, nil
+}
+
+type quietStream struct {
+	network.StreamManagementScope
+	h    *Host
+	peer peer.ID
+}
+
+func (s *quietStream) SetProtocol(proto protocol.ID) error {
+	if proto == identify.IDPush && s.h.Standing(s.peer) != Member {
+		return errNoPush
+	}
+	return s.StreamManagementScope.SetProtocol(proto)
+}

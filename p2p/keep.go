@@ -1,0 +1,241 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// ErrBetterPath is the cause by which the context of a serve function ends when a direct
+// connection has come up beside the relayed one that it runs on.
+var ErrBetterPath = errors.New("a direct path is open")
+
+// Permanent marks an error of a serve function as one that no new try will mend.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanent{err}
+}
+
+type permanent struct{ err error }
+
+func (p *permanent) Error() string { return p.err.Error() }
+func (p *permanent) Unwrap() error { return p.err }
+
+// Keep holds a stream to a peer for as long as ctx lasts: it connects, opens a stream of
+// protocol proto, calls serve with it, and starts anew after whatever ends that.
+//
+//	          all addresses at once             stream open
+//	dialling ───────────────────────► opening ──────────────► serving
+//	 ▲    ▲                              │                    │     │
+//	 │    └── pause, doubling to 10 s ───┴──── failed ◄───────┘     │
+//	 │                                     (connection closed)      │
+//	 └──── at once, connections stay ◄── ErrBetterPath ─────────────┘
+//
+// serve owns the stream until it returns, and must return soon after its context ended, which
+// happens with ctx and with cause [ErrBetterPath]; 5 s later the stream's deadline is over. It finds
+// out itself whether the other side is alive, and returns an error if not: the connection is closed
+// then. Bytes that serve has not seen acknowledged by the peer may be lost.
+//
+// The target counts as a member on this host meanwhile. Keep returns the cause of ctx; or, if
+// serve returned a [Permanent] error, that; or, when the peer refused several times in a row,
+// [ErrRefused]; or an error if the host closes.
+func (h *Host) Keep(ctx context.Context, t Target, proto protocol.ID, serve func(context.Context, network.Stream) error) error {
+	h.addKept(t.Peer, 1)
+	defer h.addKept(t.Peer, -1)
+	h.ConnManager().Protect(t.Peer, "kept")
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(h.ctx, func() { cancel(errors.New("the host is closed")) })()
+	k := &keeper{h: h, proto: proto, serve: serve, dial: &dialer{h: h, target: t}}
+	defer k.dial.wait()
+	defer cancel(nil)
+	return k.run(ctx)
+}
+
+type keeper struct {
+	h     *Host
+	proto protocol.ID
+	serve func(context.Context, network.Stream) error
+	dial  *dialer
+}
+
+func (k *keeper) run(ctx context.Context) error {
+	p := k.dial.target.Peer
+	pause := newBackoff(maxBackoff)
+	refusals := 0
+	for {
+		began := time.Now()
+		served, err := k.once(ctx)
+		var final *permanent
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.As(err, &final):
+			return final.err
+		case errors.Is(err, ErrBetterPath):
+			pause.Reset()
+			continue
+		case errors.Is(err, ErrRefused):
+			if refusals++; refusals >= refusalsToGiveUp {
+				return err
+			}
+		default:
+			refusals = 0
+		}
+		log.Infow("path lost", "peer", p, "protocol", k.proto, "err", err)
+		k.h.failed(p, err)
+		if served > stableAfter {
+			pause.Reset()
+		}
+		// A round that took long was a pause already.
+		if !sleep(ctx, pause.NextBackOff()-(time.Since(began)-served), nil) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// once is one round: it tells for how long serve ran.
+func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
+	c, err := k.connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s, err := k.h.open(ctx, c, k.proto)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.Close() // it could not carry one stream
+		}
+		return 0, err
+	}
+	serving, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	// A serve function that does not look at its context is stopped by its stream.
+	stopGrace := context.AfterFunc(serving, func() { s.SetDeadline(time.Now().Add(serveGrace)) })
+	k.dial.work.Go(func() { k.watch(serving, s.Conn(), end) })
+
+	began := time.Now()
+	err = k.serve(serving, s)
+	served = time.Since(began)
+	better := errors.Is(context.Cause(serving), ErrBetterPath)
+	stopGrace()
+	end(nil)
+
+	if err == nil {
+		s.Close()
+		err = errors.New("the stream ended")
+	} else {
+		s.Reset()
+	}
+	var final *permanent
+	switch {
+	case errors.As(err, &final), ctx.Err() != nil:
+		return served, err
+	case better:
+		return served, ErrBetterPath
+	}
+	err = k.h.refusal(s.Conn(), k.proto, err)
+	s.Conn().Close()
+	return served, fmt.Errorf("%s with %s: %w", k.proto, k.dial.target.Peer, err)
+}
+
+// connect gives a connection that was there already and is alive, or a new one.
+func (k *keeper) connect(ctx context.Context) (network.Conn, error) {
+	conns := k.h.Network().ConnsToPeer(k.dial.target.Peer)
+	alive := make(chan network.Conn, len(conns))
+	for _, c := range conns {
+		k.dial.work.Go(func() {
+			pinging, cancel := context.WithTimeout(ctx, aliveTimeout)
+			defer cancel()
+			if _, err := k.h.pingConn(pinging, c); err != nil {
+				if ctx.Err() == nil {
+					c.Close()
+				}
+				c = nil
+			}
+			alive <- c
+		})
+	}
+	for range conns {
+		if c := <-alive; c != nil {
+			return c, nil
+		}
+	}
+	return k.dial.reach(ctx)
+}
+
+// watch improves the path that serve runs on, until serving ends: on a relayed one it waits
+// for a direct one to appear, by hole punching or by its own tries, and ends serving for
+// it; on a direct one it closes relayed ones that nothing uses any more.
+func (k *keeper) watch(serving context.Context, c network.Conn, end context.CancelCauseFunc) {
+	p := c.RemotePeer()
+	changed, stop := k.h.watch(p)
+	defer stop()
+	if _, err := k.h.pingConn(serving, c); err != nil {
+		log.Debugw("round trip not measured", "peer", p, "err", err)
+	}
+	every := punchRetry
+	if !isCircuit(c.RemoteMultiaddr()) {
+		every = relayedLinger
+	}
+	timer := time.NewTicker(every)
+	defer timer.Stop()
+	for {
+		if isCircuit(c.RemoteMultiaddr()) && k.h.hasDirect(p) {
+			end(ErrBetterPath)
+			return
+		}
+		select {
+		case <-serving.Done():
+			return
+		case <-changed:
+		case <-timer.C:
+			if isCircuit(c.RemoteMultiaddr()) {
+				k.retryDirect(serving)
+			} else {
+				k.h.closeIdleCircuits(p)
+			}
+		}
+	}
+}
+
+// retryDirect tries the direct addresses once more; success shows as a change of connections.
+func (k *keeper) retryDirect(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if _, err := k.dial.direct(ctx); err != nil {
+		log.Debugw("still no direct path", "peer", k.dial.target.Peer, "err", err)
+	}
+}
+
+func (h *Host) hasDirect(p peer.ID) bool {
+	for _, c := range h.Network().ConnsToPeer(p) {
+		if !isCircuit(c.RemoteMultiaddr()) && !c.IsClosed() {
+			return true
+		}
+	}
+	return false
+}
+
+// closeIdleCircuits gives back what relays hold for paths that have a better one beside.
+func (h *Host) closeIdleCircuits(p peer.ID) {
+	for _, c := range h.Network().ConnsToPeer(p) {
+		if isCircuit(c.RemoteMultiaddr()) && len(c.GetStreams()) == 0 {
+			c.Close()
+		}
+	}
+}
+
+func (h *Host) addKept(p peer.ID, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kept[p] += n; h.kept[p] == 0 {
+		delete(h.kept, p)
+	}
+}

@@ -1,0 +1,105 @@
+package p2p
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+func init() {
+	// libp2p believes what four peers say of this host's public address. Behind a NAT that
+	// meets a relay or two, that is never; and hole punching waits for it. Our
+	// observers are relays and members, who were chosen. There is no option for it.
+	observedaddrs.ActivationThresh = 1
+}
+
+// newLibp2p builds the libp2p host. It listens on nothing yet but circuits.
+func newLibp2p(cfg Config, h *Host) (host.Host, error) {
+	limits, err := newResourceManager(cfg.MaxPeers)
+	if err != nil {
+		return nil, err
+	}
+	conns, err := newConnManager(cfg.MaxPeers)
+	if err != nil {
+		limits.Close()
+		return nil, err
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(cfg.Identity.Key),
+		libp2p.UserAgent(cfg.UserAgent),
+		libp2p.DisableMetrics(),
+		libp2p.BandwidthReporter(h.traffic),
+		libp2p.ResourceManager(&quiet{limits, h}),
+		libp2p.ConnectionManager(conns),
+		libp2p.ConnectionGater(&gater{h}),
+
+		libp2p.Security(libp2ptls.ID, libp2ptls.New), // faster than Noise where there is AES in hardware
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.Muxer(yamux.ID, newMuxer()),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.Transport(newWebSocket(cfg)),
+		libp2p.EnableRelay(), // to reach and be reached through relays, not to be one
+		libp2p.ListenAddrs(), // later; see Host.start
+
+		// All addresses of a peer at once: libp2p's own ranking holds TCP back by 250 ms
+		// and circuits by 500, for every peer that is dialled.
+		libp2p.DialRanker(swarm.NoDelayDialRanker),
+		libp2p.WithDialTimeout(dialTimeout),
+		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(5 * time.Second)),
+
+		libp2p.EnableAutoNATv2(),
+		// The AutoNAT v2 server asks these counters before it dials back. A host that hardly
+		// dials anybody never leaves their first state, in which all of UDP is refused.
+		libp2p.UDPBlackHoleSuccessCounter(nil),
+		libp2p.IPv6BlackHoleSuccessCounter(nil),
+		libp2p.AddrsFactory(announceInstead(cfg.Announce)),
+	}
+	if cfg.Role == RelayHost {
+		opts = append(opts, libp2p.ForceReachabilityPublic()) // a relay that is not is of no use
+	} else {
+		opts = append(opts, libp2p.ForceReachabilityPrivate()) // silences AutoNAT v1; v2 finds the truth
+	}
+	if cfg.WebSocket {
+		opts = append(opts, libp2p.ShareTCPListener()) // one port for the firewall
+	}
+	if cfg.UPnP {
+		opts = append(opts, libp2p.NATPortMap())
+	}
+	inner, err := libp2p.New(opts...)
+	if err != nil {
+		limits.Close()
+		conns.Close()
+		return nil, fmt.Errorf("start libp2p: %w", err)
+	}
+	return inner, nil
+}
+
+// announceInstead replaces direct addresses by those that the user named.
+func announceInstead(announce []ma.Multiaddr) func([]ma.Multiaddr) []ma.Multiaddr {
+	return func(addrs []ma.Multiaddr) []ma.Multiaddr {
+		if len(announce) == 0 {
+			return addrs
+		}
+		told := append([]ma.Multiaddr(nil), announce...)
+		for _, a := range addrs {
+			if isCircuit(a) {
+				told = append(told, a)
+			}
+		}
+		return told
+	}
+}
+
+var _ network.ResourceManager = (*quiet)(nil)

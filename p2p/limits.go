@@ -1,0 +1,134 @@
+package p2p
+
+import "time"
+
+// All limits and time-outs of the package, and why they are what they are.
+
+// Connections and resources.
+const (
+	// defaultMaxPeers of a hub or relay host. Idle, a member costs 60 to 90 KiB, so this is
+	// below half a gigabyte.
+	defaultMaxPeers = 4096
+	// defaultMaxLeafPeers: a SuperNode knows its link, some relays, and the members that it
+	// exchanges objects with.
+	defaultMaxLeafPeers = 512
+	// connsPerPeer: relayed and direct in both directions, while one replaces the other,
+	// and the races of dialling several transports at once.
+	connsPerPeer = 16
+	// streamsPerPeer: a session, gossip, control requests, and parallel chunks of objects.
+	streamsPerPeer = 1024
+	// memoryPerPeer bounds what the muxer may buffer for one peer: eight transfers of the
+	// widest window (16 MiB) that a 100 ms line at 1 Gbit/s asks for.
+	memoryPerPeer = 128 << 20
+	// memoryShare is the part of this machine's memory that buffers of all peers together
+	// may take. yamux then stops widening windows; it does not drop connections.
+	memoryShare = 8
+	// minMemory keeps a 512 MiB board in business.
+	minMemory = 128 << 20
+
+	// connsPerAddress bounds the connections of one IPv4 address, or IPv6 /56, at a
+	// time. A hospital has all its nodes behind one address, so it is far above what a
+	// site has, and below transientConns: one address can not fill the anteroom.
+	connsPerAddress = 3000
+	// newConnsPerAddress and burstPerAddress: 1,000 nodes behind one address come back at
+	// once after their link restarted, each by TCP, QUIC and a relay.
+	newConnsPerAddress = 200
+	burstPerAddress    = 3000
+	// transientConns are connections in their handshake; libp2p ends one after 15 s.
+	transientConns = 4096
+
+	// yamuxInitialWindow: streams are fresh for each chunk, and yamux's own 256 KiB costs
+	// them half the speed at 100 ms (5.1 against 2.5 MB/s at 1 MiB, 19.8 against 11.4 at 8).
+	yamuxInitialWindow = 4 << 20
+	// yamuxKeepAlive finds a dead TCP connection that nobody talks on.
+	yamuxKeepAlive = 10 * time.Second
+)
+
+// The lobby, where peers are that may only join.
+const (
+	// lobbyPeers at a time. 1,000 nodes that join at once get in by repeating.
+	lobbyPeers = 512
+	// lobbyTime is for one join over the slowest line; then the peer must go.
+	lobbyTime = 20 * time.Second
+	// lobbyStreams that one such peer may open at a time: identify and a join, twice.
+	lobbyStreams = 4
+	// negotiateTime for the protocol of a stream in the lobby.
+	negotiateTime = 10 * time.Second
+	// joinTimeout of the whole exchange, on both sides.
+	joinTimeout = 15 * time.Second
+	// maxJoinMessage holds a name, a token, and a reason that fills a screen.
+	maxJoinMessage = 4 << 10
+	// maxJoins that the handler decides at a time; the others wait for their turn.
+	maxJoins = 32
+	// maxName of a node, in bytes: what a table in a terminal can show.
+	maxName = 64
+)
+
+// Reaching and keeping a peer.
+const (
+	// dialTimeout of one round over all addresses: a relayed handshake takes eight round
+	// trips, which is 4 s on a satellite line, and packets get lost.
+	dialTimeout = 10 * time.Second
+	// openTimeout for a stream on a connection that is up.
+	openTimeout = 8 * time.Second
+	// aliveTimeout for a ping on a connection that is left over after another one died.
+	aliveTimeout = 3 * time.Second
+
+	// firstBackoff to maxBackoff are the pauses after failed rounds, doubled each time,
+	// with jitter. Quick at first: most losses are a restart or a change of network.
+	firstBackoff = 250 * time.Millisecond
+	maxBackoff   = 10 * time.Second
+	// stableAfter is how long serve must run for its peer to be treated as one that works.
+	// Below it, a peer that accepts and fails at once would be dialled without pause.
+	stableAfter = 5 * time.Second
+	// refusalsToGiveUp in a row end Keep: a single one can be a link that is still
+	// loading its members.
+	refusalsToGiveUp = 3
+
+	// serveGrace is what a serve function has to finish a frame and say good-bye.
+	serveGrace = 5 * time.Second
+	// relayedLinger is how long a relayed connection stays beside a direct one: streams
+	// that began on it end on it, and a direct path that dies young falls back at once.
+	relayedLinger = time.Minute
+
+	// punchTimeout of one attempt: 3 s are ten round trips of 300 ms. libp2p's 10 s make
+	// the third attempt, the one with swapped roles, come after 20 s.
+	punchTimeout = 3 * time.Second
+	// punchRetry is when a relayed connection tries again: NATs and addresses change.
+	// Each retry is a burst of packets to a peer that probably can not be reached.
+	punchRetry = 3 * time.Minute
+	// firstPunchRetry: the first attempt fails at once when the other side has not yet
+	// learnt its public address, which happens within its first seconds.
+	firstPunchRetry = time.Second
+	// quickPunches are how many times the pause doubles from firstPunchRetry before it is
+	// punchRetry: attempts within the first half minute.
+	quickPunches = 4
+)
+
+// Reservations at relays.
+const (
+	// reserveTimeout covers connecting and the request.
+	reserveTimeout = 15 * time.Second
+	// reserveMaxBackoff: libp2p's autorelay waits an hour after a refusal, in which nobody
+	// can reach a hub behind NAT.
+	reserveMaxBackoff = 10 * time.Second
+	// relayProbe and relayProbeTimeout find a relay, or a NAT mapping, that silently went:
+	// the transports take 26 to 41 s.
+	relayProbe        = 5 * time.Second
+	relayProbeTimeout = 5 * time.Second
+	// reservationSlack is how long before its end a reservation is renewed.
+	reservationSlack = 10 * time.Minute
+)
+
+const (
+	// maxRelayAddresses by which one relay is named to others.
+	maxRelayAddresses = 4
+	// maxTicketAddresses that Addresses names; more do not fit a line that people copy.
+	maxTicketAddresses = 12
+	// maxFailures that are remembered by peer, oldest forgotten first.
+	maxFailures = 4096
+	// eventBuffer of a subscription that is slow; what does not fit is dropped.
+	eventBuffer = 64
+	// acceptBacklog of a listener whose server is slow; more streams are reset.
+	acceptBacklog = 128
+)

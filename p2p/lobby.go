@@ -1,0 +1,235 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
+	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"github.com/multiformats/go-multistream"
+)
+
+// lobby stands between the swarm and the host's protocols. Streams of members pass; those
+// of others meet a switch that knows only what their kind may use.
+//
+//	          inbound stream
+//	                │ standing
+//	Member ─────────┼──────────► the host's own switch: every protocol
+//	relay of ours ──┼──────────► identify, ping, circuits that it brings, dial-back
+//	Joining ────────┼──────────► identify, join
+//	whom we dialled ┴──────────► identify, dial-back
+//	or may be a dial-back
+//
+// identify is the short one of identify.go. A peer whose standing changes is judged anew at
+// its next stream.
+type lobby struct {
+	h       *Host
+	through network.StreamHandler // the host's own
+
+	relay, joining, stranger *doors
+
+	mu    sync.Mutex
+	peers map[network.Conn]*guest
+}
+
+// guest is a connection of a peer that may not stay.
+type guest struct {
+	timer   *time.Timer
+	streams int
+}
+
+type doors struct {
+	mux   *multistream.MultistreamMuxer[protocol.ID]
+	names []string
+}
+
+func newLobby(h *Host, through network.StreamHandler) *lobby {
+	l := &lobby{h: h, through: through, peers: make(map[network.Conn]*guest)}
+	l.relay = l.doors(ping.ID, identify.IDPush, circuit.ProtoIDv2Stop, autonatv2.DialBackProtocol)
+	l.joining = l.doors(JoinProtocol)
+	l.stranger = l.doors(autonatv2.DialBackProtocol)
+	return l
+}
+
+// doors makes a switch that hands streams of some protocols to the host, and answers
+// identify itself.
+func (l *lobby) doors(protos ...protocol.ID) *doors {
+	d := &doors{mux: multistream.NewMultistreamMuxer[protocol.ID]()}
+	for _, proto := range protos {
+		d.names = append(d.names, string(proto))
+		d.mux.AddHandler(proto, func(proto protocol.ID, rwc io.ReadWriteCloser) error {
+			handle, err := handlerOf(l.h.Mux(), proto)
+			if err != nil {
+				return rwc.(network.Stream).ResetWithError(network.StreamProtocolNegotiationFailed)
+			}
+			return handle(proto, rwc)
+		})
+	}
+	d.names = append(d.names, identify.ID)
+	d.mux.AddHandler(identify.ID, func(_ protocol.ID, rwc io.ReadWriteCloser) error {
+		return l.h.identifyBriefly(rwc.(network.Stream), d.names)
+	})
+	return d
+}
+
+// doorsFor tells which switch a peer meets; nil: that of the host.
+func (l *lobby) doorsFor(c network.Conn) *doors {
+	p := c.RemotePeer()
+	switch standing := l.h.Standing(p); {
+	case standing == Member:
+		return nil
+	case l.h.isRelay(p):
+		return l.relay
+	case standing == Joining && c.Stat().Direction == network.DirInbound:
+		return l.joining
+	}
+	return l.stranger
+}
+
+// handle is the swarm's stream handler. It runs on the stream's own goroutine.
+func (l *lobby) handle(s network.Stream) {
+	d := l.doorsFor(s.Conn())
+	if d == nil {
+		l.through(s)
+		return
+	}
+	if d != l.relay {
+		if !l.enter(s.Conn()) {
+			s.ResetWithError(network.StreamResourceLimitExceeded)
+			return
+		}
+		defer l.leave(s.Conn())
+	}
+	s.SetDeadline(time.Now().Add(negotiateTime))
+	proto, handle, err := d.mux.Negotiate(s)
+	if err != nil {
+		s.ResetWithError(network.StreamProtocolNegotiationFailed)
+		return
+	}
+	s.SetDeadline(time.Time{})
+	if err := s.SetProtocol(proto); err != nil {
+		s.ResetWithError(network.StreamResourceLimitExceeded)
+		return
+	}
+	if err := handle(proto, s); err != nil {
+		log.Debugw("stream of a non-member failed", "peer", s.Conn().RemotePeer(), "protocol", proto, "err", err)
+	}
+}
+
+// arrived starts the clock of a connection that may not stay. It is called when the swarm
+// has announced the connection, and judges it a second time: whoever was revoked since the
+// gater let it in is among those that Disconnect could not see yet.
+func (l *lobby) arrived(c network.Conn) {
+	if !l.h.mayConnect(c) {
+		l.h.background(func() { c.CloseWithError(network.ConnGated) })
+		return
+	}
+	if c.Stat().Direction == network.DirOutbound || l.h.isRelay(c.RemotePeer()) || l.h.Standing(c.RemotePeer()) == Member {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.peers) >= lobbyPeers {
+		l.h.background(func() { c.CloseWithError(network.ConnResourceLimitExceeded) })
+		return
+	}
+	l.peers[c] = &guest{timer: time.AfterFunc(lobbyTime, func() {
+		if l.h.Standing(c.RemotePeer()) != Member {
+			c.CloseWithError(network.ConnGated)
+		}
+	})}
+}
+
+func (l *lobby) gone(c network.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g := l.peers[c]; g != nil {
+		g.timer.Stop()
+		delete(l.peers, c)
+	}
+}
+
+// enter counts a stream of a guest. Connections that we dialled are no guests and count
+// under the resource manager only.
+func (l *lobby) enter(c network.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.peers[c]
+	if g == nil {
+		return true
+	}
+	if g.streams >= lobbyStreams {
+		return false
+	}
+	g.streams++
+	return true
+}
+
+func (l *lobby) leave(c network.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g := l.peers[c]; g != nil {
+		g.streams--
+	}
+}
+
+// close stops the clocks.
+func (l *lobby) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.peers {
+		g.timer.Stop()
+	}
+	clear(l.peers)
+}
+
+// handlerOf finds the handler of a protocol in a switch, by asking as a peer would.
+func handlerOf(mux protocol.Switch, proto protocol.ID) (protocol.HandlerFunc, error) {
+	lines := []string{"/multistream/1.0.0", string(proto)}
+	var ask strings.Builder
+	for _, line := range lines {
+		if len(line) > 126 {
+			return nil, fmt.Errorf("protocol %q: name too long", proto)
+		}
+		ask.WriteByte(byte(len(line) + 1)) // a varint below 128
+		ask.WriteString(line + "\n")
+	}
+	_, handle, err := mux.Negotiate(question{strings.NewReader(ask.String())})
+	return handle, err
+}
+
+type question struct{ io.Reader }
+
+func (question) Write(p []byte) (int, error) { return len(p), nil }
+func (question) Close() error                { return nil }
+
+// closeReason is the error that a closed connection gives; nil for one that is open.
+func closeReason(c network.Conn) error {
+	if !c.IsClosed() {
+		return nil
+	}
+	// On a closed connection this does not wait.
+	s, err := c.NewStream(network.WithAllowLimitedConn(context.Background(), "reason"))
+	if err == nil {
+		s.Reset()
+	}
+	return err
+}
+
+// relayOf tells by which relay a connection goes; empty: it is direct.
+func relayOf(c network.Conn) peer.ID {
+	relay, _, ok := splitCircuit(c.RemoteMultiaddr())
+	if !ok {
+		return ""
+	}
+	return relay.ID
+}

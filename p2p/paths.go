@@ -1,0 +1,180 @@
+package p2p
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Path is one connection to a peer.
+type Path struct {
+	Relay     peer.ID           // the relay that it goes through; empty: it is direct
+	Limited   bool              // the relay cuts it after some time or bytes
+	Direction network.Direction // who dialled
+	Transport string            // tcp, quic-v1, websocket; of a relayed path the way to the relay
+	Security  string            // such as tls or noise
+	Local     ma.Multiaddr
+	Remote    ma.Multiaddr
+	Since     time.Time
+	RTT       time.Duration // as last measured; 0: not yet
+}
+
+// Direct tells whether no relay is in between.
+func (p Path) Direct() bool { return p.Relay == "" }
+
+// Reach is all that is known of the ways to a peer.
+type Reach struct {
+	Paths   []Path // the one that new streams take first
+	In, Out int64  // bytes of all streams since the host started
+	Failure *Failure
+}
+
+// Failure is the last thing that went wrong on the way to a peer.
+type Failure struct {
+	At  time.Time
+	Err error
+}
+
+// Paths gives the connections to a peer, the one that new streams take first.
+func (h *Host) Paths(p peer.ID) []Path {
+	var paths []Path
+	for _, c := range h.Network().ConnsToPeer(p) {
+		if !c.IsClosed() {
+			paths = append(paths, h.path(c))
+		}
+	}
+	slices.SortStableFunc(paths, func(a, b Path) int {
+		return cmp.Or(cmp.Compare(worse(a), worse(b)), a.Since.Compare(b.Since))
+	})
+	return paths
+}
+
+// Reach tells how a peer is reached, and what went wrong last.
+func (h *Host) Reach(p peer.ID) Reach {
+	bytes := h.traffic.GetBandwidthForPeer(p)
+	return Reach{Paths: h.Paths(p), In: bytes.TotalIn, Out: bytes.TotalOut, Failure: h.paths.failure(p)}
+}
+
+// worse orders paths as the swarm does: unlimited first, then direct.
+func worse(p Path) int {
+	n := 0
+	if p.Limited {
+		n += 2
+	}
+	if !p.Direct() {
+		n++
+	}
+	return n
+}
+
+func (h *Host) path(c network.Conn) Path {
+	state, stat := c.ConnState(), c.Stat()
+	p := Path{
+		Relay:     relayOf(c),
+		Limited:   stat.Limited,
+		Direction: stat.Direction,
+		Transport: state.Transport,
+		Security:  strings.Trim(strings.TrimSuffix(string(state.Security), "/1.0.0"), "/"),
+		Local:     c.LocalMultiaddr(),
+		Remote:    c.RemoteMultiaddr(),
+		Since:     stat.Opened,
+		RTT:       h.paths.rtt(c),
+	}
+	if p.Security == "" && p.Transport == "quic-v1" {
+		p.Security = "tls"
+	}
+	if p.Relay != "" {
+		p.Transport = transportOf(p.Remote)
+	}
+	return p
+}
+
+// transportOf tells by which transport the first hop of an address goes.
+func transportOf(a ma.Multiaddr) string {
+	for _, known := range []struct {
+		code int
+		name string
+	}{{ma.P_QUIC_V1, "quic-v1"}, {ma.P_WS, "websocket"}, {ma.P_WSS, "websocket"}, {ma.P_TCP, "tcp"}} {
+		if _, err := a.ValueForProtocol(known.code); err == nil {
+			return known.name
+		}
+	}
+	return ""
+}
+
+// pathBook remembers what connections do not know of themselves.
+type pathBook struct {
+	mu       sync.Mutex
+	rtts     map[network.Conn]time.Duration
+	failures map[peer.ID]Failure
+}
+
+func newPathBook() *pathBook {
+	return &pathBook{rtts: make(map[network.Conn]time.Duration), failures: make(map[peer.ID]Failure)}
+}
+
+func (b *pathBook) opened(c network.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rtts[c] = 0
+}
+
+func (b *pathBook) closed(c network.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.rtts, c)
+}
+
+func (b *pathBook) measured(c network.Conn, rtt time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, open := b.rtts[c]; open {
+		b.rtts[c] = rtt
+	}
+}
+
+func (b *pathBook) rtt(c network.Conn) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rtts[c]
+}
+
+func (b *pathBook) failure(p peer.ID) *Failure {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f, ok := b.failures[p]; ok {
+		return &f
+	}
+	return nil
+}
+
+func (b *pathBook) fail(p peer.ID, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.failures[p]; !known && len(b.failures) >= maxFailures {
+		b.forgetOldest()
+	}
+	b.failures[p] = Failure{At: time.Now(), Err: err}
+}
+
+func (b *pathBook) forgetOldest() {
+	var oldest peer.ID
+	for p, f := range b.failures {
+		if oldest == "" || f.At.Before(b.failures[oldest].At) {
+			oldest = p
+		}
+	}
+	delete(b.failures, oldest)
+}
+
+// failed records and tells that a peer could not be reached.
+func (h *Host) failed(p peer.ID, err error) {
+	h.paths.fail(p, err)
+	h.events.send(Event{Kind: PathFailed, Peer: p, Err: err})
+}

@@ -1,0 +1,199 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// puncher makes direct connections beside relayed ones, by libp2p's DCUtR. The side that was
+// dialled starts; libp2p does that once, when the relayed connection comes up, and never
+// again. The puncher tries on: soon, since the other side may not have known its own
+// address yet, and then every few minutes for as long as the connection is only relayed.
+type puncher struct {
+	h *Host
+
+	mu      sync.Mutex
+	service *holepunch.Service // nil until this host has an address to offer
+	known   []ma.Multiaddr     // the addresses that were offered last; never empty again
+	retries map[network.Conn]context.CancelFunc
+	closed  bool
+}
+
+func newPuncher(h *Host) *puncher {
+	return &puncher{h: h, retries: make(map[network.Conn]context.CancelFunc)}
+}
+
+// start waits for the first address and then begins. libp2p's service polls for one, and
+// waits up to 5 s more than it must; and its methods wait for ever if there is none.
+func (p *puncher) start() {
+	sub, err := p.h.EventBus().Subscribe(new(event.EvtLocalAddressesUpdated))
+	if err != nil {
+		log.Errorw("no hole punching: addresses are not told", "err", err)
+		return
+	}
+	p.h.background(func() {
+		defer sub.Close()
+		for !p.begin() {
+			select {
+			case <-p.h.ctx.Done():
+				return
+			case <-sub.Out():
+			}
+		}
+	})
+}
+
+// begin is false while there is no address to offer.
+func (p *puncher) begin() bool {
+	ids, ok := p.h.Host.(interface{ IDService() identify.IDService })
+	if !ok || len(p.addresses()) == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return true
+	}
+	service, err := holepunch.NewService(p.h.Host, ids.IDService(), p.addresses,
+		holepunch.DirectDialTimeout(punchTimeout), holepunch.WithAddrFilter(p), holepunch.WithTracer(p))
+	if err != nil {
+		log.Errorw("no hole punching", "err", err)
+		return true
+	}
+	p.service = service
+	return true
+}
+
+func (p *puncher) close() error {
+	p.mu.Lock()
+	service := p.service
+	p.closed, p.service = true, nil
+	p.mu.Unlock()
+	if service == nil {
+		return nil
+	}
+	return service.Close()
+}
+
+// addresses are what this host offers to be punched at: public ones, and those of the LAN,
+// since two hosts behind one NAT that does not hairpin meet only there.
+func (p *puncher) addresses() []ma.Multiaddr {
+	var addrs []ma.Multiaddr
+	for _, a := range p.h.directAddrs() {
+		if manet.IsIPLoopback(a) || manet.IsIPUnspecified(a) || manet.IsIP6LinkLocal(a) {
+			continue
+		}
+		addrs = append(addrs, a)
+		if guess := p.guessUDP(a); guess != nil {
+			addrs = append(addrs, guess)
+		}
+	}
+	addrs = ma.Unique(addrs)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(addrs) == 0 {
+		return slices.Clone(p.known)
+	}
+	p.known = slices.Clone(addrs)
+	return addrs
+}
+
+// guessUDP takes a NAT that kept the port of TCP to keep that of UDP too. A hub talks to its
+// relays by TCP only, so nobody observes the address of its QUIC socket.
+func (p *puncher) guessUDP(a ma.Multiaddr) ma.Multiaddr {
+	port, err := a.ValueForProtocol(ma.P_TCP)
+	if err != nil || !manet.IsPublicAddr(a) {
+		return nil
+	}
+	ip, _ := ma.SplitFirst(a)
+	quic := ma.StringCast("/udp/" + port + "/quic-v1")
+	for _, l := range p.h.Network().ListenAddresses() {
+		if _, rest := ma.SplitFirst(l); rest != nil && rest.Equal(quic) {
+			return ip.Multiaddr().Encapsulate(quic)
+		}
+	}
+	return nil
+}
+
+// FilterLocal tells addresses to nobody but members. It is part of holepunch.AddrFilter.
+func (p *puncher) FilterLocal(to peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
+	if p.h.Standing(to) != Member {
+		return nil
+	}
+	return addrs
+}
+
+// FilterRemote takes addresses from nobody but members.
+func (p *puncher) FilterRemote(from peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
+	if p.h.Standing(from) != Member {
+		return nil
+	}
+	return addrs
+}
+
+// Trace notes why there is no direct path. It is part of holepunch.EventTracer.
+func (p *puncher) Trace(e *holepunch.Event) {
+	switch end := e.Evt.(type) {
+	case *holepunch.EndHolePunchEvt:
+		log.Debugw("hole punch", "peer", e.Remote, "success", end.Success, "err", end.Error)
+		if !end.Success {
+			p.h.failed(e.Remote, fmt.Errorf("hole punching: %s", end.Error))
+		}
+	case *holepunch.ProtocolErrorEvt:
+		p.h.failed(e.Remote, fmt.Errorf("hole punching: %s", end.Error))
+	}
+}
+
+// arrived starts the retries of a relayed connection of a member.
+func (p *puncher) arrived(c network.Conn) {
+	if c.Stat().Direction != network.DirInbound || !isCircuit(c.RemoteMultiaddr()) || p.h.Standing(c.RemotePeer()) != Member {
+		return
+	}
+	ctx, cancel := context.WithCancel(p.h.ctx)
+	p.mu.Lock()
+	p.retries[c] = cancel
+	p.mu.Unlock()
+	p.h.background(func() { p.retry(ctx, c.RemotePeer()) })
+}
+
+func (p *puncher) gone(c network.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cancel := p.retries[c]; cancel != nil {
+		cancel()
+		delete(p.retries, c)
+	}
+}
+
+func (p *puncher) retry(ctx context.Context, to peer.ID) {
+	for n := 0; ; n++ {
+		pause := punchRetry
+		if n < quickPunches {
+			pause = firstPunchRetry << n
+		}
+		if !sleep(ctx, pause, nil) {
+			return
+		}
+		p.mu.Lock()
+		service := p.service
+		p.mu.Unlock()
+		if service == nil || p.h.hasDirect(to) || p.h.Standing(to) != Member {
+			continue
+		}
+		err := service.DirectConnect(to)
+		if err != nil && !errors.Is(err, holepunch.ErrHolePunchActive) {
+			log.Debugw("no direct path", "peer", to, "err", err)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// reservations keeps a reservation at each relay of the host. It takes the place of libp2p's
+// autorelay, which waits an hour after a refusal, probes nothing, and does not say why.
+//
+//	        ┌── refused, unreachable: pause ──┐
+//	        ▼                                 │
+//	   connecting ──────► reserving ──────────┘
+//	        ▲                 │ granted
+//	        │                 ▼
+//	        └── lost ──── holding ──┐ renewed in time
+//	(connection closed,       ▲     │
+//	 probe not answered)      └─────┘
+type reservations struct {
+	h    *Host
+	emit event.Emitter
+
+	mu   sync.Mutex
+	live map[peer.ID]*circuit.Reservation
+}
+
+func newReservations(h *Host) *reservations {
+	return &reservations{h: h, live: make(map[peer.ID]*circuit.Reservation)}
+}
+
+func (r *reservations) start() error {
+	var err error
+	// The host takes the circuits that it tells others from this event.
+	r.emit, err = r.h.EventBus().Emitter(new(event.EvtAutoRelayAddrsUpdated), eventbus.Stateful)
+	if err != nil {
+		return fmt.Errorf("announce circuits: %w", err)
+	}
+	r.h.closers = append(r.h.closers, r.emit.Close)
+	for _, relay := range r.h.relays {
+		r.h.background(func() { r.keep(r.h.ctx, relay) })
+	}
+	return nil
+}
+
+// keep holds a reservation until ctx ends.
+func (r *reservations) keep(ctx context.Context, relay peer.AddrInfo) {
+	pause := newBackoff(reserveMaxBackoff)
+	for {
+		began := time.Now()
+		held, err := r.reserve(ctx, relay)
+		if err == nil {
+			pause.Reset()
+			r.set(relay.ID, held)
+			log.Infow("reserved at relay", "relay", relay.ID, "until", held.Expiration)
+			err = r.hold(ctx, relay, held)
+			r.set(relay.ID, nil)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		log.Infow("no reservation at relay", "relay", relay.ID, "err", err)
+		r.h.failed(relay.ID, err)
+		if !sleep(ctx, pause.NextBackOff()-time.Since(began), nil) {
+			return
+		}
+	}
+}
+
+func (r *reservations) reserve(ctx context.Context, relay peer.AddrInfo) (*circuit.Reservation, error) {
+	ctx, cancel := context.WithTimeout(ctx, reserveTimeout)
+	defer cancel()
+	r.h.clearBackoff(relay.ID)
+	if err := r.h.Connect(ctx, relay); err != nil {
+		return nil, fmt.Errorf("connect to relay %s: %w", relay.ID, err)
+	}
+	r.h.ConnManager().Protect(relay.ID, "relay")
+	held, err := circuit.Reserve(ctx, r.h.Host, peer.AddrInfo{ID: relay.ID})
+	if err != nil {
+		var refused circuit.ReservationError
+		if errors.As(err, &refused) {
+			return nil, fmt.Errorf("reserve at relay %s: %s, %s: %w", relay.ID, refused.Status, refused.Reason, err)
+		}
+		return nil, fmt.Errorf("reserve at relay %s: %w", relay.ID, err)
+	}
+	return held, nil
+}
+
+// hold renews and probes, and returns when the reservation is gone.
+func (r *reservations) hold(ctx context.Context, relay peer.AddrInfo, held *circuit.Reservation) error {
+	changed, stop := r.h.watch(relay.ID)
+	defer stop()
+	probe := time.NewTicker(relayProbe)
+	defer probe.Stop()
+	renew := time.NewTimer(renewIn(held))
+	defer renew.Stop()
+	for {
+		// A relay drops a reservation with the connection, and this one's successor would be
+		// just as new to it.
+		if r.h.Network().Connectedness(relay.ID) != network.Connected {
+			return fmt.Errorf("relay %s closed the connection", relay.ID)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-renew.C:
+			next, err := r.reserve(ctx, relay)
+			if err != nil {
+				return err
+			}
+			r.set(relay.ID, next)
+			renew.Reset(renewIn(next))
+		case <-probe.C:
+			pinging, cancel := context.WithTimeout(ctx, relayProbeTimeout)
+			_, err := r.h.Ping(pinging, relay.ID)
+			cancel()
+			if err != nil && ctx.Err() == nil {
+				r.h.Network().ClosePeer(relay.ID)
+				return fmt.Errorf("relay does not answer: %w", err)
+			}
+		}
+	}
+}
+
+// renewIn leaves time to try again, for short reservations too.
+func renewIn(held *circuit.Reservation) time.Duration {
+	left := time.Until(held.Expiration)
+	return max(left-reservationSlack, left/2, time.Second)
+}
+
+func (r *reservations) set(relay peer.ID, held *circuit.Reservation) {
+	r.mu.Lock()
+	if held == nil {
+		delete(r.live, relay)
+	} else {
+		r.live[relay] = held
+	}
+	r.mu.Unlock()
+	if err := r.emit.Emit(event.EvtAutoRelayAddrsUpdated{RelayAddrs: r.circuits()}); err != nil {
+		log.Debugw("announce circuits", "err", err) // the host is closing
+	}
+	r.h.events.send(Event{Kind: AddressesChanged, Peer: relay})
+}
+
+// circuits gives the addresses through all relays that hold a reservation: by the relay's
+// addresses that the user named, and by those that the relay vouches for.
+func (r *reservations) circuits() []ma.Multiaddr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []ma.Multiaddr
+	for id, held := range r.live {
+		addrs := slices.Clone(r.h.relays[id].Addrs)
+		for _, a := range held.Addrs {
+			if bare, last := ma.SplitLast(a); last != nil && last.Protocol().Code == ma.P_P2P {
+				a = bare
+			}
+			addrs = append(addrs, a)
+		}
+		addrs = ma.Unique(addrs)
+		for _, a := range addrs[:min(len(addrs), maxRelayAddresses)] {
+			if a != nil && !isCircuit(a) {
+				all = append(all, circuitVia(id, a))
+			}
+		}
+	}
+	slices.SortFunc(all, ma.Multiaddr.Compare)
+	return all
+}
+
+// clearBackoff makes the swarm try addresses again that just failed.
+func (h *Host) clearBackoff(p peer.ID) {
+	if sw, ok := h.Network().(interface{ Backoff() *swarmBackoff }); ok {
+		sw.Backoff().Clear(p)
+	}
+}
+
+func newBackoff(longest time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = firstBackoff
+	b.Multiplier = 2
+	b.MaxInterval = longest * 2 / 3 // jitter adds half
+	b.RandomizationFactor = 0.5
+	return b
+}
+
+// sleep waits for d, or until early has a value. It is false when ctx ended.
+func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-early:
+		return true
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}

@@ -1,0 +1,89 @@
+package p2p
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"github.com/multiformats/go-multistream"
+)
+
+// Ping measures the round trip of each path to a peer and gives the shortest. Paths that do
+// not answer before ctx ends count as an error only if none does. [Host.Paths] shows
+// the results.
+func (h *Host) Ping(ctx context.Context, p peer.ID) (time.Duration, error) {
+	conns := h.Network().ConnsToPeer(p)
+	type answer struct {
+		rtt time.Duration
+		err error
+	}
+	answers := make(chan answer, len(conns))
+	for _, c := range conns {
+		go func() {
+			rtt, err := h.pingConn(ctx, c)
+			answers <- answer{rtt, err}
+		}()
+	}
+	var best time.Duration
+	err := fmt.Errorf("ping %s: not connected", p)
+	for range conns {
+		a := <-answers
+		switch {
+		case a.err == nil && (best == 0 || a.rtt < best):
+			best = a.rtt
+		case a.err != nil:
+			err = a.err
+		}
+	}
+	if best == 0 {
+		return 0, err
+	}
+	return best, nil
+}
+
+// pingConn measures the round trip of one connection, by libp2p's ping protocol: 32 bytes
+// that come back. libp2p's own function picks the connection itself.
+func (h *Host) pingConn(ctx context.Context, c network.Conn) (time.Duration, error) {
+	s, err := c.NewStream(network.WithAllowLimitedConn(ctx, "ping"))
+	if err != nil {
+		return 0, fmt.Errorf("ping %s: %w", c.RemotePeer(), err)
+	}
+	defer s.Reset()
+	stop := context.AfterFunc(ctx, func() { s.Reset() })
+	defer stop()
+	rtt, err := pingStream(s)
+	if err != nil {
+		return 0, fmt.Errorf("ping %s: %w", c.RemotePeer(), errors.Join(err, ctx.Err()))
+	}
+	h.paths.measured(c, rtt)
+	return rtt, nil
+}
+
+func pingStream(s network.Stream) (time.Duration, error) {
+	if err := s.SetProtocol(ping.ID); err != nil {
+		return 0, err
+	}
+	if err := multistream.SelectProtoOrFail(ping.ID, s); err != nil {
+		return 0, err
+	}
+	sent := make([]byte, ping.PingSize)
+	rand.Read(sent)
+	start := time.Now()
+	if _, err := s.Write(sent); err != nil {
+		return 0, err
+	}
+	back := make([]byte, len(sent))
+	if _, err := io.ReadFull(s, back); err != nil {
+		return 0, err
+	}
+	if string(back) != string(sent) {
+		return 0, errors.New("the answer is not what was sent")
+	}
+	return max(time.Since(start), 1), nil
+}
