@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -46,6 +48,23 @@ func (f *fixture) reopen() {
 		f.t.Fatal(err)
 	}
 	f.Store = s
+}
+
+// kill opens the state as it is on disk at this moment, as if the process had died.
+func (f *fixture) kill() {
+	f.t.Helper()
+	next := f.t.TempDir()
+	for _, name := range []string{"node.db", "node.db-wal"} {
+		content, err := os.ReadFile(filepath.Join(f.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		f.must(err)
+		f.must(os.WriteFile(filepath.Join(next, name), content, 0o600))
+	}
+	f.must(f.Close())
+	f.dir, f.Store = next, nil
+	f.reopen()
 }
 
 func offer(r *nodetest.Run, m nodetest.Message) store.Offer {

@@ -86,7 +86,7 @@ func (m *Memory) Open(id string) (objects.File, error) {
 }
 
 // Partial implements objects.Store; it is not for transfers.
-func (m *Memory) Partial(string, int64) (objects.Partial, error) {
+func (m *Memory) Partial(context.Context, string, int64) (objects.Partial, error) {
 	return nil, errors.New("no transfers into memory")
 }
 
@@ -102,3 +102,9 @@ type file struct{ *bytes.Reader }
 
 func (f file) Close() error { return nil }
 func (f file) Size() int64  { return f.Reader.Size() }
+
+// Verify implements objects.Store.
+func (m *Memory) Verify(id string) error {
+	_, err := m.Size(id)
+	return err
+}
