@@ -1,0 +1,188 @@
+package nodes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/rhizome-fl/rhizome/link/intake"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// unwanted is why a reply is dropped: trying again would not change it.
+type unwanted struct{ reason string }
+
+func (u unwanted) Error() string { return u.reason }
+
+// takeReplies is one worker: it makes replies durable and acknowledges them.
+func (one *peerSession) takeReplies() error {
+	for {
+		select {
+		case <-one.ctx.Done():
+			return context.Cause(one.ctx)
+		case reply := <-one.replies:
+			if err := one.takeReply(reply); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// takeReply stores one reply. An error ends the session.
+func (one *peerSession) takeReply(reply *sessionpb.Reply) error {
+	in, err := one.unpack(reply)
+	if err != nil {
+		return fmt.Errorf("the node sent a reply that can not be read: %w", err)
+	}
+	ctx, release, first := one.fetches.begin(one.ctx, in.Message.ReplyTo, in.Message.RunID)
+	if !first {
+		return nil // sent twice; the first one is acknowledged when it is stored
+	}
+	defer release()
+	err = one.storeReply(ctx, in, runtimeOf(reply))
+	var no unwanted
+	switch {
+	case err == nil:
+		return one.ack(in.Message.ReplyTo, in.Message.ID, false, "")
+	case errors.As(err, &no):
+		log.Infow("a reply is dropped", "node", one.node.ID, "run", in.Message.RunID, "instruction", in.Message.ReplyTo, "reason", no.reason)
+		return one.ack(in.Message.ReplyTo, in.Message.ID, true, no.reason)
+	case one.ctx.Err() == nil && ctx.Err() != nil:
+		return one.ack(in.Message.ReplyTo, in.Message.ID, true, "the run is finished")
+	default:
+		return err
+	}
+}
+
+func (one *peerSession) unpack(reply *sessionpb.Reply) (intake.Incoming, error) {
+	var msg flwrpb.Message
+	var tree flwrpb.ObjectTree
+	if err := proto.Unmarshal(reply.GetMessage(), &msg); err != nil {
+		return intake.Incoming{}, fmt.Errorf("message: %w", err)
+	}
+	if err := proto.Unmarshal(reply.GetTree(), &tree); err != nil {
+		return intake.Incoming{}, fmt.Errorf("object tree: %w", err)
+	}
+	in, err := intake.Unpack(&msg, &tree, one.node.ID)
+	if err != nil {
+		return intake.Incoming{}, err
+	}
+	if in.Message.ReplyTo == "" {
+		return intake.Incoming{}, errors.New("it answers no message")
+	}
+	in.Message.Proto = reply.GetMessage() // as the app wrote it, unknown fields included
+	return in, nil
+}
+
+func runtimeOf(reply *sessionpb.Reply) time.Duration {
+	seconds := reply.GetClientappRuntimeSeconds()
+	if !(seconds > 0 && seconds < 1e9) {
+		return 0
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// storeReply returns nil when the reply and all its objects are durable.
+func (one *peerSession) storeReply(ctx context.Context, in intake.Incoming, runtime time.Duration) error {
+	store := one.server.cfg.Store
+	m := in.Message
+	m.State = state.Waiting
+	if known, err := store.Message(ctx, m.ID); err == nil && known.ReplyTo == m.ReplyTo && known.State != state.Gathering {
+		return nil // stored before; the acknowledgement was lost
+	}
+	instruction, err := store.Message(ctx, m.ReplyTo)
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return unwanted{"nobody waits for this reply any more"}
+	case err != nil:
+		return fmt.Errorf("look up the instruction of reply %s: %w", m.ID, err)
+	case instruction.NodeID != one.node.ID || instruction.RunID != m.RunID || instruction.ReplyTo != "":
+		return unwanted{"the instruction was not given to this node"}
+	}
+	if err := store.RegisterObjects(ctx, m.RunID, in.ObjectIDs); err != nil {
+		return storeError("register objects of reply", m.ID, err)
+	}
+	received, err := one.fetchMissing(ctx, in)
+	if err != nil {
+		return err
+	}
+	if err := store.InsertReply(ctx, m, runtime); err != nil {
+		return storeError("store reply", m.ID, err)
+	}
+	if err := store.AddRunStats(ctx, m.RunID, 0, received, 0); err != nil {
+		log.Warnw("run statistics were not kept", "run", m.RunID, "error", err)
+	}
+	return nil
+}
+
+// storeError tells what is final from what is worth another session.
+func storeError(doing, id string, err error) error {
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrRunFinished) {
+		return unwanted{"nobody waits for this reply any more"}
+	}
+	if errors.Is(err, state.ErrNotAllowed) {
+		return unwanted{"another reply to the same instruction was stored before"}
+	}
+	return fmt.Errorf("%s %s: %w", doing, id, err)
+}
+
+// fetchMissing pulls the objects that the link lacks, as often as it takes while the
+// session lives, and tells how many bytes came. A transfer goes on where it stopped.
+func (one *peerSession) fetchMissing(ctx context.Context, in intake.Incoming) (received uint64, err error) {
+	store := one.server.cfg.Objects
+	var missing []string
+	for _, id := range in.ObjectIDs {
+		if !store.Has(id) {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return 0, nil
+	}
+	pause := backoff.NewExponentialBackOff()
+	pause.MaxInterval = fetchPauseMost
+	for {
+		err := one.server.cfg.Fetch(ctx, one.peer, in.Message.RunID, missing)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, objects.ErrMismatch) || errors.Is(err, objects.ErrNotFound) || errors.Is(err, objects.ErrCorrupt) {
+			return 0, one.giveUp(ctx, in, err)
+		}
+		log.Infow("objects of a reply did not come; trying again", "node", one.node.ID, "run", in.Message.RunID, "reply", in.Message.ID, "error", err)
+		select {
+		case <-time.After(pause.NextBackOff()):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("fetch reply %s: %w", in.Message.ID, context.Cause(ctx))
+		}
+	}
+	for _, id := range missing {
+		if size, err := store.Size(id); err == nil {
+			received += uint64(size)
+		}
+	}
+	return received, nil
+}
+
+// giveUp drops an instruction whose reply can never be had, so that the ServerApp is told
+// instead of waiting for its time to live.
+func (one *peerSession) giveUp(ctx context.Context, in intake.Incoming, why error) error {
+	reason := fmt.Sprintf("node %d (%s) could not deliver the objects of its reply: %v", one.node.ID, one.node.Name, why)
+	err := one.server.cfg.Store.DropMessages(ctx, []string{in.Message.ReplyTo}, reason)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return fmt.Errorf("drop instruction %s: %w", in.Message.ReplyTo, err)
+	}
+	return unwanted{reason}
+}
+
+func (one *peerSession) ack(instructionID, replyID string, dropped bool, detail string) error {
+	return one.send(&sessionpb.Frame{Body: &sessionpb.Frame_ReplyAck{ReplyAck: &sessionpb.ReplyAck{
+		InstructionId: instructionID, ReplyId: replyID, Dropped: dropped, Detail: detail,
+	}}})
+}

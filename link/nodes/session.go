@@ -1,0 +1,194 @@
+package nodes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/session"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+)
+
+// peerSession is one session. Its goroutines: the reader, the pusher (sends what others
+// queue, and offers), the watchdog and the reply workers. The first of them to end ends
+// the others, by way of ctx.
+type peerSession struct {
+	server *Server
+	stream network.Stream
+	conn   *session.Conn
+	peer   peer.ID
+	node   state.Node
+	since  time.Time
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when all of it has ended
+
+	// heard is when the node last showed life, in Unix nanoseconds.
+	heard atomic.Int64
+
+	replies chan *sessionpb.Reply
+	fetches *fetches
+	outbox  *outbox
+	logs    *logBudget
+}
+
+func (s *Server) newSession(ctx context.Context, stream network.Stream) *peerSession {
+	one := &peerSession{
+		server: s, stream: stream, conn: session.NewConn(stream, session.Limits{}),
+		peer: stream.Conn().RemotePeer(), since: time.Now(), done: make(chan struct{}),
+		replies: make(chan *sessionpb.Reply, replyQueue), fetches: newFetches(), outbox: newOutbox(), logs: newLogBudget(),
+	}
+	one.ctx, one.cancel = context.WithCancelCause(ctx)
+	one.heard.Store(time.Now().UnixNano())
+	return one
+}
+
+// serve holds a session from its first to its last byte.
+func (s *Server) serve(ctx context.Context, stream network.Stream) {
+	one := s.newSession(ctx, stream)
+	defer one.cancel(nil)
+	// A reset is what unblocks the reader and writers.
+	stop := context.AfterFunc(one.ctx, func() { _ = stream.Reset() })
+	defer stop()
+
+	hello, err := one.greet()
+	if err != nil {
+		log.Infow("session refused", "peer", one.peer, "reason", err)
+		_ = stream.Close()
+		return
+	}
+	if err := s.enter(one); err != nil {
+		return
+	}
+	defer s.leave(one)
+	if err := one.begin(hello); err != nil {
+		log.Warnw("session did not begin", "peer", one.peer, "node", one.node.ID, "error", err)
+		return
+	}
+	log.Infow("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
+	one.run()
+	one.end()
+}
+
+// run serves the session until something ends it.
+func (one *peerSession) run() {
+	var parts sync.WaitGroup
+	part := func(work func() error) {
+		parts.Go(func() { one.cancel(work()) })
+	}
+	part(one.read)
+	part(one.push)
+	part(one.watch)
+	for range replyWorkers {
+		part(one.takeReplies)
+	}
+	parts.Wait()
+}
+
+// end settles what the node's state is after the session.
+func (one *peerSession) end() {
+	cause := context.Cause(one.ctx)
+	log.Infow("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
+	if errors.Is(cause, errRevoked) || errors.Is(cause, errReplaced) {
+		return // what comes next is already decided
+	}
+	// The session's context is over; what is written now must not hang on a stop either.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(one.ctx), storeDelay)
+	defer cancel()
+	store := one.server.cfg.Store
+	var err error
+	if errors.Is(cause, errBye) {
+		err = store.DeactivateNode(ctx, one.node.ID)
+	} else {
+		from := time.Now()
+		if errors.Is(cause, errSilent) {
+			from = time.Unix(0, one.heard.Load())
+		}
+		_, err = store.TouchNode(ctx, one.node.ID, one.server.cfg.Heartbeat, from.Add(one.server.cfg.Grace))
+	}
+	if err != nil {
+		log.Errorw("the end of a session could not be noted; a restart of the link settles it", "node", one.node.ID, "error", err)
+	}
+}
+
+// read takes frames until the stream ends.
+func (one *peerSession) read() error {
+	for {
+		frame, err := one.conn.ReadFrame()
+		if err != nil {
+			return fmt.Errorf("read from the node: %w", err)
+		}
+		one.heard.Store(time.Now().UnixNano())
+		if err := one.handle(frame); err != nil {
+			return err
+		}
+	}
+}
+
+// handle acts on one frame. An error ends the session; the node comes back and both sides
+// compare what they have, which is the one way in which everything is repaired.
+func (one *peerSession) handle(frame *sessionpb.Frame) error {
+	switch body := frame.GetBody().(type) {
+	case *sessionpb.Frame_Accept:
+		return one.accepted(body.Accept.GetMessageId())
+	case *sessionpb.Frame_Decline:
+		return one.declined(body.Decline)
+	case *sessionpb.Frame_Reply:
+		select {
+		case one.replies <- body.Reply:
+		case <-one.ctx.Done():
+		}
+		return nil
+	case *sessionpb.Frame_Ping:
+		return one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
+	case *sessionpb.Frame_Pong:
+		return nil
+	case *sessionpb.Frame_AppLogs:
+		return one.appLogs(body.AppLogs)
+	case *sessionpb.Frame_Bye:
+		return errBye
+	default:
+		return nil // a newer node may say more than this link understands
+	}
+}
+
+func (one *peerSession) send(frame *sessionpb.Frame) error {
+	if err := one.conn.WriteFrame(frame); err != nil {
+		return fmt.Errorf("send to the node: %w", err)
+	}
+	return nil
+}
+
+// watch gives the session up when nothing has come from the node for too long, and asks
+// for a sign of life before that.
+func (one *peerSession) watch() error {
+	cfg := one.server.cfg
+	beat := time.NewTicker(cfg.Heartbeat)
+	defer beat.Stop()
+	received := cfg.Received(one.peer)
+	for {
+		select {
+		case <-one.ctx.Done():
+			return context.Cause(one.ctx)
+		case now := <-beat.C:
+			if total := cfg.Received(one.peer); total != received {
+				received = total
+				one.heard.Store(now.UnixNano())
+			}
+			silence := now.Sub(time.Unix(0, one.heard.Load()))
+			if silence >= silentBeats*cfg.Heartbeat {
+				return errSilent
+			}
+			if silence >= cfg.Heartbeat {
+				one.outbox.ping()
+			}
+		}
+	}
+}
