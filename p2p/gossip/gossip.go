@@ -47,13 +47,13 @@ func (c Config) topic() string {
 
 // start joins the federation's topic with gossipsub as this package wants it. Ending ctx
 // ends gossipsub; its goroutines are done when the host is closed, too.
-func start(ctx context.Context, h host.Host, c Config, validator pubsub.ValidatorEx) (*pubsub.Topic, error) {
+func start(ctx context.Context, h host.Host, c Config, validator pubsub.ValidatorEx, extra ...pubsub.Option) (*pubsub.Topic, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	name := c.topic()
 	params, thresholds := scoreParams(name, c.Member)
-	ps, err := pubsub.NewGossipSub(ctx, h,
+	options := append([]pubsub.Option{
 		pubsub.WithFloodPublish(true),
 		pubsub.WithGossipSubParams(gossipParams()),
 		pubsub.WithPeerScore(params, thresholds),
@@ -68,8 +68,9 @@ func start(ctx context.Context, h host.Host, c Config, validator pubsub.Validato
 			return string(sum[:])
 		}),
 		pubsub.WithMaxMessageSize(maxRPC),
-		pubsub.WithSeenMessagesTTL(2*Window),
-	)
+		pubsub.WithSeenMessagesTTL(2 * Window),
+	}, extra...)
+	ps, err := pubsub.NewGossipSub(ctx, h, options...)
 	if err != nil {
 		return nil, fmt.Errorf("start gossipsub: %w", err)
 	}

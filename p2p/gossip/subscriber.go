@@ -21,11 +21,13 @@ type Subscriber struct {
 }
 
 // NewSubscriber starts gossip on a node's host. Close it before the host.
-func NewSubscriber(h host.Host, c Config) (*Subscriber, error) {
+func NewSubscriber(h host.Host, c Config) (*Subscriber, error) { return newSubscriber(h, c) }
+
+func newSubscriber(h host.Host, c Config, extra ...pubsub.Option) (*Subscriber, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Subscriber{config: c, replays: newReplays(), stop: stop}
 	var err error
-	if s.topic, err = start(ctx, h, c, s.validate); err != nil {
+	if s.topic, err = start(ctx, h, c, s.validate, extra...); err != nil {
 		stop()
 		return nil, err
 	}
