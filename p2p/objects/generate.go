@@ -1,0 +1,3 @@
+package objects
+
+//go:generate go run ../../internal/protogen -I . -module github.com/rhizome-fl/rhizome -out ../.. exchange.proto
