@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -14,7 +15,7 @@ func (c *Client) ShareLogs(runID uint64, lines []string) {
 		n := min(len(lines), maxLogLines)
 		frame := &sessionpb.AppLogs{RunId: runID, Lines: make([]string, n)}
 		for i, line := range lines[:n] {
-			frame.Lines[i] = line[:min(len(line), maxLogLine)]
+			frame.Lines[i] = strings.ToValidUTF8(line[:min(len(line), maxLogLine)], "?")
 		}
 		select {
 		case c.logs <- frame:

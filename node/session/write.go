@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rhizome-fl/rhizome/node/intake"
@@ -102,7 +103,7 @@ func resultFrame(messageID string, err error) *sessionpb.Frame {
 	log.Warnw("message is declined", "message", messageID, "err", err)
 	return &sessionpb.Frame{Body: &sessionpb.Frame_Decline{Decline: &sessionpb.Decline{
 		MessageId: messageID,
-		Detail:    err.Error(),
+		Detail:    strings.ToValidUTF8(err.Error(), "?"),
 		Permanent: errors.Is(err, intake.ErrBadOffer),
 	}}}
 }

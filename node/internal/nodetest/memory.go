@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"sync"
 
@@ -13,7 +12,10 @@ import (
 )
 
 // Memory is an object store without a disk. It survives whoever uses it, as a disk does.
+// It is not for transfers: Partial and Verify are not there.
 type Memory struct {
+	objects.Store
+
 	mu      sync.Mutex
 	content map[string][]byte
 	// FailPut, if set, is what Put returns: a full disk, say.
@@ -85,11 +87,6 @@ func (m *Memory) Open(id string) (objects.File, error) {
 	return file{bytes.NewReader(content)}, nil
 }
 
-// Partial implements objects.Store; it is not for transfers.
-func (m *Memory) Partial(context.Context, string, int64) (objects.Partial, error) {
-	return nil, errors.New("no transfers into memory")
-}
-
 // Remove implements objects.Store.
 func (m *Memory) Remove(id string) error {
 	m.mu.Lock()
@@ -102,9 +99,3 @@ type file struct{ *bytes.Reader }
 
 func (f file) Close() error { return nil }
 func (f file) Size() int64  { return f.Reader.Size() }
-
-// Verify implements objects.Store.
-func (m *Memory) Verify(id string) error {
-	_, err := m.Size(id)
-	return err
-}
