@@ -1,0 +1,237 @@
+package exec
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+const (
+	pathAcquireTask = "/v1/runtime/acquire-task"
+	pathPushLogs    = "/v1/runtime/push-logs"
+
+	headerToken     = "flwr-task-token"
+	contentProtobuf = "application/protobuf"
+	contentJSON     = "application/json"
+)
+
+var (
+	// errUnsupported: the host has no such route; it is a stock one.
+	errUnsupported = errors.New("the Runtime API does not know this request")
+	// errDeadToken: the task of the token is finished.
+	errDeadToken = errors.New("the task is finished: its token is not valid any more")
+	// errQuiet: a held request was silent for longer than a living host is.
+	errQuiet = errors.New("no sign of life from the Runtime API")
+)
+
+// statusError is an answer that is no success.
+type statusError struct {
+	path   string
+	status int
+	text   string
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("%s: %d %s: %s", e.path, e.status, http.StatusText(e.status), e.text)
+}
+
+// permanent says that asking again will not help: the request or the address is wrong.
+func (e *statusError) permanent() bool {
+	return e.status >= 300 && e.status < 500 && e.status != http.StatusRequestTimeout && e.status != http.StatusTooManyRequests ||
+		e.status == http.StatusNotImplemented
+}
+
+// client speaks to one Runtime API. Its methods may be called concurrently.
+type client struct {
+	base   string
+	http   *http.Client
+	signer *signer // nil without a secret
+}
+
+func newClient(cfg Config) (*client, error) {
+	transport := &http.Transport{
+		// Two connections stay open for each app (held request, log lines); loopback mostly.
+		MaxIdleConnsPerHost: 4,
+		IdleConnTimeout:     time.Minute,
+		TLSHandshakeTimeout: callLimit,
+	}
+	c := &client{base: "http://" + cfg.RuntimeAddress, http: &http.Client{Transport: transport}}
+	if cfg.TLS {
+		c.base = "https://" + cfg.RuntimeAddress
+	}
+	if cfg.RootCertificates != "" {
+		pem, err := os.ReadFile(cfg.RootCertificates)
+		if err != nil {
+			return nil, fmt.Errorf("root certificates of the Runtime API: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("root certificates of the Runtime API: %s holds no certificate", cfg.RootCertificates)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	if len(cfg.Secret) > 0 {
+		c.signer = newSigner(cfg.Secret)
+	}
+	return c, nil
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// acquire asks for a task. The host may hold the request; a nil task says that there is
+// none for now.
+func (c *client) acquire(ctx context.Context, types []string) (*flwrpb.Task, string, error) {
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&flwrpb.AcquireTaskRequest{SupportedTaskTypes: types})
+	if err != nil {
+		return nil, "", err
+	}
+	header := http.Header{}
+	if c.signer != nil {
+		c.signer.sign(header, body, time.Now())
+	}
+	answer, err := c.held(ctx, pathAcquireTask, header, contentProtobuf, body)
+	if err != nil {
+		return nil, "", err
+	}
+	var resp flwrpb.AcquireTaskResponse
+	if err := proto.Unmarshal(answer, &resp); err != nil {
+		return nil, "", fmt.Errorf("answer to %s: %w", pathAcquireTask, err)
+	}
+	if resp.GetTask() == nil || resp.GetToken() == "" {
+		return nil, "", nil
+	}
+	return resp.GetTask(), resp.GetToken(), nil
+}
+
+// awaitEnd returns nil when somebody other than the app has ended the task.
+func (c *client) awaitEnd(ctx context.Context, token string) error {
+	_, err := c.held(ctx, runtime.PathAwaitTaskEnd, tokenHeader(token), contentJSON, nil)
+	return ownRoute(err)
+}
+
+// reportExit tells how the process of the task ended.
+func (c *client) reportExit(ctx context.Context, token string, exit runtime.Exit) error {
+	body, err := json.Marshal(exit)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	_, err = c.call(ctx, runtime.PathReportExit, tokenHeader(token), contentJSON, body)
+	return ownRoute(err)
+}
+
+// pushLogs sends lines, each with its newline.
+func (c *client) pushLogs(ctx context.Context, token string, runID uint64, lines []string) error {
+	body, err := proto.Marshal(&flwrpb.PushLogsRequest{Node: &flwrpb.Node{}, RunId: runID, Logs: lines})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	_, err = c.call(ctx, pathPushLogs, tokenHeader(token), contentProtobuf, body)
+	return ownRoute(err)
+}
+
+// held is call for a request that may take for ever, as long as the host shows life.
+func (c *client) held(ctx context.Context, path string, header http.Header, contentType string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	quiet := time.AfterFunc(quietLimit, func() { cancel(errQuiet) })
+	defer quiet.Stop()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(int, textproto.MIMEHeader) error {
+			quiet.Reset(quietLimit)
+			return nil
+		},
+	})
+	answer, err := c.call(ctx, path, header, contentType, body)
+	if err != nil && errors.Is(context.Cause(ctx), errQuiet) {
+		return nil, fmt.Errorf("%s: %w", path, errQuiet)
+	}
+	return answer, err
+}
+
+func (c *client) call(ctx context.Context, path string, header http.Header, contentType string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if header != nil {
+		req.Header = header
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Accept", contentType)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err // says method, address and cause
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("answer to %s: %w", path, err)
+	}
+	if len(answer) > maxAnswer {
+		return nil, fmt.Errorf("answer to %s is over %d bytes", path, maxAnswer)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, &statusError{path: path, status: resp.StatusCode, text: errorText(answer)}
+	}
+	return answer, nil
+}
+
+// errorText is what an error body says for people, in one line of bounded length.
+func errorText(body []byte) string {
+	var shape struct{ Detail, Extra string }
+	if json.Unmarshal(body, &shape) != nil || shape.Detail == "" {
+		return "no explanation"
+	}
+	if shape.Extra != "" {
+		return oneLine(shape.Detail + " " + shape.Extra)
+	}
+	return oneLine(shape.Detail)
+}
+
+func tokenHeader(token string) http.Header {
+	header := http.Header{}
+	header.Set(headerToken, token)
+	return header
+}
+
+// ownRoute translates the answers that are not failures for a request about a task.
+func ownRoute(err error) error {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return err
+	}
+	switch status.status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return errUnsupported
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return errDeadToken
+	default:
+		return err
+	}
+}
+
+// isPermanent says that asking again will not help.
+func isPermanent(err error) bool {
+	var status *statusError
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &status) && status.permanent() || errors.As(err, &certificate)
+}

@@ -1,0 +1,113 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// forwarder sends the lines of one app to its host, in order. While a request is on its way
+// lines gather for the next one, so a quiet app is heard at once and a loud one in batches.
+type forwarder struct {
+	send func(ctx context.Context, lines []string) error
+
+	mu      sync.Mutex
+	lines   []string
+	size    int
+	dropped int
+	closed  bool
+	wake    chan struct{}
+}
+
+func newForwarder(send func(context.Context, []string) error) *forwarder {
+	return &forwarder{send: send, wake: make(chan struct{}, 1)}
+}
+
+// add takes a line without its newline. It never blocks: past the bound lines are dropped.
+func (f *forwarder) add(line []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	if f.size+len(line) > maxQueuedBytes {
+		f.dropped++
+		return
+	}
+	if f.dropped > 0 {
+		f.push(fmt.Sprintf("[%d lines were left out: they came faster than they could be sent]", f.dropped))
+		f.dropped = 0
+	}
+	f.push(string(line))
+	f.ring()
+}
+
+// close says that no more lines come; run returns when those that are there are sent.
+func (f *forwarder) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	f.ring()
+}
+
+// run sends until close or until ctx ends, or until the host wants no lines.
+func (f *forwarder) run(ctx context.Context) {
+	var retry retrier
+	for {
+		batch, last := f.take()
+		if len(batch) == 0 {
+			if last {
+				return
+			}
+			select {
+			case <-f.wake:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		for {
+			err := f.send(ctx, batch)
+			if err == nil {
+				retry.reset()
+				break
+			}
+			if errors.Is(err, errDeadToken) || errors.Is(err, errUnsupported) || isPermanent(err) {
+				log.Debugf("lines of an app are not wanted: %v", err)
+				f.close()
+				return
+			}
+			if !retry.wait(ctx) {
+				return
+			}
+		}
+	}
+}
+
+// take removes one batch; last says that none will follow it.
+func (f *forwarder) take() (batch []string, last bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	size, count := 0, 0
+	for count < len(f.lines) && count < maxBatchLines && size < maxBatchBytes {
+		size += len(f.lines[count])
+		count++
+	}
+	batch = f.lines[:count:count]
+	f.lines = f.lines[count:]
+	f.size -= size
+	return batch, f.closed && len(f.lines) == 0
+}
+
+func (f *forwarder) push(line string) {
+	f.lines = append(f.lines, line+"\n")
+	f.size += len(line) + 1
+}
+
+func (f *forwarder) ring() {
+	select {
+	case f.wake <- struct{}{}:
+	default: // rung already
+	}
+}

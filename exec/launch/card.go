@@ -1,0 +1,79 @@
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rhizome-fl/rhizome/exec/process"
+)
+
+// cardFile is where a SuperExec says who it is, in its data folder.
+const cardFile = "superexec.json"
+
+// card is how a successor of the program that started a SuperExec finds and judges it.
+type card struct {
+	Process process.Identity `json:"process"`
+	// Args after the name of the program, and which program file it was.
+	Args       []string `json:"args"`
+	Executable string   `json:"executable"`
+}
+
+// WriteCard says in dataDir that the calling process is the SuperExec of that folder,
+// started with args. The caller holds the lock of the folder.
+func WriteCard(dataDir string, args []string) error {
+	self, err := process.Self()
+	if err != nil {
+		return fmt.Errorf("name this SuperExec: %w", err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("name this SuperExec: %w", err)
+	}
+	content, err := json.Marshal(card{Process: self, Args: args, Executable: fingerprint(program)})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dataDir, cardFile)
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return fmt.Errorf("name this SuperExec: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("name this SuperExec: %w", err)
+	}
+	return nil
+}
+
+// readCard gives the card of the last SuperExec in the folder; the zero card if none was.
+func readCard(dataDir string) (card, error) {
+	var c card
+	content, err := os.ReadFile(filepath.Join(dataDir, cardFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("look for a SuperExec: %w", err)
+	}
+	if err := json.Unmarshal(content, &c); err != nil {
+		return card{}, nil // a torn file names nobody; the lock of the folder still protects it
+	}
+	return c, nil
+}
+
+// suits says whether that SuperExec is what we would start.
+func (c card) suits(program string, args []string) bool {
+	return slices.Equal(c.Args, args) && c.Executable == fingerprint(program)
+}
+
+// fingerprint changes when the program file is replaced by another version.
+func fingerprint(program string) string {
+	info, err := os.Stat(program)
+	if err != nil {
+		return program
+	}
+	return fmt.Sprintf("%s %d %d", program, info.Size(), info.ModTime().UnixNano())
+}

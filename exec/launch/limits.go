@@ -1,0 +1,26 @@
+package launch
+
+import "time"
+
+const (
+	// readyLimit is how long a SuperExec may take to get ready: it opens files and may ask a
+	// Python interpreter for its scripts folder.
+	readyLimit = 40 * time.Second
+
+	// stopLimit is how long a SuperExec may take to end its apps (a second of grace for
+	// each, all at once), to report them (2 s), and to wait for one that hangs in the kernel.
+	stopLimit = 15 * time.Second
+
+	// The pause before a SuperExec that died is started again: none at first, then growing,
+	// and forgotten after it has run for steadyAfter.
+	restartFirst = 500 * time.Millisecond
+	restartMost  = 30 * time.Second
+	steadyAfter  = time.Minute
+
+	// maxLog is when the log of a SuperExec is set aside at its next start. It writes a few
+	// lines a day unless something is wrong.
+	maxLog = 4 << 20
+
+	maxReadyLine = 4 << 10
+	maxWords     = 4 << 10
+)
