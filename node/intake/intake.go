@@ -230,7 +230,11 @@ func (in *Intake) fetch(ctx context.Context, w Want) error {
 		if len(w.IDs) == 0 {
 			return struct{}{}, nil
 		}
-		return struct{}{}, in.cfg.Fetch(ctx, w)
+		err := in.cfg.Fetch(ctx, w)
+		if objects.Permanent(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(0))
 	if err != nil {
 		return fmt.Errorf("fetch %d objects of run %d: %w", len(w.IDs), w.RunID, err)

@@ -50,8 +50,11 @@ type Config struct {
 	Slots                    uint32
 	DeclineSwarm             bool
 
-	// Hint takes a run announcement that the link repeats. It must not block.
+	// Hint takes a run announcement that the link repeats. It must not block. Optional.
 	Hint func(announcement []byte)
+	// Cancelled is told of each run that the link has ended, after it was dropped. It must
+	// not block. Optional.
+	Cancelled func(runID uint64)
 }
 
 // Client holds the session with the SuperLink. Serve is called for one stream at a time;

@@ -68,6 +68,9 @@ func (c *Client) cancel(ctx context.Context, cancel *sessionpb.Cancel) error {
 	if err != nil {
 		return err
 	}
+	if c.cfg.Cancelled != nil {
+		c.cfg.Cancelled(cancel.GetRunId())
+	}
 	log.Infow("run has ended", "run", cancel.GetRunId(), "unanswered", dropped, "why", cancel.GetDetail())
 	return nil
 }

@@ -22,7 +22,8 @@ func (o *open) write(frame *sessionpb.Frame) error {
 	return nil
 }
 
-// beat sends a Ping when nothing else was sent, and ends the session when the link is silent.
+// beat sends a Ping when one side has had nothing to say, and ends the session when the
+// link is silent.
 func (c *Client) beat(ctx context.Context, o *open) error {
 	ticker := time.NewTicker(o.beat)
 	defer ticker.Stop()
@@ -31,10 +32,11 @@ func (c *Client) beat(ctx context.Context, o *open) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case now := <-ticker.C:
-			if silence := now.Sub(time.Unix(0, c.heard.Load())); silence > missedBeats*o.beat {
+			silence := now.Sub(time.Unix(0, c.heard.Load()))
+			if silence > missedBeats*o.beat {
 				return fmt.Errorf("%w for %s", ErrSilent, silence.Round(time.Millisecond))
 			}
-			if now.Sub(time.Unix(0, o.wrote.Load())) < o.beat {
+			if silence < o.beat && now.Sub(time.Unix(0, o.wrote.Load())) < o.beat {
 				continue
 			}
 			ping := &sessionpb.Frame{Body: &sessionpb.Frame_Ping{Ping: &sessionpb.Ping{Nonce: nonce}}}

@@ -12,8 +12,8 @@ import (
 
 // A task whose process is gone is either given up or done again, depending on why:
 //
-//	the node was up all the time        the process failed: error 8
-//	the node was restarted meanwhile    the process may have gone down with it: again
+//	the node was up all the time             the process failed: error 8
+//	the node went down, or is going down     the process may have gone with it: again
 //
 // A task of before a restart counts as interrupted until its app shows life; from then on
 // the first line holds for it, too.
@@ -41,11 +41,19 @@ func (s *Store) seen(taskID uint64) {
 	delete(s.inherited, taskID)
 }
 
+// Stopping says that the node is about to go down and takes its processes with it: from
+// now on the loss of a process is an interruption and not its failure.
+func (s *Store) Stopping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+}
+
 func (s *Store) interrupted(taskID uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, yes := s.inherited[taskID]
-	return yes
+	_, inherited := s.inherited[taskID]
+	return inherited || s.stopping
 }
 
 // Lost ends a task whose process is known to have ended without ending it: with an error

@@ -80,12 +80,27 @@ func (s *Store) SetRunConfig(ctx context.Context, runID uint64, config map[strin
 // series stays. It returns how many unanswered messages were dropped; dropping a run that
 // is not there is no error. Rings KeyTask of each task, KeyQueue.
 func (s *Store) DropRun(ctx context.Context, runID uint64) (dropped int, err error) {
+	return s.dropRun(ctx, runID, false)
+}
+
+// DropIdleRun is DropRun for a run that is said to have ended, if nothing is under way for it.
+func (s *Store) DropIdleRun(ctx context.Context, runID uint64) error {
+	_, err := s.dropRun(ctx, runID, true)
+	return err
+}
+
+func (s *Store) dropRun(ctx context.Context, runID uint64, onlyIdle bool) (dropped int, err error) {
 	var tasks []uint64
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		tasks = nil
-		if err := tx.QueryRow(`SELECT COUNT(*) FROM messages WHERE run_id = ? AND state IN ('offered', 'queued', 'working')`,
-			signed(runID)).Scan(&dropped); err != nil {
+		var unsent int
+		if err := tx.QueryRow(`SELECT COUNT(*) FILTER (WHERE state IN ('offered', 'queued', 'working')), COUNT(*) FILTER (WHERE state = 'answered')
+			FROM messages WHERE run_id = ?`, signed(runID)).Scan(&dropped, &unsent); err != nil {
 			return err
+		}
+		if onlyIdle && dropped+unsent > 0 {
+			dropped = 0
+			return nil
 		}
 		ids, err := column[int64](tx, `SELECT t.task_id FROM tasks t JOIN messages m USING (message_id) WHERE m.run_id = ?`, signed(runID))
 		if err != nil {

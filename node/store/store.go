@@ -42,6 +42,8 @@ type Store struct {
 	mu sync.Mutex
 	// inherited are tasks of before the last start whose apps have not shown life since.
 	inherited map[uint64]struct{}
+	// stopping is set when the node takes its processes down itself.
+	stopping bool
 }
 
 // Open opens the database at path, creates or migrates it, and resumes what was under way
