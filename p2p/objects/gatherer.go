@@ -65,6 +65,9 @@ func (g *Gatherer) Add(key string, ids []string) (missing []string, err error) {
 			missing = append(missing, id)
 		}
 	}
+	if len(missing) == 0 {
+		delete(g.sets, key)
+	}
 	return missing, nil
 }
 

@@ -46,3 +46,73 @@ const (
 	// trees, a few hundred MB at worst.
 	maxGathering = 2_000_000
 )
+
+// Limits of the exchange.
+const (
+	// maxWants in one request. Arrays have small descriptions: a model of 160 layers is
+	// asked for in a few requests and not in a round trip for each.
+	maxWants = 128
+	// maxRequest is maxWants of 36 bytes and their frame, with room for new fields.
+	maxRequest = 16 << 10
+	// maxAnswer is the head of an object, whose longest part is a detail for people.
+	maxAnswer = 1 << 10
+	// maxDetail of an answer.
+	maxDetail = 256
+
+	// DefaultChunk is how much one stream carries before a fresh one is opened. A fresh
+	// stream goes over the best path there is, but starts with a window of 256 KiB at
+	// yamux's default; at 16 MiB a line of 100 ms still does three quarters of its speed with
+	// the default four streams.
+	DefaultChunk = 16 << 20
+	// maxChunk is what a server sends on one stream at most.
+	maxChunk = 64 << 20
+
+	// DefaultStreams to one peer at a time. Four fill a line of 100 ms where one does not,
+	// since each has a window of its own.
+	DefaultStreams = 4
+
+	// DefaultPatience ends a fetch when no peer has sent anything for this long. It is
+	// longer than a silent loss takes to be noticed (41 s) and a relay to come back (26 s).
+	DefaultPatience = 2 * time.Minute
+
+	// idleLimit ends a stream on which nothing moves. A peer that has nothing to send yet
+	// says so every waitSign.
+	idleLimit = 30 * time.Second
+	waitSign  = 10 * time.Second
+	// openLimit bounds the opening of a stream, dialling included.
+	openLimit = 30 * time.Second
+	// requestLimit bounds how long a peer takes to say what it wants.
+	requestLimit = 15 * time.Second
+
+	// firstPause and maxPause bound the pause after a failure; a peer that connects ends
+	// it at once.
+	firstPause = 200 * time.Millisecond
+	maxPause   = 5 * time.Second
+
+	// lookForPath is how many bytes go over a relayed stream before it is looked whether a
+	// direct connection has come up.
+	lookForPath = 1 << 20
+
+	// maxCommits are objects of one fetch that were received and are being made durable.
+	// They share fsyncs, and each holds a file.
+	maxCommits = 32
+
+	// maxSources of one fetch that are asked at a time.
+	maxSources = 16
+
+	// maxBlamed peers are remembered, each for blameTime: long enough to keep them out of
+	// a run's next rounds, short enough for a repaired one to be useful again.
+	maxBlamed = 1024
+	blameTime = 30 * time.Minute
+
+	// DefaultServing is how many streams a server sends on at a time; others are queued and
+	// told so. It bounds open files and buffers (128 KiB each), and is enough to fill any
+	// line even when most receivers are slow.
+	DefaultServing = 256
+	// DefaultQueued streams wait for their turn, for ten thousand nodes that all hear of a
+	// new model.
+	DefaultQueued = 50_000
+	// DefaultPerPeer is how many streams one peer may have at a time, queued ones included.
+	// It lets several fetches of a peer go on side by side.
+	DefaultPerPeer = 32
+)

@@ -1,0 +1,247 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// fetch is one Fetch under way. Each source has some workers; each worker takes a few
+// items, receives what fits on one stream, and gives the rest back. An item's life:
+//
+//	queued ──take──► receiving ──► committing ──► done
+//	   ▲  │ ▲            │             │
+//	   │  ▼ └────────────┴─────────────┘ stream ended or failed; wrong bytes
+//	   shared (another fetch receives it)
+type fetch struct {
+	*Fetcher
+	ctx     context.Context // ends with the fetch
+	end     context.CancelCauseFunc
+	runID   uint64
+	items   []*item
+	sources []*source
+	commits errgroup.Group // objects that are being made durable
+
+	mu      sync.Mutex
+	queue   []*item
+	shared  []*item
+	done    map[*item]bool
+	moved   time.Time     // when something last came
+	changed chan struct{} // closed and replaced when a worker may find work
+}
+
+// errDone ends the context of a fetch that has brought everything.
+var errDone = errors.New("all objects are here")
+
+func newFetch(ctx context.Context, f *Fetcher, runID uint64, items []*item, sources []*source) *fetch {
+	j := &fetch{
+		Fetcher: f, runID: runID, items: items, sources: sources, queue: append([]*item(nil), items...),
+		done: make(map[*item]bool, len(items)), moved: time.Now(), changed: make(chan struct{}),
+	}
+	j.ctx, j.end = context.WithCancelCause(ctx)
+	j.commits.SetLimit(maxCommits)
+	return j
+}
+
+// run returns when all is done or nothing more can be.
+func (j *fetch) run() error {
+	var workers sync.WaitGroup
+	for _, src := range j.sources {
+		for range min(j.opts.Streams, len(j.items)) {
+			workers.Go(func() { j.work(src) })
+		}
+	}
+	workers.Go(j.watch)
+	workers.Wait()
+	_ = j.commits.Wait() // they report to committed
+	if cause := context.Cause(j.ctx); cause != errDone {
+		return cause
+	}
+	return nil
+}
+
+// watch ends the fetch when its patience is over.
+func (j *fetch) watch() {
+	for {
+		j.mu.Lock()
+		left := time.Until(j.moved.Add(j.opts.Patience))
+		j.mu.Unlock()
+		if left <= 0 {
+			j.end(j.stalled())
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-j.ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// stalled says what each source last failed with.
+func (j *fetch) stalled() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := fmt.Errorf("%w: nothing came for %v", ErrStalled, j.opts.Patience)
+	for _, src := range j.sources {
+		if src.last != nil {
+			err = fmt.Errorf("%w; peer %s: %w", err, src.Peer, src.last)
+		}
+	}
+	return err
+}
+
+// alive notes that something came.
+func (j *fetch) alive() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.moved = time.Now()
+}
+
+// taken is an item that a worker may receive.
+type taken struct {
+	*item
+	partial Partial
+}
+
+// take waits for items that src may be asked for and nobody else receives. It returns
+// none when the worker should end.
+func (j *fetch) take(src *source) []taken {
+	for j.ctx.Err() == nil {
+		items, waitFor, changed := j.pick(src)
+		switch {
+		case items != nil:
+			if batch := j.claim(items); len(batch) > 0 {
+				return batch
+			}
+		case waitFor != nil:
+			if batch := j.await(waitFor); len(batch) > 0 {
+				return batch
+			}
+		case changed != nil:
+			select {
+			case <-changed:
+			case <-j.ctx.Done():
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// pick takes a fair share of the queue, or else one of the items that another fetch
+// receives, or else says when to look again. All nil: the source is out.
+func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if src.out != nil {
+		return nil, nil, nil
+	}
+	share := min(len(j.queue)/(j.opts.Streams*len(j.sources))+1, maxWants)
+	rest := j.queue[:0]
+	for _, it := range j.queue {
+		if len(items) < share && it.usable(src) {
+			if it.pinned {
+				it.sole = src
+			}
+			items = append(items, it)
+		} else {
+			rest = append(rest, it)
+		}
+	}
+	j.queue = rest
+	if items != nil {
+		return items, nil, nil
+	}
+	for i, it := range j.shared {
+		if it.usable(src) {
+			j.shared = append(j.shared[:i], j.shared[i+1:]...)
+			return nil, it, nil
+		}
+	}
+	return nil, nil, j.changed
+}
+
+// claim makes sure that no other fetch receives the items. It does not wait for one: who
+// waits while holding others may wait for ever.
+func (j *fetch) claim(items []*item) []taken {
+	var batch []taken
+	for _, it := range items {
+		partial, err := j.store.TryPartial(j.ctx, it.id)
+		switch {
+		case errors.Is(err, ErrBusy):
+			j.mu.Lock()
+			j.shared = append(j.shared, it)
+			j.wakeLocked()
+			j.mu.Unlock()
+		case err != nil:
+			j.end(err)
+		case partial == nil:
+			j.finish(it)
+		default:
+			batch = append(batch, taken{it, partial})
+		}
+	}
+	return batch
+}
+
+// await waits for the other fetch that receives an item, holding nothing.
+func (j *fetch) await(it *item) []taken {
+	partial, err := j.store.Partial(j.ctx, it.id)
+	switch {
+	case err != nil:
+		j.end(err) // without effect if the fetch has ended
+	case partial == nil:
+		j.finish(it)
+	default:
+		j.alive() // the other one did not fail for lack of patience with us
+		return []taken{{it, partial}}
+	}
+	return nil
+}
+
+// giveBack returns items that were not received in full. What was received is kept,
+// unless it has to come from one source alone and that one failed.
+func (j *fetch) giveBack(batch []taken, failed bool) {
+	if len(batch) == 0 {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	items := make([]*item, 0, len(batch)+len(j.queue))
+	for _, t := range batch {
+		end := t.partial.Close
+		if t.pinned && failed {
+			end, t.sole = t.partial.Discard, nil
+		}
+		if err := end(); err != nil {
+			j.end(err)
+		}
+		items = append(items, t.item)
+	}
+	j.queue = append(items, j.queue...) // what was begun goes first
+	j.wakeLocked()
+}
+
+// finish notes that an object is in the store.
+func (j *fetch) finish(it *item) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.moved = time.Now()
+	j.done[it] = true
+	if len(j.done) == len(j.items) {
+		j.end(errDone)
+	}
+}
+
+func (j *fetch) wakeLocked() {
+	close(j.changed)
+	j.changed = make(chan struct{})
+}

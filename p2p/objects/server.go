@@ -1,0 +1,268 @@
+package objects
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
+)
+
+// ServerOptions of a Server. Zero values mean the defaults of limits.go.
+type ServerOptions struct {
+	Serving int // streams that are sent on at a time
+	Queued  int // streams that wait for their turn
+	PerPeer int // streams of one peer, queued ones included
+
+	// Meter is told what is sent; nil for nobody.
+	Meter Meter
+	// Pace, if set, is called before each block and may wait: a limit on uploads. What it
+	// waits counts against the receiver's patience with a silent stream (30 s).
+	Pace func(ctx context.Context, to peer.ID, bytes int) error
+}
+
+func (o ServerOptions) withDefaults() ServerOptions {
+	if o.Serving == 0 {
+		o.Serving = DefaultServing
+	}
+	if o.Queued == 0 {
+		o.Queued = DefaultQueued
+	}
+	if o.PerPeer == 0 {
+		o.PerPeer = DefaultPerPeer
+	}
+	if o.Meter == nil {
+		o.Meter = noMeter{}
+	}
+	return o
+}
+
+// Server gives objects of a store to peers. A stream's life:
+//
+//	accepted ──► queued ──► serving ──► closed
+//	    │           │          └──────► reset: the peer is gone, silent or speaks nonsense
+//	    └───────────┴──► told to come back (too many streams)
+type Server struct {
+	host      host.Host
+	store     Store
+	authorize Authorize
+	opts      ServerOptions
+
+	ctx     context.Context
+	stop    context.CancelFunc
+	serving *semaphore.Weighted
+
+	mu      sync.Mutex
+	closed  bool
+	streams int
+	byPeer  map[peer.ID]int
+	done    sync.WaitGroup
+}
+
+// NewServer starts to serve a store on a host. The caller must Close it.
+func NewServer(h host.Host, store Store, authorize Authorize, opts ServerOptions) *Server {
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{
+		host: h, store: store, authorize: authorize, opts: opts.withDefaults(),
+		ctx: ctx, stop: stop, byPeer: make(map[peer.ID]int),
+	}
+	s.serving = semaphore.NewWeighted(int64(s.opts.Serving))
+	h.SetStreamHandler(ProtocolID, s.handle)
+	return s
+}
+
+// Close ends all streams and waits for them.
+func (s *Server) Close() {
+	s.host.RemoveStreamHandler(ProtocolID)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	s.done.Wait()
+}
+
+// handle is libp2p's entry, on a goroutine of its own.
+func (s *Server) handle(stream network.Stream) {
+	to := stream.Conn().RemotePeer()
+	leave, err := s.enter(to)
+	if err != nil {
+		_ = writeAnswer(lively{stream}, answer{status: exchangepb.Answer_BUSY, detail: err.Error()})
+		_ = stream.Close()
+		return
+	}
+	defer leave()
+	if err := s.serve(s.ctx, to, stream); err != nil {
+		log.Debugw("objects were not sent", "peer", to, "err", err)
+		_ = stream.Reset()
+		return
+	}
+	_ = stream.Close()
+}
+
+// enter counts a stream in, unless there are too many.
+func (s *Server) enter(to peer.ID) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, errors.New("shutting down")
+	case s.streams >= s.opts.Serving+s.opts.Queued:
+		return nil, fmt.Errorf("%d streams are waiting already", s.streams)
+	case s.byPeer[to] >= s.opts.PerPeer:
+		return nil, fmt.Errorf("a peer may have %d streams at a time", s.opts.PerPeer)
+	}
+	s.streams++
+	s.byPeer[to]++
+	s.done.Add(1)
+	return func() {
+		s.mu.Lock()
+		s.streams--
+		if s.byPeer[to]--; s.byPeer[to] == 0 {
+			delete(s.byPeer, to)
+		}
+		s.mu.Unlock()
+		s.done.Done()
+	}, nil
+}
+
+// serve answers one request.
+func (s *Server) serve(ctx context.Context, to peer.ID, stream network.Stream) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Blocked reads and writes do not look at ctx.
+	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
+
+	out := lively{stream}
+	req, err := s.request(stream)
+	if err != nil {
+		return err
+	}
+	got := false // a turn may be got in the moment in which the peer goes
+	defer func() {
+		if got {
+			s.serving.Release(1)
+		}
+	}()
+	err = whileWaiting(ctx, out, func(ctx context.Context) error {
+		err := s.serving.Acquire(ctx, 1)
+		got = err == nil
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	buf := blocks.get()
+	defer blocks.put(buf)
+	sending := sending{Server: s, ctx: ctx, to: to, runID: req.runID, out: out, left: req.budget, buf: *buf}
+	for _, w := range req.wants {
+		if sending.left == 0 {
+			return nil
+		}
+		if err := sending.answer(w); err != nil {
+			return fmt.Errorf("send object %s: %w", w.id, err)
+		}
+	}
+	return nil
+}
+
+// request reads the request within requestLimit in all, and not as long as bytes drip.
+func (s *Server) request(stream network.Stream) (request, error) {
+	if err := stream.SetReadDeadline(deadline(requestLimit)); err != nil {
+		return request{}, err
+	}
+	return readRequest(bufio.NewReaderSize(stream, 4<<10))
+}
+
+// sending is the serving of one request.
+type sending struct {
+	*Server
+	ctx   context.Context
+	to    peer.ID
+	runID uint64
+	out   io.Writer
+	left  int64 // of the budget
+	buf   []byte
+}
+
+// answer sends the Answer to a want and what follows it. An error ends the stream.
+func (s *sending) answer(w want) error {
+	var f File
+	var refusal *answer
+	err := whileWaiting(s.ctx, s.out, func(ctx context.Context) error {
+		f, refusal = s.open(ctx, w)
+		return nil
+	})
+	if err != nil {
+		if f != nil {
+			_ = f.Close()
+		}
+		return err
+	}
+	if refusal != nil {
+		return writeAnswer(s.out, *refusal)
+	}
+	defer f.Close()
+	offset := min(w.offset, f.Size())
+	length := min(f.Size()-offset, s.left)
+	if err := writeAnswer(s.out, answer{status: exchangepb.Answer_OK, size: f.Size(), length: length}); err != nil {
+		return err
+	}
+	s.left -= length
+	return s.copy(io.NewSectionReader(f, offset, length), length)
+}
+
+// open opens a wanted object, or says why the peer does not get it.
+func (s *sending) open(ctx context.Context, w want) (File, *answer) {
+	err := s.authorize(ctx, s.to, s.runID, w.id)
+	switch {
+	case errors.Is(err, ErrRefused):
+		return nil, &answer{status: exchangepb.Answer_REFUSED}
+	case err != nil:
+		log.Warnw("could not decide whether a peer may have an object", "peer", s.to, "run", s.runID, "object", w.id, "err", err)
+		return nil, &answer{status: exchangepb.Answer_FAILED, detail: "authorisation failed"}
+	}
+	if w.suspect {
+		// The outcome shows in Open: a bad file has been set aside.
+		if err := s.store.Verify(w.id); err != nil {
+			log.Warnw("a peer complained of an object", "peer", s.to, "object", w.id, "err", err)
+		}
+	}
+	f, err := s.store.Open(w.id)
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrCorrupt):
+		return nil, &answer{status: exchangepb.Answer_NOT_FOUND}
+	}
+	log.Errorw("an object could not be read", "peer", s.to, "object", w.id, "err", err)
+	return nil, &answer{status: exchangepb.Answer_FAILED, detail: "it could not be read"}
+}
+
+// copy sends length bytes block by block.
+func (s *sending) copy(r io.Reader, length int64) error {
+	for length > 0 {
+		block := s.buf[:min(length, int64(len(s.buf)))]
+		if _, err := io.ReadFull(r, block); err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		if s.opts.Pace != nil {
+			if err := s.opts.Pace(s.ctx, s.to, len(block)); err != nil {
+				return err
+			}
+		}
+		if _, err := s.out.Write(block); err != nil {
+			return err
+		}
+		s.opts.Meter.Sent(s.to, s.runID, len(block))
+		length -= int64(len(block))
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package objects
+
+import (
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// source is a provider in one fetch.
+type source struct {
+	Provider
+	out     error // why it is not asked any more
+	strikes int   // objects of which it alone sent wrong bytes
+	last    error // its last failure, for the report
+}
+
+// item is an object in one fetch.
+type item struct {
+	id string
+	// no says which sources can not give it, and why.
+	no map[*source]error
+	// sole is who sent everything that this fetch received of it; nil if nobody did yet.
+	sole *source
+	// mixed: what is there comes from several, or from before this fetch. If it turns out
+	// wrong, nobody can be blamed.
+	mixed bool
+	// pinned: it turned out wrong once with nobody to blame. Now it has to come from one
+	// source alone.
+	pinned bool
+	// suspect is the source that is to look at its copy before it sends it again.
+	suspect *source
+}
+
+// usable tells whether the source may be asked for the item now.
+func (it *item) usable(src *source) bool {
+	if src.out != nil || it.no[src] != nil {
+		return false
+	}
+	return !it.pinned || it.sole == nil || it.sole == src
+}
+
+// refuse notes that a source can not give the item.
+func (it *item) refuse(src *source, why error) {
+	if it.no == nil {
+		it.no = make(map[*source]error)
+	}
+	it.no[src] = why
+}
+
+// credit notes that src sends bytes from an offset on.
+func (it *item) credit(src *source, offset int64) {
+	switch {
+	case offset == 0:
+		it.sole, it.mixed = src, false
+	case it.sole != src:
+		it.mixed = true
+	}
+}
+
+// blameList remembers who sent wrong bytes.
+type blameList struct {
+	mu    sync.Mutex
+	until map[peer.ID]time.Time
+}
+
+func newBlameList() *blameList { return &blameList{until: make(map[peer.ID]time.Time)} }
+
+func (b *blameList) add(p peer.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for other, until := range b.until {
+		if len(b.until) >= maxBlamed || now.After(until) {
+			delete(b.until, other)
+		}
+	}
+	b.until[p] = now.Add(blameTime)
+}
+
+func (b *blameList) has(p peer.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Now().Before(b.until[p])
+}
