@@ -22,7 +22,7 @@ var (
 	ErrNotAllowed = errors.New("not allowed in this state")
 	// ErrTokenSpent: a join token is unknown, expired, used up or revoked.
 	ErrTokenSpent = errors.New("join token is not valid any more")
-	// ErrTooMany: a bound of limits.go is reached.
+	// ErrTooMany: a bound of limits.go is reached. Nothing has changed.
 	ErrTooMany = errors.New("too many")
 )
 
@@ -78,6 +78,9 @@ type NewRun struct {
 
 // Runs are the runs, their contexts and their logs.
 type Runs interface {
+	// CreateRun creates a run with its pending primary task. The FAB is registered as an
+	// object of the run. ErrNotFound for an unknown SeriesID, ErrTooMany. Rings
+	// KeyPendingTask.
 	CreateRun(ctx context.Context, r NewRun) (Run, error)
 	Run(ctx context.Context, runID uint64) (Run, error)
 	// ListRuns gives the newest first. limit 0 means no limit.
@@ -85,29 +88,37 @@ type Runs interface {
 	// UnfinishedRuns are all runs that are not finished.
 	UnfinishedRuns(ctx context.Context) ([]Run, error)
 	// FinishRun ends the run's primary task and with it everything of the run: all tasks,
-	// all messages. ErrRunFinished when it was finished before. Rings KeyRun, KeyTask for
-	// each task, KeyRunEnds.
+	// all messages; run and logs stay. ErrRunFinished when it was finished before,
+	// task.ErrNotRunning for completed from another state. Rings KeyRun, KeyTask for each
+	// task, KeyRunEnds, KeyReplies.
 	FinishRun(ctx context.Context, runID uint64, sub task.SubStatus, details string) error
 	// AddRunStats adds to the run's statistics.
 	AddRunStats(ctx context.Context, runID uint64, sent, received uint64, clientApp time.Duration) error
 
-	// SeriesContext is the serialized Context that the ServerApp of a series starts from.
+	// SeriesContext is the serialized Context that the ServerApp of a series starts from:
+	// what the last run of the series left, under that run's id.
 	SeriesContext(ctx context.Context, seriesID uint64) ([]byte, error)
-	// FinishTaskWithContext ends a primary task like FinishRun and stores its context, in one step.
+	// FinishTaskWithContext ends a primary task like FinishRun and stores its context (nil:
+	// the old one stays), in one step.
 	FinishTaskWithContext(ctx context.Context, taskID uint64, sub task.SubStatus, details string, seriesContext []byte, clientApp time.Duration) error
 
-	// AppendLogs keeps log text of a run; beyond the bound of limits.go the oldest goes,
-	// with a line that says so. Rings KeyLogs.
+	// AppendLogs keeps log text of a run (lines are joined as they are, with the line ends
+	// that they have); beyond MaxLogBytes the oldest goes, and a line says so. Rings KeyLogs.
 	AppendLogs(ctx context.Context, runID uint64, at time.Time, lines []string) error
-	// Logs is the text of a run after the given sequence number, and the last number.
+	// Logs is the text of a run after the given sequence number, when the last of it was
+	// written, and its number (afterSeq and the zero time if there is none).
 	Logs(ctx context.Context, runID uint64, afterSeq int64) (text string, last time.Time, lastSeq int64, err error)
 
-	// RegisterObjects notes that the run needs these objects, so that they are kept.
+	// RegisterObjects notes that the run needs these objects, so that they are kept. Look
+	// which of them are there after this call, not before: until then they may be removed.
+	// ErrNotFound, ErrRunFinished, ErrTooMany.
 	RegisterObjects(ctx context.Context, runID uint64, objectIDs []string) error
 	// RunHasObject tells whether the object was registered for the run.
 	RunHasObject(ctx context.Context, runID uint64, objectID string) (bool, error)
 	// ReleaseObjects drops the references of a finished run and calls remove for each
-	// object that no run needs any more; no registration can interleave with a removal.
+	// object that no run needs any more; no registration can interleave with a removal, so
+	// remove must be quick and must not call the store. If remove fails, what is left is
+	// left for the next call.
 	ReleaseObjects(ctx context.Context, runID uint64, remove func(objectID string) error) error
 	// FinishedRunsHoldingObjects lists finished runs for which ReleaseObjects has work.
 	FinishedRunsHoldingObjects(ctx context.Context) ([]uint64, error)
@@ -119,7 +130,8 @@ type Tasks interface {
 	ClaimTask(ctx context.Context, types []string) (t task.Task, token string, ok bool, err error)
 	TaskByToken(ctx context.Context, token string) (task.Task, error) // task.ErrUnknownToken
 	Task(ctx context.Context, taskID uint64) (task.Task, error)
-	// ActivateTask moves starting to running; repeating it is no error.
+	// ActivateTask moves starting to running; repeating it is no error. task.ErrNotClaimed,
+	// task.ErrFinished.
 	ActivateTask(ctx context.Context, taskID uint64) error
 	// HeartbeatTask extends the task's life; false when it is not running any more.
 	HeartbeatTask(ctx context.Context, taskID uint64) (bool, error)
@@ -160,17 +172,23 @@ func (m Message) ExpiresAt() time.Time {
 
 // Messages are instructions and replies.
 type Messages interface {
-	// InsertInstructions stores instructions, atomically. The result has an entry for each:
-	// nil if stored (or stored before: same id), else why not (ErrNotFound for the node,
-	// ErrRunFinished). Rings KeyNode for those that are Waiting.
+	// InsertInstructions stores instructions, atomically. State is Gathering or Waiting. The
+	// result has an entry for each: nil if stored (or stored before: same id), else why not
+	// (ErrNotFound for the run or a node that was never activated or is unregistered,
+	// ErrRunFinished, ErrNotAllowed for one that has expired, ErrTooMany). Rings KeyNode for
+	// those that are Waiting.
 	InsertInstructions(ctx context.Context, msgs []Message) ([]error, error)
-	// InsertReply stores a reply. ErrNotFound when the instruction is unknown, expired or
-	// not this node's; inserting an id again is no error; a second, different reply to an
-	// instruction is ErrNotAllowed. Rings KeyReplies.
+	// InsertReply stores a reply. State is Gathering or Waiting. ErrNotFound when the
+	// instruction is unknown, expired, of another run or not this node's; inserting an id
+	// again is no error and may complete it; a second, different reply to an instruction is
+	// ErrNotAllowed. The instruction counts as delivered, whether that was confirmed or
+	// not. Rings KeyReplies once the reply is complete.
 	InsertReply(ctx context.Context, m Message, runtime time.Duration) error
 	// MarkComplete moves messages from Gathering to Waiting and rings as Insert does.
 	MarkComplete(ctx context.Context, messageIDs []string) error
-	// DropMessages forgets messages that will never be complete.
+	// DropMessages forgets messages that will never be complete, or that nobody waits for.
+	// With an instruction goes its reply; without its reply an instruction stays delivered.
+	// Rings KeyReplies.
 	DropMessages(ctx context.Context, messageIDs []string, reason string) error
 	// GatheringMessages lists all incomplete messages, for the start after a crash.
 	GatheringMessages(ctx context.Context) ([]Message, error)
@@ -182,9 +200,11 @@ type Messages interface {
 	LeasedInstructions(ctx context.Context, nodeID uint64) ([]Message, error)
 	// ExtendLeases moves the end of all leases of the node.
 	ExtendLeases(ctx context.Context, nodeID uint64, until time.Time) error
-	// Unlease puts leased or delivered, unanswered instructions back to Waiting.
+	// Unlease puts leased or delivered instructions that have no complete reply back to
+	// Waiting; a reply that is incomplete is dropped. Rings KeyNode.
 	Unlease(ctx context.Context, messageIDs []string) error
-	// UnansweredInstructions of the node in any state: what it owes the run.
+	// UnansweredInstructions of the node in any state, oldest first: those that have no
+	// complete reply. It is what the node owes.
 	UnansweredInstructions(ctx context.Context, nodeID uint64) ([]Message, error)
 	// MarkDelivered confirms instructions.
 	MarkDelivered(ctx context.Context, messageIDs []string) error
@@ -193,8 +213,13 @@ type Messages interface {
 	// Answers says how things stand with instructions of a run: for each id a complete
 	// reply, or the reason why none will come, or nothing yet. Results come in the order of ids.
 	// Replies are leased, not removed: asking again gives them again until ConfirmReply.
+	// A complete reply counts even if its node is gone.
 	Answers(ctx context.Context, runID uint64, instructionIDs []string) ([]Answer, error)
-	// ConfirmReply ends the lease of a reply: it and its instruction are removed.
+	// Answered filters the ids for which Answers says more than NoAnswerYet, without
+	// reading them. It is cheap enough to be asked on each wake with all ids of a run.
+	Answered(ctx context.Context, runID uint64, instructionIDs []string) ([]string, error)
+	// ConfirmReply ends the lease of a reply: it and its instruction are removed. Unknown
+	// replies are no error.
 	ConfirmReply(ctx context.Context, runID uint64, replyID string) error
 	// UnansweredByNode counts, for the status of a run, what each node still owes it.
 	UnansweredByNode(ctx context.Context, runID uint64) (map[uint64]int, error)
@@ -217,7 +242,7 @@ type Answer struct {
 	InstructionID string
 	Kind          AnswerKind
 	Reply         Message // when Replied
-	Instruction   Message // zero when InstructionUnknown
+	Instruction   Message // without its Tree; zero when InstructionUnknown
 }
 
 // NodeStatus as Flower names it.
@@ -251,7 +276,8 @@ func (n Node) Proto() *flwrpb.NodeInfo { return nodeProto(n) }
 
 // Nodes are the SuperNodes.
 type Nodes interface {
-	// RegisterNode creates a node. ErrKeyInUse when PublicKey was ever used.
+	// RegisterNode creates a node with a new id. ErrKeyInUse when PublicKey or PeerID was
+	// ever used, ErrNotAllowed for a peer that was revoked, ErrTooMany.
 	RegisterNode(ctx context.Context, n Node) (Node, error)
 	Node(ctx context.Context, nodeID uint64) (Node, error)
 	NodeByKey(ctx context.Context, publicKey []byte) (Node, error)
@@ -262,12 +288,16 @@ type Nodes interface {
 	OnlineNodes(ctx context.Context) ([]Node, error)
 	// ActivateNode makes a registered or offline node online; with takeover also one that
 	// is online already (a node with a session comes back before it was missed).
+	// ErrNotFound, ErrNotAllowed. Rings KeyNodes.
 	ActivateNode(ctx context.Context, nodeID uint64, interval time.Duration, until time.Time, takeover bool) error
-	// TouchNode is a sign of life. False if the node is unknown or unregistered.
+	// TouchNode is a sign of life, which brings back a node that went offline. False if the
+	// node is unknown or unregistered. Rings KeyNodes if it was not online.
 	TouchNode(ctx context.Context, nodeID uint64, interval time.Duration, until time.Time) (bool, error)
-	// DeactivateNode makes the node offline now. Rings KeyNodes and KeyReplies of the runs it owes.
+	// DeactivateNode makes the node offline now; one that is not online stays as it is.
+	// ErrNotFound. Rings KeyNodes and KeyReplies of the runs it owes.
 	DeactivateNode(ctx context.Context, nodeID uint64) error
-	// UnregisterNode is final; for a Rhizome node it also removes the member.
+	// UnregisterNode is final; for a Rhizome node it also removes the member. ErrNotFound,
+	// ErrNotAllowed if it was unregistered before. Rings like DeactivateNode.
 	UnregisterNode(ctx context.Context, nodeID uint64) error
 	// RenameNode sets what the node calls itself.
 	RenameNode(ctx context.Context, nodeID uint64, name, location string) error
@@ -310,17 +340,23 @@ type JoinToken struct {
 type Membership interface {
 	CreateToken(ctx context.Context, t JoinToken) error
 	ListTokens(ctx context.Context) ([]JoinToken, error)
+	// RevokeToken is no error for a token that is spent. ErrNotFound.
 	RevokeToken(ctx context.Context, id string) error
 	// UsableTokens tells whether any token could still let somebody in.
 	UsableTokens(ctx context.Context) (bool, error)
 	// Join registers the peer with a token's role and counts the use, in one step. A peer
 	// that is a member already does not use it up. ErrTokenSpent, ErrNotAllowed (revoked peer).
 	Join(ctx context.Context, peerID, tokenID string, secret []byte, name string) (Member, error)
-	AddMember(ctx context.Context, m Member) error // ErrNotAllowed for a revoked peer
-	// RemoveMember revokes, finally. Its node, if any, is unregistered in the same step.
-	// Rings KeyMembers.
+	// AddMember lets a peer in, or changes role and name of one. ErrNotAllowed for a
+	// revoked peer.
+	AddMember(ctx context.Context, m Member) error
+	// RemoveMember revokes, finally; a peer that is no member yet is barred. Its node, if
+	// any, is unregistered in the same step. ErrNotAllowed if it was revoked before. Rings
+	// KeyMembers.
 	RemoveMember(ctx context.Context, peerID string) error
+	// Member finds a member, also a revoked one. ErrNotFound.
 	Member(ctx context.Context, peerID string) (Member, error)
+	// ListMembers gives all members, also revoked ones, oldest first.
 	ListMembers(ctx context.Context) ([]Member, error)
 }
 
