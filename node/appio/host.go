@@ -88,7 +88,7 @@ func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) 
 			return nil, err
 		case ok:
 			log.Infow("task is handed out", "run", t.RunID, "message", t.MessageID, "task", t.ID)
-			return &flwrpb.AcquireTaskResponse{Task: t.Proto(), Token: token}, nil
+			return &flwrpb.AcquireTaskResponse{Task: taskProto(t), Token: token}, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -136,4 +136,27 @@ func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 		case <-watch.C:
 		}
 	}
+}
+
+// taskProto is the task as Flower's Runtime API shows it.
+func taskProto(t task.Task) *flwrpb.Task {
+	return &flwrpb.Task{
+		TaskId:     t.ID,
+		Type:       t.Type,
+		RunId:      t.RunID,
+		Status:     &flwrpb.TaskStatus{Status: string(t.Status), SubStatus: string(t.SubStatus), Details: t.Details},
+		PendingAt:  timestamp(t.PendingAt),
+		StartingAt: timestamp(t.StartingAt),
+		RunningAt:  timestamp(t.RunningAt),
+		FinishedAt: timestamp(t.FinishedAt),
+		FabHash:    &t.FABHash,
+	}
+}
+
+// timestamp is how Flower writes times; the zero time is empty.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000+00:00")
 }
