@@ -1,0 +1,27 @@
+// Package natlab builds small internets out of Linux network namespaces: public hosts,
+// gateways with every usual kind of NAT, private hosts behind them, and wide-area links
+// with delay, loss and a rate. Tests and demos run real programs in it.
+//
+//	host ── bridge ── gateway ═══ uplink ═══ inet ═══ uplink ═══ gateway ── bridge ── host
+//	                 (NAT kind)  ([Link])            (router)
+//
+// What it guarantees:
+//
+//   - Nothing in a lab reaches the machine's own network: its namespaces are joined to
+//     each other only.
+//   - All private sites use 192.168.1.0/24, and hosts in two of them the same addresses,
+//     as in life. Public addresses are from 11.0.0.0/8, since go-libp2p does not count the
+//     documentation ranges as public and would run neither AutoNAT nor hole punching there.
+//   - No kind of NAT hairpins: two hosts of one private site reach each other by their
+//     private addresses only.
+//   - What [Build] made, [Lab.Close] takes down; and when the process that called [Enter]
+//     dies, however it dies, the kernel does.
+//
+// It works as root and, by way of a user namespace, without: see [Enter]. It needs the
+// programs ip and nft, nsenter for [Lab.Cmd], and /dev/net/tun for links that are not
+// ideal ([Available] says what is missing). It needs no netem: delay, loss and rate are
+// done in this process, on frames between two TUN devices, at up to 75 MB/s (450 MB/s
+// with [Link.GSO]).
+//
+// It is not responsible for what runs in a lab: end it before Close.
+package natlab

@@ -1,0 +1,88 @@
+//go:build linux
+
+package natlab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// inside marks the process that Enter started.
+const inside = "NATLAB_INSIDE"
+
+// Available says what this machine lacks for a lab, or nil. It looks for programs and
+// devices; whether the kernel lets this user have namespaces, [Enter] finds out.
+func Available() error {
+	var errs []error
+	for _, program := range []string{"ip", "nft", "nsenter"} {
+		if _, err := exec.LookPath(program); err != nil {
+			errs = append(errs, fmt.Errorf("natlab needs the program %s", program))
+		}
+	}
+	if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {
+		errs = append(errs, fmt.Errorf("natlab needs /dev/net/tun: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// Enter makes room for labs that need no root and leave nothing behind: it runs this
+// program again in namespaces of its own (user, mount and network), waits for it, and
+// exits with its status. In that second process it returns nil. It returns an error when
+// the kernel does not allow it; nothing has happened then, and a test may skip.
+//
+// Call it first in main or TestMain, before anything has a side effect.
+func Enter() error {
+	if os.Getenv(inside) != "" {
+		return settle()
+	}
+	runtime.LockOSThread() // Pdeathsig is sent when this thread ends
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	if err := cmd.Start(); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("natlab needs namespaces of its own, as root or by user namespaces: %w", err)
+	}
+	err := cmd.Wait()
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
+		os.Exit(0)
+	case errors.As(err, &ended) && ended.ExitCode() >= 0:
+		os.Exit(ended.ExitCode())
+	}
+	fmt.Fprintln(os.Stderr, "natlab:", err)
+	os.Exit(1)
+	return nil
+}
+
+// settle gives the new mount namespace a place for names that nobody else sees.
+func settle() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("natlab: make mounts private: %w", err)
+	}
+	place := namespaces
+	if _, err := os.Stat(place); err != nil {
+		place = "/run" // only root may make a folder there; a mount may cover it
+	}
+	if err := unix.Mount("natlab", place, "tmpfs", 0, "mode=0755"); err != nil {
+		return fmt.Errorf("natlab: make room for namespaces in %s: %w", place, err)
+	}
+	return nil
+}

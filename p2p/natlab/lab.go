@@ -1,0 +1,139 @@
+//go:build linux
+
+package natlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Lab is a running topology. Its methods may be called from any goroutine, except Close.
+type Lab struct {
+	topology Topology
+	hosts    map[string]hostAddrs
+	sites    map[string]*builtSite
+	ns       []string // to delete
+	closers  []func() error
+}
+
+type hostAddrs struct{ own, public, gateway string }
+
+// builtSite is what is needed to change a site later.
+type builtSite struct {
+	gateways []string // namespaces, outermost last
+	wan      *wan     // nil when the uplink is ideal
+}
+
+// Build creates namespaces, links, routes and rules: some 30 ms a host.
+func Build(t Topology) (*Lab, error) {
+	t = t.withDefaults()
+	if err := t.validate(); err != nil {
+		return nil, fmt.Errorf("natlab: %w", err)
+	}
+	l := &Lab{topology: t, hosts: map[string]hostAddrs{}, sites: map[string]*builtSite{}}
+	if err := l.build(); err != nil {
+		return nil, errors.Join(fmt.Errorf("natlab: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+func (l *Lab) build() error {
+	if err := l.addNS("inet"); err != nil {
+		return err
+	}
+	for i, s := range l.topology.Sites {
+		if err := l.addSite(i+1, s); err != nil {
+			return fmt.Errorf("site %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// Close takes everything down. Processes in the lab must have ended.
+func (l *Lab) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(l.closers) {
+		errs = append(errs, c())
+	}
+	for _, ns := range l.ns {
+		errs = append(errs, deleteNS(ns))
+	}
+	l.closers, l.ns = nil, nil
+	return errors.Join(errs...)
+}
+
+// Hosts lists all hosts, sorted.
+func (l *Lab) Hosts() []string { return slices.Sorted(maps.Keys(l.hosts)) }
+
+// Addr is a host's own address.
+func (l *Lab) Addr(host string) string { return l.hosts[host].own }
+
+// PublicAddr is the address that the internet sees of a host.
+func (l *Lab) PublicAddr(host string) string { return l.hosts[host].public }
+
+// Gateway is the inside address of a host's gateway.
+func (l *Lab) Gateway(host string) string { return l.hosts[host].gateway }
+
+// Namespace is the full name of a host's namespace, or of "SITE-gw", "SITE-isp" and "inet".
+func (l *Lab) Namespace(host string) string { return l.topology.Prefix + "-" + host }
+
+// Cmd is a command that runs on a host when it is started. Its process is the program
+// itself, so signals reach it.
+func (l *Lab) Cmd(ctx context.Context, host, program string, args ...string) *exec.Cmd {
+	enter := []string{"--net=" + filepath.Join(namespaces, l.Namespace(host)), "--", program}
+	return exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
+}
+
+// In runs f on a thread inside a host's namespace: sockets that f makes are the host's.
+// What goroutines of f make is not.
+func (l *Lab) In(host string, f func() error) error { return inNS(l.Namespace(host), f) }
+
+// Cut pulls the plug between a site's uplink and the internet: silence in both
+// directions, no RST, no ICMP, no carrier event. Cutting twice is an error.
+func (l *Lab) Cut(site string) error { return Cut(l.topology.Prefix, site) }
+
+// Restore ends a Cut.
+func (l *Lab) Restore(site string) error { return Restore(l.topology.Prefix, site) }
+
+// FlushNAT makes a site's gateways forget all mappings, as a router does that restarts.
+// A Cone gives the same ports again; hosts whose mapping it was must speak first.
+func (l *Lab) FlushNAT(site string) error { return FlushNAT(l.topology.Prefix, site) }
+
+// SetUDPTimeout is how long a site's gateways keep a UDP mapping that is idle; to the
+// second. Linux has 30 s for one-way and 120 s for two-way, cheap routers 30 s for both.
+func (l *Lab) SetUDPTimeout(site string, d time.Duration) error {
+	s, err := l.site(site)
+	if err != nil {
+		return err
+	}
+	seconds := fmt.Sprint(int(d.Seconds()))
+	var errs []error
+	for _, gateway := range s.gateways {
+		errs = append(errs, sysctl(gateway, map[string]string{
+			"net.netfilter.nf_conntrack_udp_timeout":        seconds,
+			"net.netfilter.nf_conntrack_udp_timeout_stream": seconds,
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// Stats of a site's uplink; zero when it is ideal.
+func (l *Lab) Stats(site string) LinkStats {
+	if s := l.sites[site]; s != nil && s.wan != nil {
+		return s.wan.stats()
+	}
+	return LinkStats{}
+}
+
+func (l *Lab) site(name string) (*builtSite, error) {
+	if s := l.sites[name]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("natlab: no site %q", name)
+}
