@@ -8,23 +8,22 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// MayFetch tells whether a peer may read an object of a run from the link: a node with a
+// Authorize tells whether a peer may read an object of a run from the link: a node with a
 // session, and the object is the app of an unfinished run (nodes fetch it ahead), or
-// belongs to a run in which the node takes part.
-func (s *Server) MayFetch(ctx context.Context, p peer.ID, runID uint64, objectID string) bool {
-	s.mu.Lock()
-	one := s.sessions[p]
-	s.mu.Unlock()
+// belongs to a run in which the node takes part. It is the objects.Authorize of the link.
+func (s *Server) Authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
+	one := s.session(p)
 	if one == nil {
-		return false
+		return objects.ErrRefused
 	}
 	allowed, err := one.mayFetch(ctx, runID, objectID)
-	if err != nil {
-		log.Warnw("a node's right to an object could not be looked up", "node", one.node.ID, "run", runID, "error", err)
+	if err == nil && !allowed {
+		return objects.ErrRefused
 	}
-	return allowed
+	return err
 }
 
 func (one *peerSession) mayFetch(ctx context.Context, runID uint64, objectID string) (bool, error) {

@@ -105,7 +105,7 @@ func (one *peerSession) offerOne(m state.Message) error {
 // giveUpOffer drops an instruction that the node will never take, so that the ServerApp is
 // told at once.
 func (one *peerSession) giveUpOffer(id, why string) error {
-	if !one.outbox.settled(id) {
+	if _, was := one.outbox.settled(id); !was {
 		return nil
 	}
 	reason := fmt.Sprintf("node %d (%s) does not take it: %s", one.node.ID, one.node.Name, why)
@@ -119,12 +119,14 @@ func (one *peerSession) giveUpOffer(id, why string) error {
 // accepted notes that a message is on the node's disk. What was not offered in this
 // session is none of the node's business, or was accepted before.
 func (one *peerSession) accepted(id string) error {
-	if !one.outbox.settled(id) {
+	runID, was := one.outbox.settled(id)
+	if !was {
 		return nil
 	}
 	if err := one.server.cfg.Store.MarkDelivered(one.ctx, []string{id}); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return fmt.Errorf("note that message %s is delivered: %w", id, err)
 	}
+	one.server.keepTraffic(one.ctx, runID)
 	return nil
 }
 

@@ -139,13 +139,13 @@ func (o *outbox) offered(id string, runID uint64) {
 	o.touchLocked(runID)
 }
 
-// settled takes a message out of the window; false if it was not in it.
-func (o *outbox) settled(id string) (was bool) {
+// settled takes a message out of the window and names its run; false if it was not in it.
+func (o *outbox) settled(id string) (runID uint64, was bool) {
 	o.change(func() {
-		_, was = o.open[id]
+		runID, was = o.open[id]
 		delete(o.open, id)
 	})
-	return was
+	return runID, was
 }
 
 // rest moves an open message to those that are offered again later.

@@ -108,16 +108,13 @@ func (one *peerSession) storeReply(ctx context.Context, in intake.Incoming, runt
 	if err := store.RegisterObjects(ctx, m.RunID, in.ObjectIDs); err != nil {
 		return storeError("register objects of reply", m.ID, err)
 	}
-	received, err := one.fetchMissing(ctx, in)
-	if err != nil {
+	if err := one.fetchMissing(ctx, in); err != nil {
 		return err
 	}
 	if err := store.InsertReply(ctx, m, runtime); err != nil {
 		return storeError("store reply", m.ID, err)
 	}
-	if err := store.AddRunStats(ctx, m.RunID, 0, received, 0); err != nil {
-		log.Warnw("run statistics were not kept", "run", m.RunID, "error", err)
-	}
+	one.server.keepTraffic(ctx, m.RunID)
 	return nil
 }
 
@@ -133,41 +130,34 @@ func storeError(doing, id string, err error) error {
 }
 
 // fetchMissing pulls the objects that the link lacks, as often as it takes while the
-// session lives, and tells how many bytes came. A transfer goes on where it stopped.
-func (one *peerSession) fetchMissing(ctx context.Context, in intake.Incoming) (received uint64, err error) {
-	store := one.server.cfg.Objects
+// session lives. A transfer goes on where it stopped.
+func (one *peerSession) fetchMissing(ctx context.Context, in intake.Incoming) error {
 	var missing []string
 	for _, id := range in.ObjectIDs {
-		if !store.Has(id) {
+		if !one.server.cfg.Objects.Has(id) {
 			missing = append(missing, id)
 		}
 	}
 	if len(missing) == 0 {
-		return 0, nil
+		return nil
 	}
 	pause := backoff.NewExponentialBackOff()
 	pause.MaxInterval = fetchPauseMost
 	for {
 		err := one.server.cfg.Fetch(ctx, one.peer, in.Message.RunID, missing)
 		if err == nil {
-			break
+			return nil
 		}
-		if errors.Is(err, objects.ErrMismatch) || errors.Is(err, objects.ErrNotFound) || errors.Is(err, objects.ErrCorrupt) {
-			return 0, one.giveUp(ctx, in, err)
+		if objects.Permanent(err) {
+			return one.giveUp(ctx, in, err)
 		}
 		log.Infow("objects of a reply did not come; trying again", "node", one.node.ID, "run", in.Message.RunID, "reply", in.Message.ID, "error", err)
 		select {
 		case <-time.After(pause.NextBackOff()):
 		case <-ctx.Done():
-			return 0, fmt.Errorf("fetch reply %s: %w", in.Message.ID, context.Cause(ctx))
+			return fmt.Errorf("fetch reply %s: %w", in.Message.ID, context.Cause(ctx))
 		}
 	}
-	for _, id := range missing {
-		if size, err := store.Size(id); err == nil {
-			received += uint64(size)
-		}
-	}
-	return received, nil
 }
 
 // giveUp drops an instruction whose reply can never be had, so that the ServerApp is told

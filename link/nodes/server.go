@@ -31,14 +31,13 @@ type Config struct {
 	Heartbeat, Grace time.Duration
 	// Relays through which the link is reachable now. May be nil.
 	Relays func() []string
-	// Received is how many bytes have come from a peer so far, on any stream: progress
-	// counts as life. May be nil.
-	Received func(peer.ID) uint64
 }
 
-// Server serves the session protocol. Make it with New, then Run.
+// Server serves the session protocol. Make it with New, then Run. It is the authority and
+// the meter of the link's object exchange.
 type Server struct {
-	cfg Config
+	cfg     Config
+	traffic *traffic
 
 	mu       sync.Mutex
 	sessions map[peer.ID]*peerSession
@@ -67,10 +66,7 @@ func New(cfg Config) *Server {
 	if cfg.Relays == nil {
 		cfg.Relays = func() []string { return nil }
 	}
-	if cfg.Received == nil {
-		cfg.Received = func(peer.ID) uint64 { return 0 }
-	}
-	return &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession)}
+	return &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic()}
 }
 
 // Run serves until ctx ends and all sessions have ended. Nodes keep their grace period
@@ -166,11 +162,16 @@ func (s *Server) all() []*peerSession {
 	return list
 }
 
-// Connected tells since when the peer has a session; ok is false when it has none.
-func (s *Server) Connected(p peer.ID) (since time.Time, ok bool) {
+// session of a peer, or nil.
+func (s *Server) session(p peer.ID) *peerSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.sessions[p]
+	return s.sessions[p]
+}
+
+// Connected tells since when the peer has a session; ok is false when it has none.
+func (s *Server) Connected(p peer.ID) (since time.Time, ok bool) {
+	one := s.session(p)
 	if one == nil {
 		return time.Time{}, false
 	}
@@ -186,10 +187,7 @@ func (s *Server) Count() int {
 
 // Revoke ends the session of a peer that is no member any more.
 func (s *Server) Revoke(p peer.ID) {
-	s.mu.Lock()
-	one := s.sessions[p]
-	s.mu.Unlock()
-	if one != nil {
+	if one := s.session(p); one != nil {
 		one.cancel(errRevoked)
 	}
 }
@@ -206,6 +204,7 @@ func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) err
 			return err
 		}
 	}
+	s.keepTraffic(ctx, runID)
 	return nil
 }
 

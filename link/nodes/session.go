@@ -172,16 +172,11 @@ func (one *peerSession) watch() error {
 	cfg := one.server.cfg
 	beat := time.NewTicker(cfg.Heartbeat)
 	defer beat.Stop()
-	received := cfg.Received(one.peer)
 	for {
 		select {
 		case <-one.ctx.Done():
 			return context.Cause(one.ctx)
 		case now := <-beat.C:
-			if total := cfg.Received(one.peer); total != received {
-				received = total
-				one.heard.Store(now.UnixNano())
-			}
 			silence := now.Sub(time.Unix(0, one.heard.Load()))
 			if silence >= silentBeats*cfg.Heartbeat {
 				return errSilent
