@@ -1,0 +1,20 @@
+package runtime
+
+import "time"
+
+const (
+	// maxHold ends a held acquire-task or pull with what there is, so that a client that
+	// vanished without closing its connection is noticed at the next request at the latest.
+	maxHold = 10 * time.Minute
+	// maxExitBody bounds the JSON of a report-exit: a line of detail.
+	maxExitBody = 64 << 10
+	// maxToken is 256 hexadecimal digits; a longer header is not looked up.
+	maxToken = 256
+
+	// A signed acquire-task is taken from 5 s in the future, for clocks that differ, to
+	// 305 s in the past; its nonce is remembered as long. These are Flower's numbers.
+	signatureSkew = 5 * time.Second
+	signatureAge  = 305 * time.Second
+	// maxNonces bounds what is remembered; a SuperExec asks a few times a second at most.
+	maxNonces = 100_000
+)
