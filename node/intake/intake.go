@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/store"
 	"github.com/rhizome-fl/rhizome/node/trust"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -22,9 +23,6 @@ var log = logging.Logger("node/intake")
 
 // ErrBusy says that too much is under way; the message may be offered again.
 var ErrBusy = errors.New("too many messages are being fetched")
-
-// codeInvalidFAB is Flower's error code for an app that may not or can not run.
-const codeInvalidFAB = 7
 
 // Want is what a fetch must bring to the object store.
 type Want struct {
@@ -182,10 +180,10 @@ func (in *Intake) take(ctx context.Context, offer store.Offer, run *flwrpb.Run, 
 	switch {
 	case errors.Is(err, trust.ErrNotTrusted):
 		log.Warnw("app is not trusted here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
-		return in.cfg.Store.Reject(ctx, offer.MessageID, codeInvalidFAB, trust.Reason)
+		return in.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, trust.Reason)
 	case errors.Is(err, appconfig.ErrBadFAB):
 		log.Warnw("app bundle is broken", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
-		return in.cfg.Store.Reject(ctx, offer.MessageID, codeInvalidFAB, err.Error())
+		return in.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, err.Error())
 	case err != nil:
 		return err
 	}

@@ -9,13 +9,11 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
 // ErrNoReply says that a task can not be finished: its app has pushed no complete reply.
 var ErrNoReply = errors.New("there is no complete reply")
-
-// codeCrashed is Flower's error code for a ClientApp that ended without an answer.
-const codeCrashed = 8
 
 // stopped is what a SuperNode answers for an app that went silent.
 const stopped = "ClientApp stopped responding."
@@ -231,7 +229,7 @@ func (s *Store) fail(ctx context.Context, taskID uint64, reason string, check fu
 	if err != nil {
 		return err
 	}
-	err = s.answerWithError(ctx, t.MessageID, codeCrashed, reason, func(tx *sql.Tx, _ Instruction) error {
+	err = s.answerWithError(ctx, t.MessageID, flwr.ErrorClientAppCrashed, reason, func(tx *sql.Tx, _ Instruction) error {
 		now, err := task.Get(tx, taskID)
 		if err != nil {
 			return err
@@ -258,7 +256,7 @@ func unfinished(t task.Task) error {
 // giveUp answers a queued message that no process has survived.
 func (s *Store) giveUp(ctx context.Context, messageID string) error {
 	reason := fmt.Sprintf("%s It was started %d times.", stopped, MaxAttempts)
-	err := s.answerWithError(ctx, messageID, codeCrashed, reason, func(_ *sql.Tx, m Instruction) error {
+	err := s.answerWithError(ctx, messageID, flwr.ErrorClientAppCrashed, reason, func(_ *sql.Tx, m Instruction) error {
 		if m.State != Queued {
 			return ErrAnswered
 		}
