@@ -18,10 +18,9 @@
 //     dies, however it dies, the kernel does.
 //
 // It works as root and, by way of a user namespace, without: see [Enter]. It needs the
-// programs ip and nft, nsenter for [Lab.Cmd], and /dev/net/tun for links that are not
-// ideal ([Available] says what is missing). It needs no netem: delay, loss and rate are
-// done in this process, on frames between two TUN devices, at up to 75 MB/s (450 MB/s
-// with [Link.GSO]).
+// programs ip, nft and nsenter ([Available]), and /dev/net/tun for links that are not
+// ideal ([Shapes]). It needs no netem: delay, loss and rate are done in this process, on
+// frames between two TUN devices, at up to 75 MB/s (450 MB/s with [Link.GSO]).
 //
 // It is not responsible for what runs in a lab: end it before Close.
 package natlab

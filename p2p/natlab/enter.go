@@ -16,8 +16,8 @@ import (
 // inside marks the process that Enter started.
 const inside = "NATLAB_INSIDE"
 
-// Available says what this machine lacks for a lab, or nil. It looks for programs and
-// devices; whether the kernel lets this user have namespaces, [Enter] finds out.
+// Available says what this machine lacks for a lab of ideal links, or nil. Whether the
+// kernel lets this user have namespaces, [Enter] finds out.
 func Available() error {
 	var errs []error
 	for _, program := range []string{"ip", "nft", "nsenter"} {
@@ -25,10 +25,16 @@ func Available() error {
 			errs = append(errs, fmt.Errorf("natlab needs the program %s", program))
 		}
 	}
-	if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {
-		errs = append(errs, fmt.Errorf("natlab needs /dev/net/tun: %w", err))
-	}
 	return errors.Join(errs...)
+}
+
+// Shapes says what keeps this user from links with delay, loss or a rate, or nil. Most
+// machines give /dev/net/tun to all, some to root only.
+func Shapes() error {
+	if err := unix.Access(tunDevice, unix.R_OK|unix.W_OK); err != nil {
+		return fmt.Errorf("natlab needs %s for links that are not ideal: %w", tunDevice, err)
+	}
+	return nil
 }
 
 // Enter makes room for labs that need no root and leave nothing behind: it runs this

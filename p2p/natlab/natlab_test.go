@@ -29,6 +29,11 @@ func build(t *testing.T, sites ...Site) *Lab {
 	if entered != nil {
 		t.Skip("labs can not be built here: ", entered)
 	}
+	for _, s := range sites {
+		if reason := Shapes(); !s.Uplink.ideal() && reason != nil {
+			t.Skip(reason)
+		}
+	}
 	l, err := Build(Topology{Prefix: prefix(), Sites: sites})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const tunDevice = "/dev/net/tun"
+
 // vnetHeader is what precedes each frame of a TUN device with IFF_VNET_HDR.
 const vnetHeader = 10
 
@@ -17,9 +19,9 @@ const vnetHeader = 10
 func openTUN(ns, name string, gso bool) (*os.File, error) {
 	var f *os.File
 	err := inNS(ns, func() error {
-		fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		if err != nil {
-			return fmt.Errorf("open /dev/net/tun: %w", err)
+			return fmt.Errorf("open %s: %w", tunDevice, err)
 		}
 		if err := setUpTUN(fd, name, gso); err != nil {
 			_ = unix.Close(fd)
