@@ -44,7 +44,8 @@ func Shapes() error {
 //
 // Call it first in main or TestMain, before anything has a side effect.
 func Enter() error {
-	if os.Getenv(inside) != "" {
+	if Inside() {
+		_ = os.Unsetenv(inside) // children may want labs of their own
 		return settle()
 	}
 	runtime.LockOSThread() // Pdeathsig is sent when this thread ends
@@ -77,6 +78,9 @@ func Enter() error {
 	os.Exit(1)
 	return nil
 }
+
+// Inside tells, before Enter is called, whether this process is the second one.
+func Inside() bool { return os.Getenv(inside) != "" }
 
 // settle gives the new mount namespace a place for names that nobody else sees.
 func settle() error {

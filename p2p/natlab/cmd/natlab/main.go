@@ -60,7 +60,7 @@ func parse(name string, args []string) (options, error) {
 	}
 	flags.StringVar(&o.topology.Prefix, "prefix", prefix, "prefix of the namespaces' names")
 	flags.StringVar(&o.topology.TCP, "cc", "cubic", "TCP congestion control of the hosts")
-	flags.BoolVar(&o.private, "private", os.Geteuid() != 0, "use namespaces that no other shell sees; needs no root")
+	flags.BoolVar(&o.private, "private", os.Geteuid() != 0 || natlab.Inside(), "use namespaces that no other shell sees; needs no root")
 	flags.Func("site", "NAME=KIND[,SETTING...]; may be repeated", func(word string) error {
 		site, err := natlab.ParseSite(word)
 		o.topology.Sites = append(o.topology.Sites, site)
