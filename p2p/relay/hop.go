@@ -134,6 +134,11 @@ func (s *stream) endWhenStillStranger() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer = time.AfterFunc(StrangerTime, func() {
+		select {
+		case <-s.ended: // before the timer was set
+			return
+		default:
+		}
 		if s.relay.books.stranger(s) {
 			s.cut(refuse(ReasonStrangerTime, "no link vouched for this peer within the %v that joining may take", StrangerTime))
 		}

@@ -105,6 +105,7 @@ func (m *Members) Vouch(ctx context.Context, s network.Stream) error {
 	var listener sync.WaitGroup
 	listener.Go(func() { lose(v.listen()) })
 	lose(m.serve(ctx, v))
+	_ = s.Reset()
 	listener.Wait()
 	return fmt.Errorf("vouch for members at relay %s: %w", s.Conn().RemotePeer(), context.Cause(ctx))
 }

@@ -118,9 +118,10 @@ func (r *Relay) enter() bool {
 // allowed now end, and whoever has no standing left loses its connection, and with it
 // the reservation, which circuit v2 has no other way to take back.
 func (r *Relay) cutOff(peers []peer.ID) {
-	if len(peers) == 0 {
+	if len(peers) == 0 || !r.enter() {
 		return
 	}
+	defer r.work.Done()
 	lost := make(map[peer.ID]bool, len(peers))
 	for _, p := range peers {
 		lost[p] = true
@@ -131,20 +132,25 @@ func (r *Relay) cutOff(peers []peer.ID) {
 		if allowed && (!verdict.stranger || r.books.stranger(s)) {
 			continue
 		}
+		gone := s.dst
 		if lost[s.src] {
-			s.cut(revoked(s.src))
-		} else {
-			s.cut(revoked(s.dst))
+			gone = s.src
 		}
+		s.halt(revoked(gone))
+		// Telling a peer that does not read may take a while, and must not delay others.
+		r.work.Go(func() { _ = s.Stream.Reset() })
 	}
 	for _, p := range peers {
-		if r.roster.role(p) != Stranger {
-			continue
+		if r.roster.role(p) == Stranger {
+			r.refusals.add(p, revoked(p))
+			r.work.Go(func() { r.disconnect(p) })
 		}
-		r.refusals.add(p, revoked(p))
-		if err := r.host.Network().ClosePeer(p); err != nil {
-			log.Debugw("closing the connection of a peer that lost its standing", "peer", p, "error", err)
-		}
+	}
+}
+
+func (r *Relay) disconnect(p peer.ID) {
+	if err := r.host.Network().ClosePeer(p); err != nil {
+		log.Debugw("closing the connection of a peer that lost its standing", "peer", p, "error", err)
 	}
 }
 

@@ -83,6 +83,11 @@ func (s *stream) Write(p []byte) (int, error) {
 // pay waits for n bytes' turn and books them. It is an error when the circuit is over.
 func (s *stream) pay(n int, d direction) error {
 	r := s.relay
+	select {
+	case <-s.ended:
+		return s.why()
+	default:
+	}
 	if refusal := r.books.charge(s, n); refusal != nil {
 		s.cut(refusal)
 		return refusal
@@ -91,6 +96,11 @@ func (s *stream) pay(n int, d direction) error {
 	if s.byCircuit.wait(s, n, s.ended) && s.byOwner.wait(s.route.owner, n, s.ended) && r.pacer.wait(s.route.federation, n, s.ended) {
 		return nil
 	}
+	return s.why()
+}
+
+// why it is over.
+func (s *stream) why() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reason != nil {
@@ -101,13 +111,18 @@ func (s *stream) pay(n int, d direction) error {
 
 // cut ends the circuit from outside.
 func (s *stream) cut(reason *Refusal) {
+	s.halt(reason)
+	_ = s.Stream.Reset() // the service notices and resets the other end
+}
+
+// halt is the part of cut that never waits for a peer: after it not a byte passes.
+func (s *stream) halt(reason *Refusal) {
 	s.mu.Lock()
 	if s.reason == nil {
 		s.reason = reason
-		s.relay.refused(s.src, "circuit", reason)
 	}
 	s.mu.Unlock()
-	_ = s.Stream.Reset() // the service notices and resets the other end
+	s.relay.refused(s.src, "circuit", reason)
 	s.end()
 }
 
@@ -127,6 +142,7 @@ func (s *stream) ResetWithError(code network.StreamErrorCode) error {
 	return s.Stream.ResetWithError(code)
 }
 
+// end takes the stream off the books; only the first call counts.
 func (s *stream) end() {
 	s.endOnce.Do(func() {
 		close(s.ended)
