@@ -82,6 +82,9 @@ func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) 
 	for {
 		t, token, ok, err := h.cfg.Store.Claim(ctx, req.GetSupportedTaskTypes(), h.cfg.Slots)
 		switch {
+		case ok && ctx.Err() != nil:
+			// Nobody reads the answer any more: another executor need not wait for the claim to expire.
+			return &flwrpb.AcquireTaskResponse{}, h.cfg.Store.Release(context.WithoutCancel(ctx), t.ID)
 		case ctx.Err() != nil:
 			return &flwrpb.AcquireTaskResponse{}, nil
 		case err != nil:

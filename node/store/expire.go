@@ -66,6 +66,17 @@ func (s *Store) Lost(ctx context.Context, taskID uint64, reason string) error {
 	return s.fail(ctx, taskID, reason, unfinished)
 }
 
+// Release gives back a claim that did not reach its executor. task.ErrNotFound if the
+// task was started or ended meanwhile.
+func (s *Store) Release(ctx context.Context, taskID uint64) error {
+	return s.requeue(ctx, taskID, func(t task.Task) error {
+		if t.Status != task.Starting {
+			return task.ErrNotFound
+		}
+		return nil
+	})
+}
+
 // Expire ends the tasks whose deadline has passed and tells when the next one comes (zero:
 // there is none). Rings as Fail does.
 func (s *Store) Expire(ctx context.Context, now time.Time) (next time.Time, err error) {

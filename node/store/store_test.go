@@ -392,6 +392,21 @@ func TestExpire(t *testing.T) {
 	}
 }
 
+func TestRelease(t *testing.T) {
+	f, run := open(t), nodetest.NewRun(t, 7)
+	f.accept(run, run.Instruction(t, 1, "model"))
+	first, token := f.claim(1)
+	f.must(f.Release(t.Context(), first.ID))
+	if _, err := f.TaskByToken(t.Context(), token); !errors.Is(err, task.ErrUnknownToken) {
+		t.Errorf("token of a released claim: %v", err)
+	}
+	second, _ := f.claim(1)
+	f.must(f.Activate(t.Context(), second.ID))
+	if err := f.Release(t.Context(), second.ID); !errors.Is(err, task.ErrNotFound) {
+		t.Errorf("released a running task: %v", err)
+	}
+}
+
 func TestLostWithTheNodeIsDoneAgain(t *testing.T) {
 	f, run := open(t), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")

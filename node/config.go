@@ -1,0 +1,87 @@
+package node
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/exec/launch"
+)
+
+// Config of a node. Only DataDir is required, and Join for a new data directory.
+type Config struct {
+	// DataDir holds everything that the node knows. It is created.
+	DataDir string
+	// Join is a ticket, or multiaddrs of the link with its peer id. The data directory
+	// remembers it.
+	Join string
+
+	// Name and Location are what the node calls itself at the link.
+	Name, Location string
+	// NodeConfig is given to every ClientApp: "key=value key2=value2" with TOML values, or
+	// the path of one TOML file.
+	NodeConfig string
+	// TrustedEntities is a file of keys; only apps that one of them signed may run. Empty:
+	// every app may.
+	TrustedEntities string
+	// Slots is how many messages are worked on at a time; default DefaultSlots.
+	Slots int
+	// ShareLogs sends what ClientApps print to the link.
+	ShareLogs bool
+	// DeclineSwarm keeps this node from giving objects to other nodes.
+	DeclineSwarm bool
+
+	// RuntimePort of the Runtime API on loopback. 0: chosen once and kept in the data directory.
+	RuntimePort int
+	// SuperExec says how to start the node's own SuperExec, with a data folder for it and
+	// the address of the Runtime API. Nil: the user starts one (--isolation process).
+	SuperExec func(dataDir, runtimeAddress string) launch.Options
+	// LeaveSuperExec lets the SuperExec and its apps run on when the node is stopped, as
+	// they do when it is killed: the next node on this data takes them back.
+	LeaveSuperExec bool
+
+	// The rest are those of p2p.Config.
+	Listen      []ma.Multiaddr
+	Port        int
+	NoListen    bool
+	WebSocket   bool
+	Certificate *tls.Certificate
+	RootCAs     *x509.CertPool
+	Proxy       *url.URL
+	Announce    []ma.Multiaddr
+	Relays      []peer.AddrInfo
+	UPnP        bool
+	MDNS        string
+
+	// Software is what the node calls itself, such as "rhizome 1.2.3".
+	Software string
+}
+
+func (c Config) withDefaults() Config {
+	if c.Slots == 0 {
+		c.Slots = DefaultSlots
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("no data directory"))
+	}
+	if c.Slots < 1 || c.Slots > maxSlots {
+		errs = append(errs, fmt.Errorf("%d slots: want 1 to %d", c.Slots, maxSlots))
+	}
+	if len(c.Name) > maxName {
+		errs = append(errs, fmt.Errorf("the name has %d bytes, and may have %d", len(c.Name), maxName))
+	}
+	if c.RuntimePort < 0 || c.RuntimePort > 65535 {
+		errs = append(errs, fmt.Errorf("Runtime API port %d is not between 0 and 65535", c.RuntimePort))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,119 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/ticket"
+)
+
+// ErrNoLink says that the node does not know whom it belongs to.
+var ErrNoLink = errors.New("this node does not know its SuperLink yet: give it a ticket with --join")
+
+// joinRequest is what is to be shown to the link before the first session.
+type joinRequest struct {
+	needed  bool
+	request p2p.JoinRequest
+}
+
+// openTarget settles whom the node belongs to: what --join says, or what it said before.
+//
+//	data directory     --join          then
+//	new                nothing         ErrNoLink
+//	new                link A          join A
+//	of A               nothing         A as before
+//	of A               link A          A at the new addresses; joined again if the ticket is another
+//	of A               link B          an error: node ids, contexts and unsent answers are A's
+func (n *Node) openTarget(ctx context.Context) error {
+	identity, err := n.store.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if n.cfg.Join == "" {
+		return n.rememberedTarget(identity)
+	}
+	t, err := ticket.ParseJoin(n.cfg.Join)
+	known := identity.Joined && identity.Link == t.Link.String()
+	if err != nil && (!known || !errors.Is(err, ticket.ErrExpired)) { // a member needs no ticket
+		return fmt.Errorf("--join: %w", err)
+	}
+	if identity.Link != "" && identity.Link != t.Link.String() {
+		return fmt.Errorf("data directory %s belongs to a node of SuperLink %s, and --join names %s: use another data directory",
+			n.cfg.DataDir, identity.Link, t.Link)
+	}
+	if t.Role != "" && t.Role != ticket.RoleNode {
+		return fmt.Errorf("--join: the ticket lets in an %s and not a node: ask for a ticket with the role %s", t.Role, ticket.RoleNode)
+	}
+	n.target = p2p.Target{Peer: t.Link, Addrs: t.Addrs}
+	n.ticket = joinRequest{
+		needed:  !known || t.TokenID != "" && t.TokenID != identity.TokenID,
+		request: p2p.JoinRequest{TokenID: t.TokenID, Secret: t.Secret, Name: n.cfg.Name},
+	}
+	_, err = n.store.UpdateIdentity(ctx, func(id *store.Identity) {
+		id.Link, id.LinkAddrs = t.Link.String(), texts(t.Addrs)
+		if t.Federation != "" {
+			id.Federation = t.Federation
+		}
+	})
+	return err
+}
+
+func (n *Node) rememberedTarget(identity store.Identity) error {
+	if identity.Link == "" {
+		return ErrNoLink
+	}
+	link, err := peer.Decode(identity.Link)
+	if err != nil {
+		return fmt.Errorf("data directory %s names SuperLink %q: %w", n.cfg.DataDir, identity.Link, err)
+	}
+	n.target.Peer = link
+	for _, text := range identity.LinkAddrs {
+		addr, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return fmt.Errorf("data directory %s names address %q: %w", n.cfg.DataDir, text, err)
+		}
+		n.target.Addrs = append(n.target.Addrs, addr)
+	}
+	if !identity.Joined {
+		// It was stopped before the link let it in, and the ticket is not kept.
+		return fmt.Errorf("this node has not joined yet: give it the ticket again with --join")
+	}
+	return nil
+}
+
+// join makes the node a member, unless it is one. It waits for a link that is not there.
+func (n *Node) join(ctx context.Context) error {
+	if !n.ticket.needed {
+		return nil
+	}
+	log.Infow("joining", "link", n.target.Peer)
+	answer, err := p2p.Join(ctx, n.host, n.target, n.ticket.request)
+	if err != nil {
+		return fmt.Errorf("join SuperLink %s: %w", n.target.Peer, err)
+	}
+	if answer.Role != "" && answer.Role != ticket.RoleNode {
+		return fmt.Errorf("join SuperLink %s: this peer is a member as %s and not as node: use another data directory", n.target.Peer, answer.Role)
+	}
+	_, err = n.store.UpdateIdentity(ctx, func(id *store.Identity) {
+		id.Joined, id.TokenID, id.Federation = true, n.ticket.request.TokenID, answer.Federation
+	})
+	if err != nil {
+		return err
+	}
+	log.Infow("joined", "link", n.target.Peer, "federation", answer.Federation)
+	return nil
+}
+
+func texts(addrs []ma.Multiaddr) []string {
+	var all []string
+	for _, a := range addrs {
+		all = append(all, a.String())
+	}
+	return all
+}

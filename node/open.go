@@ -1,0 +1,117 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/node/appconfig"
+	"github.com/rhizome-fl/rhizome/node/appio"
+	"github.com/rhizome-fl/rhizome/node/intake"
+	"github.com/rhizome-fl/rhizome/node/session"
+	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/trust"
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+)
+
+// openState opens everything that is on disk.
+func (n *Node) openState(ctx context.Context) (err error) {
+	if n.dir, err = datadir.Open(n.cfg.DataDir, "node"); err != nil {
+		return err
+	}
+	n.opened(n.dir.Close)
+	if n.objects, err = objects.OpenDir(n.dir.Path("objects"), objects.DirOptions{}); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(ctx, n.dir.Path("state.db"), n.objects); err != nil {
+		return err
+	}
+	n.opened(n.store.Close)
+	return nil
+}
+
+// openOverlay makes the host, and lets the link fetch what answers are made of.
+func (n *Node) openOverlay(context.Context) error {
+	identity, err := p2p.LoadOrCreateIdentity(n.dir.Path("identity"))
+	if err != nil {
+		return err
+	}
+	port := n.cfg.Port
+	if port == 0 && len(n.cfg.Listen) == 0 && !n.cfg.NoListen {
+		if port, err = p2p.LoadOrPickPort(n.dir.Path("port")); err != nil {
+			return fmt.Errorf("choose a port for the overlay: %w", err)
+		}
+	}
+	n.host, err = p2p.NewHost(p2p.Config{
+		Identity: identity, Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit),
+		Listen: n.cfg.Listen, Port: port, NoListen: n.cfg.NoListen, WebSocket: n.cfg.WebSocket,
+		Certificate: n.cfg.Certificate, RootCAs: n.cfg.RootCAs, Proxy: n.cfg.Proxy,
+		Announce: n.cfg.Announce, Relays: n.cfg.Relays, UPnP: n.cfg.UPnP, MDNS: n.cfg.MDNS, UserAgent: n.cfg.Software,
+	})
+	if err != nil {
+		return fmt.Errorf("open the overlay: %w", err)
+	}
+	n.opened(n.host.Close)
+	n.openExchange()
+	return nil
+}
+
+// admit lets nobody in but the link.
+func (n *Node) admit(p peer.ID) p2p.Standing {
+	if p == n.target.Peer {
+		return p2p.Member
+	}
+	return p2p.Refused
+}
+
+// authorize lets the link fetch what its runs have here, and nobody anything else.
+func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
+	if p != n.target.Peer {
+		return objects.ErrRefused
+	}
+	has, err := n.store.HasObject(ctx, runID, objectID)
+	if err != nil {
+		return err
+	}
+	if !has {
+		return objects.ErrRefused
+	}
+	return nil
+}
+
+// openWork makes the parts that messages go through.
+func (n *Node) openWork(context.Context) error {
+	nodeConfig, err := appconfig.Parse(n.cfg.NodeConfig)
+	if err != nil {
+		return err
+	}
+	var trusted trust.Entities
+	if n.cfg.TrustedEntities != "" {
+		if trusted, err = trust.Load(n.cfg.TrustedEntities); err != nil {
+			return err
+		}
+	}
+	n.news = newNews(n)
+	n.intake = intake.New(intake.Config{
+		Store: n.store, Objects: n.objects, Fetch: n.fetch, Trusted: trusted,
+		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
+	})
+	n.opened(func() error { n.intake.Close(); return nil })
+	n.session = session.New(session.Config{
+		Store: n.store, Intake: n.intake,
+		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
+		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.cfg.DeclineSwarm,
+		Hint: n.news.hint, Cancelled: n.news.ended,
+	})
+	host := appio.Config{
+		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: nodeConfig, Fetch: n.intake.Fetch,
+	}
+	if n.cfg.ShareLogs {
+		host.ShareLogs = n.session.ShareLogs
+	}
+	n.appio = appio.New(host)
+	return nil
+}

@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/node/session"
+)
+
+// Status is what a node knows about itself. Ids of 64 bits are strings in JSON, since many
+// readers of JSON round them.
+type Status struct {
+	PeerID         string    `json:"peer_id"`
+	NodeID         uint64    `json:"node_id,string,omitempty"` // 0 before the first session
+	Name           string    `json:"name,omitempty"`
+	Software       string    `json:"software,omitempty"`
+	Federation     string    `json:"federation,omitempty"`
+	StartedAt      time.Time `json:"started_at"`
+	RuntimeAddress string    `json:"runtime_address"`
+	Slots          int       `json:"slots"`
+	SuperExec      string    `json:"superexec"`
+	// State says in one line how the node stands and what comes next.
+	State string      `json:"state"`
+	Link  LinkStatus  `json:"link"`
+	Runs  []RunStatus `json:"runs"`
+}
+
+// LinkStatus says how the node stands with its SuperLink.
+type LinkStatus struct {
+	PeerID    string         `json:"peer_id"`
+	Addresses []string       `json:"addresses"`
+	Joined    bool           `json:"joined"`
+	Session   session.Status `json:"session"`
+	Path      *PathStatus    `json:"path,omitempty"`
+	// LastFailure on the way to the link.
+	LastFailure   string     `json:"last_failure,omitempty"`
+	LastFailureAt *time.Time `json:"last_failure_at,omitempty"`
+}
+
+// PathStatus is how the link is reached now.
+type PathStatus struct {
+	Direct    bool      `json:"direct"`
+	Relay     string    `json:"relay,omitempty"` // peer id of the relay
+	Limited   bool      `json:"limited,omitempty"`
+	Transport string    `json:"transport"`
+	Security  string    `json:"security,omitempty"`
+	Address   string    `json:"address"`
+	Since     time.Time `json:"since"`
+	RTTMillis float64   `json:"rtt_ms,omitempty"`
+	// BytesIn and BytesOut count all streams with the link since the node started.
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+}
+
+// RunStatus is what the node has for a run, in messages.
+type RunStatus struct {
+	ID uint64 `json:"id,string"`
+	// Arriving are offered and not yet complete; Queued wait for a slot; Working are with
+	// an app; Unsent have an answer that the link has not acknowledged.
+	Arriving int `json:"arriving"`
+	Queued   int `json:"queued"`
+	Working  int `json:"working"`
+	Unsent   int `json:"unsent"`
+	// LastFailure of an app of the run.
+	LastFailure string `json:"last_failure,omitempty"`
+}
+
+// Status tells the truth about the node as it is now.
+func (n *Node) Status(ctx context.Context) (Status, error) {
+	identity, err := n.store.Identity(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	summaries, err := n.store.Summaries(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		PeerID: n.host.ID().String(), NodeID: identity.NodeID, Name: n.cfg.Name, Software: n.cfg.Software,
+		Federation: identity.Federation, StartedAt: n.started, RuntimeAddress: n.RuntimeAddress(),
+		Slots: n.cfg.Slots, SuperExec: n.superExec.describe(), Runs: []RunStatus{},
+		Link: LinkStatus{
+			PeerID: identity.Link, Addresses: identity.LinkAddrs, Joined: identity.Joined, Session: n.session.Status(),
+		},
+	}
+	for _, one := range summaries {
+		s.Runs = append(s.Runs, RunStatus{
+			ID: one.RunID, Arriving: one.Offered, Queued: one.Queued, Working: one.Working, Unsent: one.Answered, LastFailure: one.LastFailure,
+		})
+	}
+	n.addPath(&s.Link)
+	s.State = s.describe()
+	return s, nil
+}
+
+func (n *Node) addPath(link *LinkStatus) {
+	reach := n.host.Reach(n.target.Peer)
+	if reach.Failure != nil {
+		link.LastFailure, link.LastFailureAt = reach.Failure.Err.Error(), &reach.Failure.At
+	}
+	if len(reach.Paths) == 0 {
+		return
+	}
+	p := reach.Paths[0]
+	link.Path = &PathStatus{
+		Direct: p.Direct(), Limited: p.Limited, Transport: p.Transport, Security: p.Security,
+		Address: p.Remote.String(), Since: p.Since, RTTMillis: float64(p.RTT) / float64(time.Millisecond),
+		BytesIn: reach.In, BytesOut: reach.Out,
+	}
+	if !p.Direct() {
+		link.Path.Relay = p.Relay.String()
+	}
+}
+
+func (s Status) describe() string {
+	var arriving, queued, working, unsent int
+	for _, r := range s.Runs {
+		arriving, queued, working, unsent = arriving+r.Arriving, queued+r.Queued, working+r.Working, unsent+r.Unsent
+	}
+	work := "idle"
+	if arriving+queued+working+unsent > 0 {
+		work = fmt.Sprintf("%d messages arriving, %d waiting for a slot, %d with an app, %d answers to be acknowledged", arriving, queued, working, unsent)
+	}
+	switch {
+	case s.Link.Session.Open:
+		return "connected; " + work
+	case !s.Link.Joined:
+		return "joining: the SuperLink has not let this node in yet; it is asked again and again"
+	default:
+		return "away: the SuperLink can not be reached and is tried again and again; " + work
+	}
+}
+
+// AdminHandler serves what commands ask of a running node. Serve it on the admin socket only.
+func (n *Node) AdminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		status, err := n.Status(r.Context())
+		if err != nil {
+			admin.WriteError(w, http.StatusServiceUnavailable, err)
+			return
+		}
+		admin.WriteJSON(w, status)
+	})
+	return mux
+}
