@@ -48,8 +48,14 @@ type committer struct {
 
 	mu      sync.Mutex
 	queue   []*commit
-	busy    bool           // somebody leads
-	pending map[string]int // commits under way, by final path
+	busy    bool                // somebody leads
+	pending map[string]*pending // by final path
+}
+
+// pending are the commits to one name that are under way.
+type pending struct {
+	count int
+	safe  bool // a file of this name would survive power loss
 }
 
 // commit is one file on its way to its name.
@@ -62,14 +68,53 @@ type commit struct {
 	err  error
 }
 
-func newCommitter(disk disk) *committer { return &committer{disk: disk, pending: make(map[string]int)} }
+func newCommitter(disk disk) *committer {
+	return &committer{disk: disk, pending: make(map[string]*pending)}
+}
 
 // isPending tells that a file may be seen under its name but might not survive power loss
 // yet.
 func (c *committer) isPending(path string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.pending[path] > 0
+	p := c.pending[path]
+	return p != nil && !p.safe
+}
+
+// forget notes that a file is removed.
+func (c *committer) forget(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.pending[path]; p != nil {
+		p.safe = false
+	}
+}
+
+// enterLocked counts a commit in. A file that has the name while none is under way is a
+// durable one.
+func (c *committer) enterLocked(path string) {
+	p := c.pending[path]
+	if p == nil {
+		_, err := os.Lstat(path)
+		p = &pending{safe: err == nil}
+		c.pending[path] = p
+	}
+	p.count++
+}
+
+// leaveLocked counts a commit out.
+func (c *committer) leaveLocked(job *commit) {
+	p := c.pending[job.to]
+	switch {
+	case job.err == nil:
+		p.safe = true
+	case !p.safe:
+		// What may vanish must not be taken for stored by the next who looks.
+		_ = os.Remove(job.to)
+	}
+	if p.count--; p.count == 0 {
+		delete(c.pending, job.to)
+	}
 }
 
 // commit returns when the file is durable under its new name, or could not be made so; it
@@ -78,7 +123,7 @@ func (c *committer) commit(file *os.File, to string) error {
 	job := &commit{file: file, from: file.Name(), to: to, lead: make(chan struct{}), done: make(chan struct{})}
 	c.mu.Lock()
 	c.queue = append(c.queue, job)
-	c.pending[to]++
+	c.enterLocked(to)
 	leads := !c.busy
 	c.busy = true
 	c.mu.Unlock()
@@ -106,9 +151,7 @@ func (c *committer) work() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, job := range batch {
-		if c.pending[job.to]--; c.pending[job.to] == 0 {
-			delete(c.pending, job.to)
-		}
+		c.leaveLocked(job)
 		close(job.done)
 	}
 	if c.busy = len(c.queue) > 0; c.busy {
@@ -138,8 +181,6 @@ func (c *committer) flush(batch []*commit) {
 	for _, job := range batch {
 		if err := dirs[filepath.Dir(job.to)]; job.err == nil && err != nil {
 			job.err = fmt.Errorf("sync folder: %w", err)
-			// What may vanish must not be taken for stored by the next who looks.
-			_ = os.Remove(job.to)
 		}
 	}
 }

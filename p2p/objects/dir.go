@@ -21,11 +21,15 @@ import (
 
 var log = logging.Logger("p2p/objects")
 
+// shards are the names of the folders.
+const shards = "0123456789abcdef"
+
 // DirOptions of a Dir. Zero values mean the defaults of limits.go.
 type DirOptions struct {
-	MaxSize     int64         // of an object, bytes
-	MaxWriters  int           // objects written at a time
-	PartialLife time.Duration // of an interrupted transfer
+	MaxSize      int64         // of an object, bytes
+	MaxWriters   int           // objects written by Put at a time
+	MaxReceivers int           // objects written by Partials at a time
+	PartialLife  time.Duration // of an interrupted transfer
 }
 
 func (o DirOptions) withDefaults() DirOptions {
@@ -34,6 +38,9 @@ func (o DirOptions) withDefaults() DirOptions {
 	}
 	if o.MaxWriters == 0 {
 		o.MaxWriters = DefaultMaxWriters
+	}
+	if o.MaxReceivers == 0 {
+		o.MaxReceivers = DefaultMaxReceivers
 	}
 	if o.PartialLife == 0 {
 		o.PartialLife = DefaultPartialLife
@@ -46,17 +53,21 @@ func (o DirOptions) withDefaults() DirOptions {
 //
 // The folder:
 //
-//	00 .. ff/<id>       objects, by the first two digits of their id
-//	partial/<id>        what was received of objects on their way
-//	tmp/                objects being written by Put; emptied by OpenDir
-//	corrupt/<id>        files that were found not to be what their name says
+//	0 .. f/<id>    objects, by the first digit of their id
+//	partial/<id>   what was received of objects on their way
+//	tmp/           objects being written by Put; emptied by OpenDir
+//	corrupt/<id>   files that were found not to be what their name says
+//
+// Sixteen folders, not more: the writers of a batch share the fsyncs of their folders, and
+// file systems find a name among a hundred thousand as fast as among a hundred.
 type Dir struct {
 	root    string
 	opts    DirOptions
 	commits *committer
 	trusted *trustList
 	checks  singleflight.Group // hashing of files, by id
-	writers *semaphore.Weighted
+	// Two bounds, so that a thousand slow peers do not keep apps on this machine waiting.
+	writers, receivers *semaphore.Weighted
 
 	mu      sync.Mutex
 	partial map[string]chan struct{} // ids with an open Partial; closed when it ends
@@ -75,6 +86,7 @@ func openDir(path string, opts DirOptions, disk disk) (*Dir, error) {
 		partial: make(map[string]chan struct{}),
 	}
 	d.writers = semaphore.NewWeighted(int64(d.opts.MaxWriters))
+	d.receivers = semaphore.NewWeighted(int64(d.opts.MaxReceivers))
 	if err := d.layOut(disk); err != nil {
 		return nil, fmt.Errorf("open object store %s: %w", path, noSpace(err))
 	}
@@ -87,8 +99,8 @@ func openDir(path string, opts DirOptions, disk disk) (*Dir, error) {
 // layOut makes all folders at once, so that storing an object never has to.
 func (d *Dir) layOut(disk disk) error {
 	names := []string{"tmp", "partial", "corrupt"}
-	for i := range 256 {
-		names = append(names, fmt.Sprintf("%02x", i))
+	for _, shard := range shards {
+		names = append(names, string(shard))
 	}
 	if err := os.MkdirAll(d.root, 0o700); err != nil {
 		return err
@@ -115,12 +127,12 @@ func (d *Dir) layOut(disk disk) error {
 }
 
 func (d *Dir) syncShards(disk disk) error {
-	shards := make(map[string]error)
-	for i := range 256 {
-		shards[filepath.Join(d.root, fmt.Sprintf("%02x", i))] = nil
+	dirs := make(map[string]error)
+	for _, shard := range shards {
+		dirs[filepath.Join(d.root, string(shard))] = nil
 	}
-	syncDirs(disk, shards)
-	return errors.Join(slices.Collect(maps.Values(shards))...)
+	syncDirs(disk, dirs)
+	return errors.Join(slices.Collect(maps.Values(dirs))...)
 }
 
 // sweep removes temporary files and transfers that nobody went on with.
@@ -208,6 +220,7 @@ func (d *Dir) Remove(id string) error {
 		return err
 	}
 	d.trusted.forget(id)
+	d.commits.forget(d.path(id))
 	if err := os.Remove(d.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeError("remove", id, err)
 	}
@@ -229,12 +242,12 @@ type file struct {
 
 func (f *file) Size() int64 { return f.size }
 
-func (d *Dir) path(id string) string { return filepath.Join(d.root, id[:2], id) }
+func (d *Dir) path(id string) string { return filepath.Join(d.root, id[:1], id) }
 
 // admit waits until another object may be written.
-func (d *Dir) admit(ctx context.Context) (release func(), err error) {
-	if err := d.writers.Acquire(ctx, 1); err != nil {
+func admit(ctx context.Context, to *semaphore.Weighted) (release func(), err error) {
+	if err := to.Acquire(ctx, 1); err != nil {
 		return nil, fmt.Errorf("wait for the disk: %w", err)
 	}
-	return func() { d.writers.Release(1) }, nil
+	return func() { to.Release(1) }, nil
 }

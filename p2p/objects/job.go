@@ -31,6 +31,7 @@ type fetch struct {
 	shared  []*item
 	done    map[*item]bool
 	moved   time.Time     // when something last came
+	waiting int           // workers that wait for another fetch, which has a patience of its own
 	changed chan struct{} // closed and replaced when a worker may find work
 }
 
@@ -68,6 +69,9 @@ func (j *fetch) run() error {
 func (j *fetch) watch() {
 	for {
 		j.mu.Lock()
+		if j.waiting > 0 {
+			j.moved = time.Now()
+		}
 		left := time.Until(j.moved.Add(j.opts.Patience))
 		j.mu.Unlock()
 		if left <= 0 {
@@ -194,17 +198,25 @@ func (j *fetch) claim(items []*item) []taken {
 
 // await waits for the other fetch that receives an item, holding nothing.
 func (j *fetch) await(it *item) []taken {
+	j.wait(+1)
 	partial, err := j.store.Partial(j.ctx, it.id)
+	j.wait(-1)
 	switch {
 	case err != nil:
 		j.end(err) // without effect if the fetch has ended
 	case partial == nil:
 		j.finish(it)
 	default:
-		j.alive() // the other one did not fail for lack of patience with us
 		return []taken{{it, partial}}
 	}
 	return nil
+}
+
+func (j *fetch) wait(n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting += n
+	j.moved = time.Now()
 }
 
 // giveBack returns items that were not received in full. What was received is kept,

@@ -8,9 +8,13 @@ const (
 	// set any chunk size; the disk is the real bound.
 	DefaultMaxSize = 64 << 30
 
-	// DefaultMaxWriters bounds the objects that are written at a time, and with them the
-	// open files. It is more than a disk can use and far below the usual 1024 descriptors.
+	// DefaultMaxWriters bounds the objects that apps write at a time, and with them the
+	// open files. It is more than a disk can use.
 	DefaultMaxWriters = 128
+	// DefaultMaxReceivers does the same for objects that come from peers: a thousand slow
+	// nodes send their replies at the same time. Each has a connection as well, so the
+	// descriptors of a process have to be many anyway.
+	DefaultMaxReceivers = 1024
 
 	// DefaultPartialLife is how long what was received of an object is kept when nobody
 	// goes on with it: longer than a weekend without power.

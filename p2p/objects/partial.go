@@ -78,7 +78,7 @@ func (p *partial) recall(ctx context.Context) error {
 	case info.Size() == 0:
 		return nil
 	}
-	release, err := p.dir.admit(ctx)
+	release, err := admit(ctx, p.dir.receivers)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (p *partial) Expect(ctx context.Context, size int64) error {
 	}
 	p.size = size
 	if p.file == nil {
-		place, err := p.dir.admit(ctx)
+		place, err := admit(ctx, p.dir.receivers)
 		if err != nil {
 			return p.failed(err)
 		}

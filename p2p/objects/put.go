@@ -27,7 +27,7 @@ func (d *Dir) Put(ctx context.Context, id string, size int64, r io.Reader) error
 	if size <= smallObject {
 		return d.putSmall(ctx, id, size, r)
 	}
-	release, err := d.admit(ctx)
+	release, err := admit(ctx, d.writers)
 	if err != nil {
 		return fmt.Errorf("store object %s: %w", id, err)
 	}
@@ -45,7 +45,7 @@ func (d *Dir) putSmall(ctx context.Context, id string, size int64, r io.Reader) 
 	if got := object.Sum(content); got != id {
 		return fmt.Errorf("store object %s: %w: got %s", id, ErrMismatch, got)
 	}
-	release, err := d.admit(ctx)
+	release, err := admit(ctx, d.writers)
 	if err != nil {
 		return fmt.Errorf("store object %s: %w", id, err)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // errFresh ends a stream that is as it should be, in favour of a fresh one: a better path
-// has come up, or what was asked for no longer fits what is here.
+// has come up, or the rest of the answer is of no use.
 var errFresh = errors.New("a fresh stream is needed")
 
 // work is one worker of a source: a stream at a time, with pauses after failures.
@@ -160,6 +160,9 @@ func (r *receiving) dismiss(why error, detail string) {
 // receive takes the content of an answer to the first item of the batch.
 func (r *receiving) receive(stream network.Stream, in io.Reader, w want, a answer) error {
 	t := r.batch[0]
+	if a.size < w.offset {
+		return r.contradicted(t, w.offset)
+	}
 	if err := t.partial.Expect(r.ctx, a.size); err != nil {
 		if errors.Is(err, ErrTooLarge) {
 			r.dismiss(err, "")
@@ -167,9 +170,6 @@ func (r *receiving) receive(stream network.Stream, in io.Reader, w want, a answe
 		}
 		r.end(err)
 		return err
-	}
-	if t.partial.Offset() != w.offset {
-		return errFresh
 	}
 	r.mu.Lock()
 	t.credit(r.src, w.offset)
@@ -184,6 +184,21 @@ func (r *receiving) receive(stream network.Stream, in io.Reader, w want, a answe
 	r.batch = r.batch[1:]
 	r.commit(t, r.src)
 	return nil
+}
+
+// contradicted deals with a source whose object is smaller than what came already: either
+// what came or the source is wrong.
+func (r *receiving) contradicted(t taken, offset int64) error {
+	r.batch = r.batch[1:]
+	if err := t.partial.Discard(); err != nil {
+		r.end(err)
+		return err
+	}
+	r.mu.Lock()
+	t.credit(r.src, offset)
+	r.mu.Unlock()
+	r.wrong(t.item, r.src)
+	return errFresh
 }
 
 // copy moves length bytes from the stream to the disk.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -168,9 +169,17 @@ func (l lively) Read(p []byte) (int, error) {
 	return l.Stream.Read(p)
 }
 
-func (l lively) Write(p []byte) (int, error) {
-	if err := l.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
-		return 0, err
+func (l lively) Write(p []byte) (written int, err error) {
+	for {
+		if err := l.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
+			return written, err
+		}
+		n, err := l.Stream.Write(p[written:])
+		written += n
+		var timeout net.Error
+		if n == 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
+			return written, err
+		}
+		// A slow receiver took a part of the block in that time.
 	}
-	return l.Stream.Write(p)
 }
