@@ -242,7 +242,7 @@ type Answer struct {
 	InstructionID string
 	Kind          AnswerKind
 	Reply         Message // when Replied
-	Instruction   Message // without its Tree; zero when InstructionUnknown
+	Instruction   Message // without its Tree; zero when InstructionUnknown or NoAnswerYet
 }
 
 // NodeStatus as Flower names it.
@@ -350,9 +350,9 @@ type Membership interface {
 	// AddMember lets a peer in, or changes role and name of one. ErrNotAllowed for a
 	// revoked peer.
 	AddMember(ctx context.Context, m Member) error
-	// RemoveMember revokes, finally; a peer that is no member yet is barred. Its node, if
-	// any, is unregistered in the same step. ErrNotAllowed if it was revoked before. Rings
-	// KeyMembers.
+	// RemoveMember revokes, finally. Its node, if any, is unregistered in the same step.
+	// ErrNotFound, ErrNotAllowed if it was revoked before. Rings KeyMembers, and for the
+	// node like UnregisterNode.
 	RemoveMember(ctx context.Context, peerID string) error
 	// Member finds a member, also a revoked one. ErrNotFound.
 	Member(ctx context.Context, peerID string) (Member, error)
@@ -365,7 +365,7 @@ type Membership interface {
 // KeyPendingTask is rung when a task becomes pending.
 func KeyPendingTask() wake.Key { return wake.Key{Kind: "pending-task"} }
 
-// KeyTask is rung when the task ends.
+// KeyTask is rung when the task ends, or is pending again because its claim expired.
 func KeyTask(taskID uint64) wake.Key { return wake.Key{Kind: "task", ID: taskID} }
 
 // KeyRun is rung when the run's status changes.

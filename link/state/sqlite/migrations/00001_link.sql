@@ -25,7 +25,6 @@ CREATE TABLE runs (
     bytes_sent      INTEGER NOT NULL DEFAULT 0,
     bytes_received  INTEGER NOT NULL DEFAULT 0,
     clientapp_time  INTEGER NOT NULL DEFAULT 0, -- microseconds
-    instructions    INTEGER NOT NULL DEFAULT 0, -- how many rows of instructions it has
     objects         INTEGER NOT NULL DEFAULT 0, -- how many rows of run_objects it has
     log_seq         INTEGER NOT NULL DEFAULT 0, -- number of the last log row
     log_bytes       INTEGER NOT NULL DEFAULT 0, -- in all log rows

@@ -1,0 +1,146 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+// releaseBatch bounds how many objects are removed while writers wait: files that are
+// unlinked one by one, in milliseconds altogether.
+const releaseBatch = 64
+
+// RegisterObjects implements state.Runs.
+func (s *Store) RegisterObjects(ctx context.Context, runID uint64, objectIDs []string) error {
+	for _, id := range objectIDs {
+		if _, ok := objectKey(id); !ok {
+			return runErr("register objects of", runID, fmt.Errorf("malformed object id %.80q", id))
+		}
+	}
+	return runErr("register objects of", runID, s.write(ctx, func(c *change) error {
+		if err := runUnfinished(c.tx, runID); err != nil {
+			return err
+		}
+		return registerObjects(c, runID, objectIDs)
+	}))
+}
+
+func registerObjects(c *change, runID uint64, objectIDs []string) error {
+	result, err := c.tx.Exec(`INSERT INTO run_objects (run_id, object_id) SELECT ?, unhex(value) FROM json_each(?)
+		WHERE TRUE ON CONFLICT DO NOTHING`, int64(runID), listOf(objectIDs))
+	if err != nil {
+		return err
+	}
+	added, err := result.RowsAffected()
+	if err != nil || added == 0 {
+		return err
+	}
+	var objects int
+	err = c.tx.QueryRow(`UPDATE runs SET objects = objects + ? WHERE run_id = ? RETURNING objects`, added, int64(runID)).Scan(&objects)
+	if err != nil {
+		return notFound(err)
+	}
+	if objects > state.MaxRunObjects {
+		return fmt.Errorf("%w: %d objects of one run", state.ErrTooMany, objects)
+	}
+	return nil
+}
+
+// RunHasObject implements state.Runs.
+func (s *Store) RunHasObject(ctx context.Context, runID uint64, objectID string) (bool, error) {
+	key, ok := objectKey(objectID)
+	if !ok {
+		return false, nil
+	}
+	var has bool
+	err := s.read(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM run_objects WHERE run_id = ? AND object_id = ?)`,
+			int64(runID), key).Scan(&has)
+	})
+	return has, runErr("look up an object of", runID, err)
+}
+
+// ReleaseObjects implements state.Runs.
+//
+// An object is removed before the commit that forgets it: a crash in between leaves a
+// reference to nothing, of a finished run, for the next call. The other order would leave
+// a file that nobody knows of.
+func (s *Store) ReleaseObjects(ctx context.Context, runID uint64, remove func(objectID string) error) error {
+	for {
+		var released int
+		var removeErr error
+		err := s.write(ctx, func(c *change) error {
+			if err := runUnfinished(c.tx, runID); err == nil {
+				return fmt.Errorf("%w: the run is not finished", state.ErrNotAllowed)
+			} else if !errors.Is(err, state.ErrRunFinished) {
+				return err
+			}
+			var err error
+			released, removeErr, err = releaseSome(c.tx, runID, remove)
+			return err
+		})
+		if err == nil {
+			err = removeErr
+		}
+		if err != nil || released == 0 {
+			return runErr("release objects of", runID, err)
+		}
+	}
+}
+
+// releaseSome releases a batch. An error of remove ends it; what was removed before stays
+// released.
+func releaseSome(tx *sql.Tx, runID uint64, remove func(string) error) (released int, removeErr, err error) {
+	type reference struct {
+		key    []byte
+		shared bool
+	}
+	var batch []reference
+	err = each(tx, func(scan func(...any) error) error {
+		var r reference
+		if err := scan(&r.key, &r.shared); err != nil {
+			return err
+		}
+		batch = append(batch, r)
+		return nil
+	}, `SELECT object_id, EXISTS (SELECT 1 FROM run_objects o WHERE o.object_id = mine.object_id AND o.run_id <> mine.run_id)
+		FROM run_objects mine WHERE run_id = ? LIMIT ?`, int64(runID), releaseBatch)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, r := range batch {
+		if !r.shared {
+			if err := remove(hex.EncodeToString(r.key)); err != nil {
+				removeErr = fmt.Errorf("remove object %x: %w", r.key, err)
+				break
+			}
+		}
+		if _, err := tx.Exec(`DELETE FROM run_objects WHERE run_id = ? AND object_id = ?`, int64(runID), r.key); err != nil {
+			return 0, nil, err
+		}
+		released++
+	}
+	_, err = tx.Exec(`UPDATE runs SET objects = objects - ? WHERE run_id = ?`, released, int64(runID))
+	return released, removeErr, err
+}
+
+// FinishedRunsHoldingObjects implements state.Runs.
+func (s *Store) FinishedRunsHoldingObjects(ctx context.Context) ([]uint64, error) {
+	var runs []uint64
+	err := s.read(ctx, func(tx *sql.Tx) error {
+		ids, err := column[int64](tx, `SELECT r.run_id FROM runs r JOIN tasks t ON t.task_id = r.primary_task_id
+			WHERE r.objects > 0 AND t.status = 'finished' ORDER BY r.created_at`)
+		for _, id := range ids {
+			runs = append(runs, uint64(id))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list finished runs with objects: %w", err)
+	}
+	return runs, nil
+}
