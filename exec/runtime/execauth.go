@@ -18,10 +18,10 @@ import (
 func SignAcquireTask(header http.Header, secret, body []byte, now time.Time, nonce string) {
 	ts, digest := strconv.FormatInt(now.Unix(), 10), sha256.Sum256(body)
 	sum := hex.EncodeToString(digest[:])
-	header.Set(flwr.HeaderExecTimestamp, ts)
-	header.Set(flwr.HeaderExecNonce, nonce)
-	header.Set(flwr.HeaderExecBodySHA256, sum)
-	header.Set(flwr.HeaderExecSignature, hex.EncodeToString(signature(deriveKey(secret), ts, nonce, sum)))
+	header.Set(flwr.HeaderSuperExecTimestamp, ts)
+	header.Set(flwr.HeaderSuperExecNonce, nonce)
+	header.Set(flwr.HeaderSuperExecBodySHA256, sum)
+	header.Set(flwr.HeaderSuperExecSignature, hex.EncodeToString(signature(deriveKey(secret), ts, nonce, sum)))
 }
 
 // deriveKey gives the key that signs, so that the secret itself never does.
@@ -51,7 +51,7 @@ func newExecAuth(secret []byte) *execAuth {
 
 func (a *execAuth) check(header http.Header, body []byte) error {
 	refused := flwr.NewError(flwr.CodeAuthenticationFailed)
-	ts, nonce := header.Get(flwr.HeaderExecTimestamp), header.Get(flwr.HeaderExecNonce)
+	ts, nonce := header.Get(flwr.HeaderSuperExecTimestamp), header.Get(flwr.HeaderSuperExecNonce)
 	seconds, err := strconv.ParseInt(ts, 10, 64)
 	if err != nil || len(nonce) != 32 {
 		return refused
@@ -63,8 +63,8 @@ func (a *execAuth) check(header http.Header, body []byte) error {
 	}
 	digest := sha256.Sum256(body)
 	sum := hex.EncodeToString(digest[:])
-	given, err := hex.DecodeString(header.Get(flwr.HeaderExecSignature))
-	if err != nil || sum != header.Get(flwr.HeaderExecBodySHA256) || !hmac.Equal(given, signature(a.key, ts, nonce, sum)) {
+	given, err := hex.DecodeString(header.Get(flwr.HeaderSuperExecSignature))
+	if err != nil || sum != header.Get(flwr.HeaderSuperExecBodySHA256) || !hmac.Equal(given, signature(a.key, ts, nonce, sum)) {
 		return refused
 	}
 	// Last, so that a stranger can not fill the memory with nonces.

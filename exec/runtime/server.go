@@ -35,121 +35,85 @@ func NewHandler(host Host, options Options) http.Handler {
 	if len(options.ExecSecret) > 0 {
 		s.exec = newExecAuth(options.ExecSecret)
 	}
-	mux := http.NewServeMux()
-	routes := map[string]http.HandlerFunc{
-		"acquire-task":             s.acquireTask,
-		"send-task-heartbeat":      s.forTask(s.heartbeat),
-		"pull-task-input":          s.forTask(s.pullTaskInput),
-		"push-task-output":         s.forTask(s.pushTaskOutput),
-		"push-messages":            s.forTask(s.pushMessages),
-		"pull-messages":            s.forTask(s.pullMessages),
-		"push-object":              s.forTask(s.pushObject),
-		"pull-object":              s.forTask(s.pullObject),
-		"confirm-message-received": s.forTask(s.confirm),
-		"get-nodes":                s.forTask(s.getNodes),
-		"push-logs":                s.forTask(s.pushLogs),
+	mux := flwr.NewMux()
+	routes := map[string]flwr.Handler{
+		flwr.PathAcquireTask:            s.acquireTask,
+		flwr.PathSendTaskHeartbeat:      s.forTask(s.heartbeat),
+		flwr.PathPullTaskInput:          s.forTask(s.pullTaskInput),
+		flwr.PathPushTaskOutput:         s.forTask(s.pushTaskOutput),
+		flwr.PathPushMessages:           s.forTask(s.pushMessages),
+		flwr.PathPullMessages:           s.forTask(s.pullMessages),
+		flwr.PathPushObject:             s.forTask(s.pushObject),
+		flwr.PathPullObject:             s.forTask(s.pullObject),
+		flwr.PathConfirmMessageReceived: s.forTask(s.confirm),
+		flwr.PathGetNodes:               s.forTask(s.getNodes),
+		flwr.PathPushLogs:               s.forTask(s.pushLogs),
 	}
-	for name, handler := range routes {
-		mux.Handle(flwr.PathRuntime+name, postOnly(s.compatible(handler)))
+	for path, handler := range routes {
+		mux.Handle(path, compatible(handler))
 	}
-	for _, name := range unsupported {
-		mux.Handle(flwr.PathRuntime+name, postOnly(func(w http.ResponseWriter, _ *http.Request) {
-			flwr.WriteError(w, flwr.NewError(flwr.CodeFederationUnsupported).WithExtra("Rhizome does not run agents."))
-		}))
+	for _, path := range flwr.UnsupportedRuntime() {
+		mux.Handle(path, flwr.Unsupported)
 	}
-	mux.Handle(PathAwaitTaskEnd, postOnly(s.forTask(s.awaitTaskEnd)))
-	mux.Handle(PathReportExit, postOnly(s.forTask(s.reportExit)))
-	mux.HandleFunc(flwr.PathHealth, Health)
-	mux.HandleFunc("/", flwr.NotFound)
+	mux.Handle(PathAwaitTaskEnd, s.forTask(s.awaitTaskEnd))
+	mux.Handle(PathReportExit, s.forTask(s.reportExit))
 	return mux
 }
 
-// unsupported are the routes of agents, connectors and models.
-var unsupported = []string{
-	"create-task", "push-task-message", "pull-task-message", "push-task-events", "record-task-usage", "get-connector",
-	"start-automation", "get-run-series-events", "get-compacted-contexts", "put-compacted-context", "responses",
-}
-
-// Health answers GET and HEAD /health.
-func Health(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		flwr.MethodNotAllowed(w, r)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
-}
-
-func postOnly(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			flwr.MethodNotAllowed(w, r)
-			return
-		}
-		next(w, r)
-	})
-}
-
-func (s *server) compatible(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func compatible(next flwr.Handler) flwr.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkVersion(r.Header); err != nil {
-			flwr.WriteError(w, err)
-			return
+			return err
 		}
-		next(w, r)
+		return next(w, r)
 	}
 }
 
-// taskHandler answers a request of an app whose task is known. An error is answered.
+// taskHandler answers a request of an app whose task is known.
 type taskHandler func(w http.ResponseWriter, r *http.Request, t task.Task) error
 
 // forTask resolves the token, which must be there exactly once.
-func (s *server) forTask(next taskHandler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func (s *server) forTask(next taskHandler) flwr.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		tokens := r.Header.Values(flwr.HeaderTaskToken)
 		if len(tokens) != 1 || tokens[0] == "" || len(tokens[0]) > maxToken {
-			flwr.WriteError(w, flwr.NewError(flwr.CodeAuthenticationFailed))
-			return
+			return flwr.NewError(flwr.CodeAuthenticationFailed)
 		}
 		t, err := s.host.Authenticate(r.Context(), tokens[0])
 		if errors.Is(err, task.ErrUnknownToken) {
-			err = flwr.NewError(flwr.CodeAuthenticationFailed)
+			return flwr.NewError(flwr.CodeAuthenticationFailed)
 		}
-		if err == nil {
-			err = next(w, r, t)
+		if err != nil {
+			return err
 		}
-		if err == nil || flwr.IsClientGone(r, err) {
-			return
-		}
-		log.Debugf("%s of run %d: %v", r.URL.Path, t.RunID, err)
-		flwr.WriteError(w, err)
+		return next(w, r, t)
 	}
 }
 
-func (s *server) acquireTask(w http.ResponseWriter, r *http.Request) {
-	body, err := flwr.ReadBody(r, flwr.MaxBody)
-	if err == nil && s.exec != nil {
-		err = s.exec.check(r.Header, body)
+func (s *server) acquireTask(w http.ResponseWriter, r *http.Request) error {
+	body, err := flwr.ReadBody(r, flwr.MaxRequest)
+	if err != nil {
+		return err
 	}
-	req, res := &flwrpb.AcquireTaskRequest{}, (*flwrpb.AcquireTaskResponse)(nil)
-	if err == nil {
-		err = flwr.Unmarshal(body, req)
-	}
-	if err == nil {
-		err = hold(w, r, func(ctx context.Context) (err error) {
-			res, err = s.host.AcquireTask(ctx, req)
+	if s.exec != nil {
+		if err := s.exec.check(r.Header, body); err != nil {
 			return err
-		})
+		}
 	}
-	switch {
-	case err == nil:
-		flwr.WriteResponse(w, r, res)
-	case !flwr.IsClientGone(r, err):
-		flwr.WriteError(w, err)
+	req := &flwrpb.AcquireTaskRequest{}
+	if err := flwr.Decode(body, req); err != nil {
+		return err
 	}
+	var res *flwrpb.AcquireTaskResponse
+	err = hold(w, r, func(ctx context.Context) (err error) {
+		res, err = s.host.AcquireTask(ctx, req)
+		return err
+	})
+	return answer(w, r, res, err)
 }
 
 func (s *server) heartbeat(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	if err := flwr.ReadRequest(r, &flwrpb.SendTaskHeartbeatRequest{}, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, &flwrpb.SendTaskHeartbeatRequest{}, flwr.MaxRequest); err != nil {
 		return err
 	}
 	success, err := s.host.Heartbeat(r.Context(), t)
@@ -157,7 +121,7 @@ func (s *server) heartbeat(w http.ResponseWriter, r *http.Request, t task.Task) 
 }
 
 func (s *server) pullTaskInput(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	if err := flwr.ReadRequest(r, &flwrpb.PullTaskInputRequest{}, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, &flwrpb.PullTaskInputRequest{}, flwr.MaxRequest); err != nil {
 		return err
 	}
 	var res *flwrpb.PullTaskInputResponse
@@ -170,7 +134,7 @@ func (s *server) pullTaskInput(w http.ResponseWriter, r *http.Request, t task.Ta
 
 func (s *server) pushTaskOutput(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	req := &flwrpb.PushTaskOutputRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, req, flwr.MaxContext); err != nil {
 		return err
 	}
 	return answer(w, r, &flwrpb.PushTaskOutputResponse{}, s.host.PushTaskOutput(r.Context(), t, req))
@@ -178,7 +142,7 @@ func (s *server) pushTaskOutput(w http.ResponseWriter, r *http.Request, t task.T
 
 func (s *server) pushMessages(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	req := &flwrpb.PushAppMessagesRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, req, flwr.MaxMessages); err != nil {
 		return err
 	}
 	res, err := s.host.PushMessages(r.Context(), t, req)
@@ -187,7 +151,7 @@ func (s *server) pushMessages(w http.ResponseWriter, r *http.Request, t task.Tas
 
 func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	req := &flwrpb.PullAppMessagesRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, req, flwr.MaxMessages); err != nil {
 		return err
 	}
 	var res *flwrpb.PullAppMessagesResponse
@@ -200,14 +164,14 @@ func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, t task.Tas
 
 func (s *server) confirm(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	req := &flwrpb.ConfirmMessageReceivedRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
 		return err
 	}
 	return answer(w, r, &flwrpb.ConfirmMessageReceivedResponse{}, s.host.ConfirmMessageReceived(r.Context(), t, req))
 }
 
 func (s *server) getNodes(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	if err := flwr.ReadRequest(r, &flwrpb.GetNodesRequest{}, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, &flwrpb.GetNodesRequest{}, flwr.MaxRequest); err != nil {
 		return err
 	}
 	res, err := s.host.GetNodes(r.Context(), t)
@@ -216,14 +180,14 @@ func (s *server) getNodes(w http.ResponseWriter, r *http.Request, t task.Task) e
 
 func (s *server) pushLogs(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	req := &flwrpb.PushLogsRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
 		return err
 	}
 	return answer(w, r, &flwrpb.PushLogsResponse{}, s.host.PushLogs(r.Context(), t, req))
 }
 
 func (s *server) pushObject(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	push, err := flwr.ReadObjectPush(r)
+	push, err := flwr.ReadObjectPush(r, flwr.MaxObject)
 	if err != nil {
 		return err
 	}
@@ -233,11 +197,8 @@ func (s *server) pushObject(w http.ResponseWriter, r *http.Request, t task.Task)
 		ObjectID:  push.Head.GetObjectId(),
 		SessionID: push.Head.GetSessionId(),
 		Size:      push.Size,
-	}, push.Content())
+	}, push.Content)
 	if err != nil {
-		return err
-	}
-	if err := push.Finish(); err != nil {
 		return err
 	}
 	return answer(w, r, &flwrpb.PushObjectResponse{Stored: stored}, nil)
@@ -245,7 +206,7 @@ func (s *server) pushObject(w http.ResponseWriter, r *http.Request, t task.Task)
 
 func (s *server) pullObject(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	req := &flwrpb.PullObjectRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxBody); err != nil {
+	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
 		return err
 	}
 	var object Object
@@ -289,10 +250,10 @@ func (s *server) reportExit(w http.ResponseWriter, r *http.Request, t task.Task)
 
 // answer writes a response unless there was an error.
 func answer(w http.ResponseWriter, r *http.Request, res proto.Message, err error) error {
-	if err == nil {
-		flwr.WriteResponse(w, r, res)
+	if err != nil {
+		return err
 	}
-	return err
+	return flwr.WriteResponse(w, r, res)
 }
 
 // hold keeps the request alive while wait runs, for at most maxHold.

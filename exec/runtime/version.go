@@ -26,7 +26,7 @@ func checkVersion(header http.Header) error {
 		return nil
 	}
 	refuse := func(format string, args ...any) error {
-		return flwr.NewError(flwr.CodeIncompatibleVersion).WithExtra(fmt.Sprintf(format, args...))
+		return flwr.NewError(flwr.CodeVersionIncompatible).WithExtra(fmt.Sprintf(format, args...))
 	}
 	if name == "" || version == "" || component == "" {
 		return refuse("The request names its package, version and component only in part.")

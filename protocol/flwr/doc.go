@@ -1,11 +1,16 @@
-// Package flwr is Flower's HTTP protocol as spoken by flwr 1.40 to 1.42: the messages
-// (package flwrpb below), how they travel, the error catalogue, and the names and numbers
-// that both ends must agree on. The facts are those observed of flwr 1.41.
+// Package flwr is Flower's HTTP protocol: messages (generated, in flwrpb), routes, headers,
+// the error catalogue, and the coding of requests, answers and streams.
 //
-// It guarantees that what passes through keeps its unknown fields and the presence of its
-// optional ones, that object contents pass as streams and are never held whole, and that
-// every body has a bound.
+// What it guarantees:
+//   - A request that is no request (content type, size, protobuf) ends with the
+//     catalogue's code and nothing else happens.
+//   - An error that is not an [*Error] is answered with 503, on which every client of Flower
+//     tries again. No 500 leaves the package: one of them ends a stock SuperNode for good.
+//   - Contents of objects are never held in memory: they are read from and written to
+//     the socket as they come.
+//   - A client that stops sending or receiving is cut off after [IdleLimit]; one that is
+//     slow is not.
 //
-// It is not responsible for routes, authentication or state: see exec/runtime, link/control
-// and link/fleet.
+// It is not responsible for who may ask (exec/runtime, link/control, link/fleet), for TLS
+// nor for listening.
 package flwr

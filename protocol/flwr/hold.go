@@ -7,30 +7,50 @@ import (
 	"time"
 )
 
-// Hold runs wait for a request that is answered when something happens. Meanwhile the
-// client gets an interim response (102) every [KeepAlive], each of which restarts its
-// read time-out. The first is sent only after that time, so that what is answered soon
-// costs nothing extra. wait gets the request's context; Hold returns its error when it is
-// done, and writes nothing to w afterwards.
+// Hold runs wait, which may take as long as it likes, and keeps the client patient
+// meanwhile with an interim response (102) every [KeepAlive]. wait's context ends when the
+// client leaves or the server stops. wait must not write to w; after Hold has returned the
+// answer may begin.
 func Hold(w http.ResponseWriter, r *http.Request, wait func(ctx context.Context) error) error {
-	stop := make(chan struct{})
-	var alive sync.WaitGroup
-	alive.Add(1)
-	go func() {
-		defer alive.Done()
-		ticker := time.NewTicker(KeepAlive)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				w.WriteHeader(http.StatusProcessing)
-			case <-stop:
-				return
-			}
-		}
-	}()
-	// Also when wait panics: net/http recovers, and w must not be used after that.
-	defer alive.Wait()
-	defer close(stop)
+	if !r.ProtoAtLeast(1, 1) { // such a client does not know interim responses
+		return wait(r.Context())
+	}
+	k := &keepAlive{w: w}
+	k.start()
+	defer k.stop()
 	return wait(r.Context())
+}
+
+// keepAlive sends interim responses from a timer: most held requests end before the first
+// one and cost no goroutine.
+type keepAlive struct {
+	w http.ResponseWriter
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+}
+
+func (k *keepAlive) start() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timer = time.AfterFunc(KeepAlive, k.beat)
+}
+
+func (k *keepAlive) beat() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stopped {
+		return
+	}
+	k.w.WriteHeader(http.StatusProcessing)
+	k.timer.Reset(KeepAlive)
+}
+
+// stop returns when no interim response is being written and none will be.
+func (k *keepAlive) stop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stopped = true
+	k.timer.Stop()
 }

@@ -3,27 +3,42 @@ package flwr
 import "time"
 
 const (
-	// MaxFAB is Flower's own bound of an app bundle, checked by flwr build, flwr run and a
-	// stock SuperLink.
-	MaxFAB = 10 << 20
-	// MaxControlBody holds StartRun with the largest FAB and its overrides. A FAB that is
-	// a little too large must still be read, to be answered as a stock SuperLink does.
-	MaxControlBody = 2*MaxFAB + 1<<20
-	// MaxBody of every other message without object content. The largest is push-messages
-	// of a ServerApp to 10,000 nodes: 300 bytes of metadata each, and a tree with 65 bytes
-	// for each object of the model.
-	MaxBody = 256 << 20
-	// MaxObject is the most that clients can take in one response: protobuf lengths are
-	// int32 in all of them.
-	MaxObject = 1<<31 - 1 - maxObjectHead
-	// maxObjectHead bounds what surrounds the content in a push-object request.
-	maxObjectHead = 4 << 10
-	// MaxFrame of a stream, which clients enforce.
-	MaxFrame = 1<<31 - 1
-	// MinGzip is the body size from which compression is worth its CPU.
-	MinGzip = 1 << 10
-
 	// KeepAlive is how often a held request gets an interim response. Clients give up
-	// after 30 s without a byte; a third of that survives two that are late.
+	// after 30 s of silence; two may get lost.
 	KeepAlive = 10 * time.Second
+
+	// IdleLimit is how long a request body or an answer may stand still. It is the
+	// time-out that the clients of Flower use themselves, doubled for their side's delays.
+	IdleLimit = 60 * time.Second
+
+	// MaxRequest bounds requests that are only ids and settings.
+	MaxRequest = 1 << 20
+
+	// MaxMessages bounds push-messages and pull-messages, whose size is that of the object
+	// trees: 68 bytes for each object, repeated for each receiver. It has room for 3,000
+	// receivers of a model of a thousand arrays; ServerApps understand the 413 beyond it.
+	MaxMessages = 512 << 20
+
+	// MaxContext bounds push-task-output: the state that an app keeps from round to round
+	// may hold a model.
+	MaxContext = 512 << 20
+
+	// MaxObject is the largest content that fits into a protobuf message.
+	MaxObject = 2<<30 - 1
+
+	// maxHead bounds the fields of push-object besides its content: two numbers, an object
+	// id and a session id.
+	maxHead = 16 << 10
+
+	// maxDepth bounds nested messages, as Flower's own parser does.
+	maxDepth = 100
+
+	// minCompress is the smallest answer that is worth compressing: about one packet.
+	minCompress = 1400
+
+	// copyStep is how much is written to a client between two looks at the clock.
+	copyStep = 4 << 20
+
+	// firstBuffer is how much is reserved for a body on the word of its sender alone.
+	firstBuffer = 64 << 10
 )

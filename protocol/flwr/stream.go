@@ -4,50 +4,47 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
 
-// FrameWriter writes a streamed response: frames of a 4-byte big-endian length and one
-// message each. The end of the body is the end of the stream. One goroutine uses it.
+// frameHead is the length before each message of a stream: 4 bytes, big endian.
+const frameHead = 4
+
+// FrameWriter answers a request with a stream of messages. The end of the answer is the end
+// of the stream; whoever can not go on must cut it with [http.ErrAbortHandler]. It is not
+// safe for concurrent use.
 type FrameWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	started bool
+	w    http.ResponseWriter
+	conn *http.ResponseController
 }
 
-// NewFrameWriter prepares a stream. Nothing is sent before the first frame or Start, so
-// that an error can still be answered as one.
-func NewFrameWriter(w http.ResponseWriter) *FrameWriter {
-	return &FrameWriter{w: w, control: http.NewResponseController(w)}
-}
-
-// Start sends the response header, which the client waits for at most 30 s.
-func (f *FrameWriter) Start() error {
-	if f.started {
-		return nil
+// NewFrameWriter begins the answer: its head is sent at once, since clients wait for the
+// head no longer than 30 s and for frames for ever.
+func NewFrameWriter(w http.ResponseWriter) (*FrameWriter, error) {
+	w.Header().Set("Content-Type", TypeStream)
+	w.WriteHeader(http.StatusOK)
+	f := &FrameWriter{w: w, conn: http.NewResponseController(w)}
+	if err := f.conn.Flush(); err != nil {
+		return nil, fmt.Errorf("begin stream: %w", err)
 	}
-	f.started = true
-	f.w.Header().Set("Content-Type", ContentTypeStream)
-	f.w.WriteHeader(http.StatusOK)
-	return f.control.Flush()
+	return f, nil
 }
 
-// Write sends one message at once.
+// Write sends a message at once.
 func (f *FrameWriter) Write(msg proto.Message) error {
-	if err := f.Start(); err != nil {
-		return err
-	}
-	body, err := Marshal(msg)
+	frame, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, frameHead, 256), msg)
 	if err != nil {
-		return fmt.Errorf("serialize a frame: %w", err)
+		return fmt.Errorf("encode frame: %w", err)
 	}
-	if len(body) > MaxFrame {
-		return fmt.Errorf("frame of %d bytes is more than clients take", len(body))
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-frameHead))
+	_ = f.conn.SetWriteDeadline(time.Now().Add(IdleLimit))
+	if _, err := f.w.Write(frame); err != nil {
+		return fmt.Errorf("write frame: %w", err)
 	}
-	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
-	if _, err := f.w.Write(append(frame, body...)); err != nil {
-		return err
+	if err := f.conn.Flush(); err != nil {
+		return fmt.Errorf("write frame: %w", err)
 	}
-	return f.control.Flush()
+	return nil
 }

@@ -1,0 +1,73 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+// streamLogs sends all text that is there as the first frame (`flwr log --show` reads no
+// other), then what is added, until the run has ended.
+func (a *api) streamLogs(w http.ResponseWriter, r *http.Request) error {
+	req := &flwrpb.StreamLogsRequest{}
+	if err := checkAuthorization(r); err != nil {
+		return err
+	}
+	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
+		return err
+	}
+	if _, err := a.run(r.Context(), req.RunId); err != nil {
+		return err
+	}
+	frames, err := flwr.NewFrameWriter(w)
+	if err == nil {
+		err = a.follow(r.Context(), req, frames)
+	}
+	if err != nil {
+		log.Debugf("log stream of run %d: %v", req.RunId, err)
+		panic(http.ErrAbortHandler) // only a cut tells the client that there is more
+	}
+	return nil
+}
+
+func (a *api) follow(ctx context.Context, req *flwrpb.StreamLogsRequest, frames *flwr.FrameWriter) error {
+	watch := a.store.Bell().Watch(state.KeyLogs(req.RunId), state.KeyRun(req.RunId))
+	defer watch.Close()
+	var seq int64
+	for {
+		// Asked before the text is read: what a run wrote before it ended is not missed.
+		run, err := a.store.Run(ctx, req.RunId)
+		if err != nil {
+			return err
+		}
+		if seq, err = a.sendNew(ctx, req, seq, frames); err != nil {
+			return err
+		}
+		if run.PrimaryTask.Status == task.Finished {
+			return nil
+		}
+		select {
+		case <-watch.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// sendNew sends the text behind a sequence number, if there is any.
+func (a *api) sendNew(ctx context.Context, req *flwrpb.StreamLogsRequest, after int64, frames *flwr.FrameWriter) (int64, error) {
+	text, at, seq, err := a.store.Logs(ctx, req.RunId, after)
+	if err != nil || text == "" {
+		return max(seq, after), err
+	}
+	latest := float64(at.UnixMicro()) / 1e6
+	if after == 0 && req.AfterTimestamp > 0 && !at.After(time.UnixMicro(int64(req.AfterTimestamp*1e6))) {
+		return seq, nil // a client that resumes has all of it
+	}
+	return seq, frames.Write(&flwrpb.StreamLogsResponse{LogOutput: text, LatestTimestamp: latest})
+}

@@ -1,0 +1,162 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/fab"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.Message, error) {
+	if req.Federation != "" && req.Federation != state.FederationDefault {
+		return nil, flwr.NewError(flwr.CodeFederationNotFound)
+	}
+	if req.AppSpec != "" {
+		return nil, flwr.NewError(flwr.CodeInvalidAppSpec).WithExtra("Rhizome never calls Flower Hub: get the app and give its folder to flwr run.")
+	}
+	content := req.GetFab().GetContent()
+	if len(content) > maxFAB {
+		// The client says "Failed to start run." to a response without a run id.
+		log.Warnf("refused an app bundle of %d bytes, at most %d are allowed", len(content), maxFAB)
+		return &flwrpb.StartRunResponse{}, nil
+	}
+	bundle, err := readBundle(content, req.OverrideConfig)
+	if err != nil {
+		return nil, err
+	}
+	run, err := a.createRun(ctx, bundle, content, req)
+	if err != nil {
+		return nil, err
+	}
+	log.Infof("run %d of %s %s is pending", run.ID, run.FABID, run.FABVersion)
+	return &flwrpb.StartRunResponse{
+		RunId: proto.Uint64(run.ID), SeriesId: proto.Uint64(run.SeriesID), Federation: state.FederationDefault,
+	}, nil
+}
+
+// readBundle checks the app and that each override is of a key that the app knows.
+func readBundle(content []byte, overrides map[string]*flwrpb.Scalar) (fab.Bundle, error) {
+	bundle, err := fab.Read(bytes.NewReader(content), int64(len(content)))
+	if errors.Is(err, fab.ErrNotZip) {
+		return bundle, flwr.Plain(http.StatusInternalServerError, "Internal server error.")
+	}
+	if err != nil {
+		return bundle, flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra(err.Error())
+	}
+	if bundle.ServerApp == "" {
+		return bundle, flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra("Rhizome does not run agents; the app has no serverapp.")
+	}
+	for _, key := range slices.Sorted(maps.Keys(overrides)) {
+		if _, known := bundle.Config[key]; !known {
+			return bundle, flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra(fmt.Sprintf("The app has no configuration key %.100q.", key))
+		}
+	}
+	return bundle, nil
+}
+
+// createRun stores the bundle before the run that needs it.
+func (a *api) createRun(ctx context.Context, bundle fab.Bundle, content []byte, req *flwrpb.StartRunRequest) (state.Run, error) {
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:])
+	put := func() error {
+		if err := a.objects.Put(ctx, hash, int64(len(content)), bytes.NewReader(content)); err != nil {
+			return fmt.Errorf("store the app bundle: %w", err)
+		}
+		return nil
+	}
+	if err := put(); err != nil {
+		return state.Run{}, err
+	}
+	run, err := a.store.CreateRun(ctx, state.NewRun{
+		SeriesID:       req.GetSeriesId(),
+		TaskType:       task.TypeServerApp,
+		FABID:          bundle.ID(),
+		FABVersion:     bundle.Version,
+		FABHash:        hash,
+		OverrideConfig: req.OverrideConfig,
+		Federation:     state.FederationDefault,
+		AccountID:      state.AccountNone,
+	})
+	if errors.Is(err, state.ErrNotFound) {
+		return run, flwr.NewError(flwr.CodeSeriesIDNotFound)
+	}
+	if err != nil {
+		return run, fmt.Errorf("create a run: %w", err)
+	}
+	// An earlier run of the same app may have ended just now and taken the bundle away. From
+	// here on the new run holds it.
+	if !a.objects.Has(hash) {
+		return run, put()
+	}
+	return run, nil
+}
+
+func (a *api) listRuns(ctx context.Context, req *flwrpb.ListRunsRequest) (proto.Message, error) {
+	res := &flwrpb.ListRunsResponse{RunDict: map[uint64]*flwrpb.Run{}, Now: state.ISOTime(a.now())}
+	if req.RunId != nil {
+		run, err := a.run(ctx, *req.RunId)
+		if err != nil {
+			return nil, err
+		}
+		res.RunDict[run.ID] = run.Proto()
+		return res, nil
+	}
+	limit := uint64(defaultRuns)
+	if req.Limit != nil {
+		limit = min(*req.Limit, maxRuns)
+	}
+	if limit == 0 {
+		return res, nil
+	}
+	runs, err := a.store.ListRuns(ctx, limit, req.GetSkip())
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	for _, run := range runs {
+		res.RunDict[run.ID] = run.Proto()
+	}
+	return res, nil
+}
+
+func (a *api) stopRun(ctx context.Context, req *flwrpb.StopRunRequest) (proto.Message, error) {
+	err := a.store.FinishRun(ctx, req.RunId, task.Stopped, "stopped by the user")
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return nil, flwr.NewError(flwr.CodeRunIDNotFound)
+	case errors.Is(err, state.ErrRunFinished):
+		return nil, flwr.NewError(flwr.CodeRunFinished)
+	case err != nil:
+		return nil, fmt.Errorf("stop run %d: %w", req.RunId, err)
+	}
+	log.Infof("run %d was stopped by the user", req.RunId)
+	return &flwrpb.StopRunResponse{Success: true}, nil
+}
+
+// pullArtifacts answers as a stock SuperLink does: it has no store for artifacts.
+func (a *api) pullArtifacts(context.Context, *flwrpb.PullArtifactsRequest) (proto.Message, error) {
+	return nil, flwr.NewError(flwr.CodeNoArtifactProvider)
+}
+
+func (a *api) run(ctx context.Context, runID uint64) (state.Run, error) {
+	run, err := a.store.Run(ctx, runID)
+	if errors.Is(err, state.ErrNotFound) {
+		return run, flwr.NewError(flwr.CodeRunIDNotFound)
+	}
+	if err != nil {
+		return run, fmt.Errorf("look up run %d: %w", runID, err)
+	}
+	return run, nil
+}

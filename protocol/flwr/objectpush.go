@@ -1,0 +1,235 @@
+package flwr
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+// Fields of PushObjectRequest and PullObjectResponse that are read and written by hand,
+// since their contents must not be held in memory.
+const (
+	fieldPushContent = 4
+
+	fieldPullFound     = 1
+	fieldPullAvailable = 2
+	fieldPullContent   = 3
+)
+
+// ObjectPush is a push-object request whose content has not been read yet.
+type ObjectPush struct {
+	// Head has all fields but the content. Its session id comes after the content on the
+	// wire and is there once Content has been read to its end.
+	Head *flwrpb.PushObjectRequest
+	// Size of the content in bytes, as its sender says.
+	Size int64
+	// Content gives exactly Size bytes and then io.EOF, or an error of code 1003 if the
+	// request is no PushObjectRequest after all.
+	Content io.Reader
+}
+
+// ReadObjectPush reads the head of a push-object request with at most limit bytes of
+// content. The fields must come in the order of their numbers, which every serializer of
+// protobuf keeps. Codes 1002 and 1003, status 413.
+func ReadObjectPush(r *http.Request, limit int64) (*ObjectPush, error) {
+	if err := CheckContentType(r); err != nil {
+		return nil, err
+	}
+	p := &pushReader{body: bufio.NewReader(r.Body), head: &flwrpb.PushObjectRequest{}}
+	if err := p.readUntilContent(); err != nil {
+		return nil, err
+	}
+	if p.left > limit {
+		return nil, tooLarge(limit)
+	}
+	if r.ContentLength >= 0 && p.left > r.ContentLength {
+		return nil, invalid(errors.New("the content is said to be longer than the request"))
+	}
+	return &ObjectPush{Head: p.head, Size: p.left, Content: p}, nil
+}
+
+// pushReader takes a PushObjectRequest apart as it comes:
+//
+//	fields before the content ──► content ──► fields after it ──► end of body
+//	                        Read ──┴───────────────┘
+type pushReader struct {
+	body *bufio.Reader
+	head *flwrpb.PushObjectRequest
+	left int64 // of the content
+	read int   // bytes of fields besides the content
+	err  error // io.EOF after the last field
+}
+
+// Read gives content, and reads the fields after it when it has ended.
+func (p *pushReader) Read(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	if p.left == 0 {
+		p.err = p.readRest()
+		return 0, p.err
+	}
+	n, err := p.body.Read(b[:min(int64(len(b)), p.left)])
+	p.left -= int64(n)
+	switch {
+	case err == io.EOF && p.left > 0:
+		p.err = invalid(io.ErrUnexpectedEOF)
+	case err != nil && err != io.EOF:
+		p.err = fmt.Errorf("read object: %w", err)
+	case p.left == 0:
+		// The last bytes come with the verdict on what follows them: a reader that knows
+		// the size will not ask again.
+		if rest := p.readRest(); rest != io.EOF {
+			p.err = rest
+			return n, rest
+		}
+		p.err = io.EOF
+	}
+	if p.err == io.EOF {
+		return n, nil
+	}
+	return n, p.err
+}
+
+// readUntilContent reads fields until the content begins or the request ends.
+func (p *pushReader) readUntilContent() error {
+	for {
+		number, err := p.readField()
+		switch {
+		case err == io.EOF:
+			return nil // an empty content is not on the wire
+		case err != nil:
+			return err
+		case number == fieldPushContent:
+			return nil
+		}
+	}
+}
+
+// readRest reads the fields after the content. It returns io.EOF for a good end.
+func (p *pushReader) readRest() error {
+	for {
+		number, err := p.readField()
+		if err != nil {
+			return err
+		}
+		if number <= fieldPushContent {
+			return invalid(fmt.Errorf("field %d comes after the content", number))
+		}
+	}
+}
+
+// readField reads one field into the head, or only the length of the content into left.
+// It returns io.EOF at the end of the body.
+func (p *pushReader) readField() (protowire.Number, error) {
+	tag, err := p.readVarint()
+	if err != nil {
+		return 0, err
+	}
+	number, kind := protowire.DecodeTag(tag)
+	if number < protowire.MinValidNumber || number > protowire.MaxValidNumber {
+		return 0, invalid(fmt.Errorf("field number %d", number))
+	}
+	field := protowire.AppendTag(nil, number, kind)
+	var size uint64
+	switch kind {
+	case protowire.VarintType:
+		value, err := p.readVarint()
+		if err != nil {
+			return 0, noEnd(err)
+		}
+		return number, p.merge(protowire.AppendVarint(field, value))
+	case protowire.Fixed32Type:
+		size = 4
+	case protowire.Fixed64Type:
+		size = 8
+	case protowire.BytesType:
+		if size, err = p.readVarint(); err != nil {
+			return 0, noEnd(err)
+		}
+		if number == fieldPushContent {
+			if size > math.MaxInt64 {
+				return 0, invalid(errors.New("the content is too long"))
+			}
+			p.left = int64(size)
+			return number, nil
+		}
+		field = protowire.AppendVarint(field, size)
+	default:
+		return 0, invalid(fmt.Errorf("field %d has wire type %d", number, kind))
+	}
+	if number == fieldPushContent {
+		return 0, invalid(errors.New("the content is not of type bytes"))
+	}
+	field, err = p.appendBytes(field, size)
+	if err != nil {
+		return 0, err
+	}
+	return number, p.merge(field)
+}
+
+func (p *pushReader) appendBytes(field []byte, size uint64) ([]byte, error) {
+	if p.read += int(min(size, maxHead+1)); p.read > maxHead {
+		return nil, invalid(errors.New("the fields besides the content are too long"))
+	}
+	start := len(field)
+	field = append(field, make([]byte, size)...)
+	if _, err := io.ReadFull(p.body, field[start:]); err != nil {
+		return nil, noEnd(err)
+	}
+	return field, nil
+}
+
+// merge decodes one field into the head.
+func (p *pushReader) merge(field []byte) error {
+	if p.read += len(field); p.read > maxHead {
+		return invalid(errors.New("the fields besides the content are too long"))
+	}
+	options := proto.UnmarshalOptions{Merge: true, RecursionLimit: maxDepth}
+	if err := options.Unmarshal(field, p.head); err != nil {
+		return invalid(err)
+	}
+	return nil
+}
+
+// readVarint returns io.EOF only if there is not even a first byte.
+func (p *pushReader) readVarint() (uint64, error) {
+	var encoded [10]byte
+	for i := range encoded {
+		b, err := p.body.ReadByte()
+		switch {
+		case err == io.EOF && i == 0:
+			return 0, io.EOF
+		case err != nil:
+			return 0, noEnd(err)
+		}
+		encoded[i] = b
+		if b < 0x80 {
+			value, n := protowire.ConsumeVarint(encoded[:i+1])
+			if n < 0 {
+				return 0, invalid(protowire.ParseError(n))
+			}
+			return value, nil
+		}
+	}
+	return 0, invalid(errors.New("a number has no end"))
+}
+
+// noEnd is the error of a request that ends within a field. A connection that broke is not
+// the sender's fault, and not told to it.
+func noEnd(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return invalid(io.ErrUnexpectedEOF)
+	}
+	return fmt.Errorf("read request: %w", err)
+}
+
+func invalid(cause error) *Error { return NewError(CodeInvalidProtobuf).WithCause(cause) }
