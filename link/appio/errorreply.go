@@ -14,6 +14,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// typeSystem is the message type of errors that answer an instruction nobody knows.
+const typeSystem = "system"
+
 // reasons are the texts of generated errors; ServerApps show them to their users.
 var reasons = map[state.AnswerKind]struct {
 	code   int64
@@ -56,8 +59,8 @@ func (h *Host) errorReply(ctx context.Context, runID uint64, a state.Answer) (*f
 // reply to the instruction, or to a message of type system when nothing is left of it.
 func replyMetadata(runID uint64, a state.Answer) (*flwrpb.Metadata, error) {
 	md := &flwrpb.Metadata{
-		RunId: runID, SrcNodeId: flwr.SuperLinkNodeID, DstNodeId: flwr.SuperLinkNodeID, ReplyToMessageId: a.InstructionID,
-		MessageType: flwr.MessageTypeSystem, CreatedAt: float64(time.Now().UnixMicro()) / 1e6,
+		RunId: runID, SrcNodeId: flwr.NodeSuperLink, DstNodeId: flwr.NodeSuperLink, ReplyToMessageId: a.InstructionID,
+		MessageType: typeSystem, CreatedAt: float64(time.Now().UnixMicro()) / 1e6,
 	}
 	if len(a.Instruction.Proto) == 0 {
 		return md, nil

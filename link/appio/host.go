@@ -19,7 +19,6 @@ import (
 
 var log = logging.Logger("link/appio")
 
-
 // Host is the SuperLink's [runtime.Host].
 type Host struct {
 	store   state.Store

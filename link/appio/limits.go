@@ -40,4 +40,8 @@ const (
 	maxErrors = 200_000
 	// maxDetail bounds the reason of a failed run that a SuperExec reports.
 	maxDetail = 2000
+
+	// earliestMessage, in Unix seconds, is the least created_at that Flower takes: what is
+	// older comes from a clock that is not set.
+	earliestMessage = 1740700800
 )

@@ -66,13 +66,13 @@ func checkInstruction(msg *flwrpb.Message, runID uint64, now time.Time) error {
 		return errors.New("it has no metadata")
 	case md.GetRunId() != runID:
 		return fmt.Errorf("it is of run %d", md.GetRunId())
-	case md.GetSrcNodeId() != flwr.SuperLinkNodeID:
+	case md.GetSrcNodeId() != flwr.NodeSuperLink:
 		return fmt.Errorf("its source is node %d, not the SuperLink", md.GetSrcNodeId())
 	case md.GetReplyToMessageId() != "":
 		return errors.New("it is a reply")
 	case md.GetMessageType() == "":
 		return errors.New("it has no message type")
-	case !(md.GetCreatedAt() >= flwr.EarliestMessage): // also refuses NaN
+	case !(md.GetCreatedAt() >= earliestMessage): // also refuses NaN
 		return fmt.Errorf("it was created at %v, before Flower was", md.GetCreatedAt())
 	case !(md.GetTtl() > 0) || !(md.GetCreatedAt()+md.GetTtl() > float64(now.Unix())):
 		return fmt.Errorf("it has expired (time to live %v s)", md.GetTtl())
@@ -102,7 +102,7 @@ func (h *Host) ConfirmMessageReceived(ctx context.Context, t task.Task, req *flw
 
 // PushObject stores an object of an instruction.
 func (h *Host) PushObject(ctx context.Context, t task.Task, push runtime.ObjectPush, body io.Reader) (bool, error) {
-	if push.NodeID != flwr.SuperLinkNodeID {
+	if push.NodeID != flwr.NodeSuperLink {
 		return false, flwr.NewError(flwr.CodeUnexpectedNodeID)
 	}
 	return h.intake.StoreObject(ctx, t.RunID, push.ObjectID, push.Size, body)
@@ -110,7 +110,7 @@ func (h *Host) PushObject(ctx context.Context, t task.Task, push runtime.ObjectP
 
 // PullObject opens an object of the task's run.
 func (h *Host) PullObject(ctx context.Context, t task.Task, req *flwrpb.PullObjectRequest) (runtime.Object, error) {
-	if req.GetNode().GetNodeId() != flwr.SuperLinkNodeID {
+	if req.GetNode().GetNodeId() != flwr.NodeSuperLink {
 		return runtime.Object{}, flwr.NewError(flwr.CodeUnexpectedNodeID)
 	}
 	id := req.GetObjectId()

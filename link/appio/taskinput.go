@@ -24,7 +24,7 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 	err := h.store.ActivateTask(ctx, t.ID)
 	switch {
 	case errors.Is(err, task.ErrFinished), errors.Is(err, task.ErrNotFound), errors.Is(err, task.ErrNotClaimed):
-		return nil, flwr.NewError(flwr.CodeStartTaskFailed)
+		return nil, flwr.NewError(flwr.CodeTaskStartFailed)
 	case err != nil:
 		return nil, fmt.Errorf("start task %d: %w", t.ID, err)
 	}
@@ -88,7 +88,7 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 		h.waiters.setOwn(t.ID, false)
 	}
 	if errors.Is(err, task.ErrNotRunning) {
-		return flwr.NewError(flwr.CodeStartTaskFailed) // it never asked for its input
+		return flwr.NewError(flwr.CodeTaskStartFailed) // it never asked for its input
 	}
 	return err
 }
