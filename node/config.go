@@ -81,7 +81,7 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("the name has %d bytes, and may have %d", len(c.Name), maxName))
 	}
 	if c.RuntimePort < 0 || c.RuntimePort > 65535 {
-		errs = append(errs, fmt.Errorf("Runtime API port %d is not between 0 and 65535", c.RuntimePort))
+		errs = append(errs, fmt.Errorf("port %d of the Runtime API is not between 0 and 65535", c.RuntimePort))
 	}
 	return errors.Join(errs...)
 }

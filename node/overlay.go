@@ -23,16 +23,22 @@ func (n *Node) runOverlay(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.news.follow(ctx) })
 	group.Go(func() error {
-		return n.host.Keep(ctx, n.target, wire.ProtocolID, func(ctx context.Context, s network.Stream) error {
-			err := n.session.Serve(ctx, s)
-			var refused *session.RefusedError
-			if errors.As(err, &refused) && refused.Final() {
-				return p2p.Permanent(err)
-			}
-			return err
-		})
+		err := n.host.Keep(ctx, n.target, wire.ProtocolID, n.serveSession)
+		if errors.Is(err, session.ErrLeft) {
+			return nil // the rest of the node is about to stop
+		}
+		return err
 	})
 	return group.Wait()
+}
+
+func (n *Node) serveSession(ctx context.Context, s network.Stream) error {
+	err := n.session.Serve(ctx, s)
+	var refused *session.RefusedError
+	if errors.Is(err, session.ErrLeft) || errors.As(err, &refused) && refused.Final() {
+		return p2p.Permanent(err)
+	}
+	return err
 }
 
 // fetch brings objects from the link.

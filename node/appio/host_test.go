@@ -33,7 +33,6 @@ type fixture struct {
 	t       testing.TB
 	store   *store.Store
 	objects *nodetest.Memory
-	lines   []string
 	*appio.Host
 }
 

@@ -37,7 +37,7 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 	}
 	err = h.cfg.Store.Activate(ctx, t.ID)
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
-		return nil, flwr.NewError(flwr.CodeStartTaskFailed)
+		return nil, flwr.NewError(flwr.CodeTaskStartFailed)
 	}
 	if err != nil {
 		return nil, err

@@ -26,6 +26,8 @@ var (
 	ErrSilent = errors.New("the SuperLink is silent")
 	// ErrBye: the link ended the session on purpose.
 	ErrBye = errors.New("the SuperLink said goodbye")
+	// ErrLeft: this node said goodbye, and is not to come back.
+	ErrLeft = errors.New("this node has left")
 )
 
 // RefusedError says that the link does not want this node.
@@ -66,6 +68,7 @@ type Client struct {
 	mu      sync.Mutex
 	results map[string]error // ends of offers to be told to the link, by message id
 	open    *open            // nil without a session
+	left    bool             // a goodbye was sent
 	status  Status
 
 	told chan struct{} // has a value when results changed
@@ -80,6 +83,7 @@ type open struct {
 	beat    time.Duration
 	wrote   atomic.Int64 // when the last frame was written, as Unix nanoseconds
 	control chan *sessionpb.Frame
+	ended   chan struct{} // closed when the session is over
 }
 
 // New makes a Client.
@@ -93,7 +97,7 @@ func New(cfg Config) *Client {
 }
 
 // Serve holds a session on a stream until it ends, and says why. A *RefusedError may be
-// final. When ctx ends, the stream is reset.
+// final; after ErrLeft it must not be called again. When ctx ends, the stream is reset.
 func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer stop()
@@ -101,7 +105,7 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		c.ended(err)
+		err = c.ended(err)
 	}()
 	conn := session.NewConn(stream, session.Limits{})
 	welcome, err := c.greet(ctx, conn, stream)
@@ -109,7 +113,7 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 		_ = stream.Reset()
 		return err
 	}
-	o := &open{conn: conn, stream: stream, beat: heartbeat(welcome), control: make(chan *sessionpb.Frame, maxControl)}
+	o := &open{conn: conn, stream: stream, beat: heartbeat(welcome), control: make(chan *sessionpb.Frame, maxControl), ended: make(chan struct{})}
 	c.opened(o, welcome)
 	log.Infow("session is open", "node", welcome.GetNodeId(), "federation", welcome.GetFederation(), "heartbeat", o.beat)
 
@@ -130,7 +134,8 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 func (c *Client) Alive() { c.heard.Store(time.Now().UnixNano()) }
 
 // Leave says goodbye if the node owes nothing, so that the link need not wait for its
-// return. Without a goodbye the link holds the node's messages for the grace period.
+// return, and waits until the link has heard it. Without a goodbye the session goes on,
+// and when it ends the link keeps the node's messages for the grace period.
 func (c *Client) Leave(ctx context.Context, detail string) {
 	c.mu.Lock()
 	o := c.open
@@ -142,13 +147,19 @@ func (c *Client) Leave(ctx context.Context, detail string) {
 	if err != nil || len(inv.Accepted)+len(inv.Answered) > 0 {
 		return
 	}
-	_ = o.stream.SetWriteDeadline(time.Now().Add(leaveLimit))
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
 	bye := &sessionpb.Frame{Body: &sessionpb.Frame_Bye{Bye: &sessionpb.Bye{Detail: detail}}}
-	if err := o.conn.WriteFrame(bye); err != nil {
+	if err := o.write(bye); err != nil {
 		log.Debugw("goodbye was not sent", "err", err)
 		return
 	}
-	_ = o.stream.CloseWrite() // lets the goodbye out before the stream is reset
+	_ = o.stream.CloseWrite()
+	select {
+	case <-o.ended: // the link has closed its side
+	case <-ctx.Done():
+	}
 }
 
 // greet sends the Hello and waits for the Welcome.

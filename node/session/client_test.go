@@ -384,11 +384,21 @@ func TestLeave(t *testing.T) {
 	f := newFixture(t)
 	l := f.open()
 	l.sync()
-	f.Leave(t.Context(), "shutting down")
+	left := make(chan struct{})
+	go func() { f.Leave(context.Background(), "shutting down"); close(left) }()
 	if bye := l.read().GetBye(); bye.GetDetail() != "shutting down" {
 		t.Errorf("bye = %v", bye)
 	}
-	why := errors.New("the process ends")
+	if err := l.end(); !errors.Is(err, session.ErrLeft) {
+		t.Errorf("session ended with %v", err)
+	}
+	<-left
+}
+
+func TestStop(t *testing.T) {
+	f := newFixture(t)
+	l := f.open()
+	why := errors.New("a better path")
 	l.stop(why)
 	if err := l.ended(); !errors.Is(err, why) {
 		t.Errorf("session ended with %v", err)

@@ -8,8 +8,6 @@ const (
 	// greetingLimit bounds the wait for a Welcome. It covers a link that is reconciling
 	// after a restart, on a line with seconds of round trip.
 	greetingLimit = 30 * time.Second
-	// leaveLimit bounds a polite goodbye.
-	leaveLimit = 2 * time.Second
 	// defaultHeartbeat, minHeartbeat and maxHeartbeat keep what a Welcome says sane: below,
 	// heartbeats would crowd out work; above, NAT mappings are forgotten.
 	defaultHeartbeat = 10 * time.Second

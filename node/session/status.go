@@ -44,16 +44,22 @@ func (c *Client) opened(o *open, w *sessionpb.Welcome) {
 	c.status.Grace = time.Duration(w.GetGraceMillis()) * time.Millisecond
 }
 
-func (c *Client) ended(err error) {
+// ended notes the end of a session and returns its reason as callers are to know it.
+func (c *Client) ended(err error) error {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open != nil {
 		c.status.Since = now
+		close(c.open.ended)
 	}
 	c.open, c.status.Open = nil, false
+	if c.left {
+		return ErrLeft
+	}
 	if err != nil {
 		c.status.LastFailure, c.status.FailedAt = err.Error(), now
 		log.Infow("session has ended", "why", err)
 	}
+	return err
 }

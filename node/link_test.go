@@ -1,0 +1,193 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	wire "github.com/rhizome-fl/rhizome/protocol/session"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+)
+
+// patience bounds every wait of these tests; it is only reached when something is broken.
+const patience = 30 * time.Second
+
+// fakeLink is the other end of a node: a real hub on the overlay with a real object
+// exchange, whose side of the session is scripted by the test.
+type fakeLink struct {
+	t        testing.TB
+	host     *p2p.Host
+	objects  *objects.Dir
+	sessions chan *linkSession
+
+	mu      sync.Mutex
+	members map[peer.ID]bool
+}
+
+func newLink(t testing.TB) *fakeLink {
+	t.Helper()
+	identity, err := p2p.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &fakeLink{t: t, sessions: make(chan *linkSession), members: make(map[peer.ID]bool)}
+	if l.objects, err = objects.OpenDir(filepath.Join(t.TempDir(), "objects"), objects.DirOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	l.host, err = p2p.NewHost(p2p.Config{
+		Identity: identity, Role: p2p.Hub, Gate: p2p.GateFunc(l.standing),
+		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p2p.ServeJoin(l.host, func(_ context.Context, from peer.ID, req p2p.JoinRequest) (p2p.JoinAnswer, error) {
+		if req.TokenID != "token" || string(req.Secret) != "secret" {
+			return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the ticket is not valid any more"}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.members[from] = true
+		return p2p.JoinAnswer{Role: ticket.RoleNode, Federation: "fed"}, nil
+	})
+	l.host.HandleMembers(wire.ProtocolID, func(s network.Stream) {
+		one := &linkSession{t: t, s: s, conn: wire.NewConn(s, wire.Limits{})}
+		_ = s.SetDeadline(time.Now().Add(patience))
+		frame, err := one.conn.ReadFrame()
+		if err != nil {
+			return
+		}
+		one.hello = frame.GetHello()
+		l.sessions <- one
+	})
+	server := objects.NewServer(l.host, l.objects, func(context.Context, peer.ID, uint64, string) error { return nil }, objects.ServerOptions{})
+	t.Cleanup(func() {
+		server.Close()
+		if err := l.host.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func (l *fakeLink) standing(p peer.ID) p2p.Standing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.members[p] {
+		return p2p.Member
+	}
+	return p2p.Joining
+}
+
+// ticket signs a ticket, changed by the test.
+func (l *fakeLink) ticket(change func(*ticket.Ticket)) string {
+	l.t.Helper()
+	made := ticket.Ticket{
+		Link: l.host.ID(), Addrs: l.host.Addresses(), Federation: "fed", TokenID: "token", Secret: []byte("secret"), Role: ticket.RoleNode,
+	}
+	if change != nil {
+		change(&made)
+	}
+	line, err := made.Sign(l.host.Identity().Key)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return line
+}
+
+// serve makes the objects of a run available.
+func (l *fakeLink) serve(r *nodetest.Run) {
+	l.t.Helper()
+	for id, content := range r.Objects {
+		if err := l.objects.Put(context.Background(), id, int64(len(content)), bytes.NewReader(content)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// session waits for the node and welcomes it.
+func (l *fakeLink) session() *linkSession {
+	l.t.Helper()
+	one := l.hello()
+	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: &sessionpb.Welcome{
+		NodeId: nodetest.NodeID, Federation: "fed", HeartbeatMillis: 5000, GraceMillis: 30_000,
+	}}})
+	return one
+}
+
+func (l *fakeLink) hello() *linkSession {
+	l.t.Helper()
+	select {
+	case one := <-l.sessions:
+		return one
+	case <-time.After(patience):
+		l.t.Fatal("the node does not come")
+		return nil
+	}
+}
+
+// fetch pulls the objects of a reply from the node.
+func (l *fakeLink) fetch(from peer.ID, runID uint64, ids ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return objects.Fetch(ctx, l.host, from, runID, ids, l.objects, objects.FetchOptions{NoDial: true})
+}
+
+type linkSession struct {
+	t     testing.TB
+	s     network.Stream
+	conn  *wire.Conn
+	hello *sessionpb.Hello
+}
+
+func (one *linkSession) write(frame *sessionpb.Frame) {
+	one.t.Helper()
+	if err := one.conn.WriteFrame(frame); err != nil {
+		one.t.Fatalf("link: %v", err)
+	}
+}
+
+// next is the next frame that is not about heartbeats.
+func (one *linkSession) next() *sessionpb.Frame {
+	one.t.Helper()
+	for {
+		frame, err := one.conn.ReadFrame()
+		if err != nil {
+			one.t.Fatalf("link: %v", err)
+		}
+		switch body := frame.GetBody().(type) {
+		case *sessionpb.Frame_Ping:
+			one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
+		case *sessionpb.Frame_Pong:
+		default:
+			return frame
+		}
+	}
+}
+
+func (one *linkSession) offer(m nodetest.Message) {
+	one.t.Helper()
+	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: m.Offer}})
+	if a := one.next().GetAccept(); a.GetMessageId() != m.ID {
+		one.t.Fatalf("accept = %v", a)
+	}
+}
+
+func (one *linkSession) ack(instruction, reply string) {
+	one.t.Helper()
+	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_ReplyAck{ReplyAck: &sessionpb.ReplyAck{InstructionId: instruction, ReplyId: reply}}})
+}
+
+var errTimeout = errors.New("it takes too long")
