@@ -17,15 +17,34 @@ import (
 type swarmBackoff = swarm.DialBackoff
 
 // dialer reaches one target. What it leaves running ends with the context that was given
-// to reach, and wait waits for it.
+// to reach, and close waits for it.
 type dialer struct {
 	h      *Host
 	target Target
 	work   sync.WaitGroup
 }
 
-// wait returns when all that reach started has ended.
-func (d *dialer) wait() { d.work.Wait() }
+// newDialer also lets the gater dial the target, and the relays on the way.
+func newDialer(h *Host, t Target) *dialer {
+	d := &dialer{h: h, target: t}
+	d.expect(1)
+	return d
+}
+
+// close returns when all that reach started has ended.
+func (d *dialer) close() {
+	d.work.Wait()
+	d.expect(-1)
+}
+
+func (d *dialer) expect(n int) {
+	d.h.count(d.h.known, d.target.Peer, n)
+	for _, a := range d.target.Addrs {
+		if relay, _, ok := splitCircuit(a); ok {
+			d.h.count(d.h.known, relay.ID, n)
+		}
+	}
+}
 
 // reach gives a connection over whichever address works first. If that is a relayed one,
 // the direct addresses are tried on until dialTimeout, and a direct connection then shows

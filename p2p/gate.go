@@ -16,7 +16,8 @@ import (
 type Standing int
 
 const (
-	// Refused peers are cut off as soon as they have proven who they are.
+	// Refused peers are cut off as soon as they have proven who they are; through a relay,
+	// after they could ask why.
 	Refused Standing = iota
 	// Joining peers may use the join protocol, for as long as one join takes.
 	Joining
@@ -58,7 +59,11 @@ func (h *Host) Standing(p peer.ID) Standing {
 // that the other side is told by a code (network.ConnGated) instead of a broken handshake.
 type gater struct{ h *Host }
 
-func (g *gater) InterceptPeerDial(peer.ID) bool { return true } // dialling is our own choice
+// InterceptPeerDial lets this host dial whom it has a reason to dial. libp2p would also dial
+// strangers back at whatever addresses they claim, before it punches a hole.
+func (g *gater) InterceptPeerDial(p peer.ID) bool {
+	return g.h.Standing(p) == Member || g.h.isRelay(p) || g.h.expects(p)
+}
 
 func (g *gater) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
 	return g.h.role != Hub || !g.h.isTCPRelay(p) || !isUDP(a)
@@ -76,7 +81,8 @@ func (g *gater) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReaso
 
 func (h *Host) mayConnect(c network.Conn) bool {
 	p := c.RemotePeer()
-	return c.Stat().Direction == network.DirOutbound || h.Standing(p) != Refused || h.isRelay(p) || h.mayBeDialBack(c)
+	return c.Stat().Direction == network.DirOutbound || h.Standing(p) != Refused || h.isRelay(p) ||
+		isCircuit(c.RemoteMultiaddr()) || h.mayBeDialBack(c)
 }
 
 // mayBeDialBack tells whether a stranger's connection can be the answer of an AutoNAT
@@ -102,8 +108,12 @@ func (h *Host) mayBeDialBack(c network.Conn) bool {
 // refusal turns the error of a stream on c into ErrRefused if that is what it means.
 func (h *Host) refusal(c network.Conn, proto protocol.ID, err error) error {
 	if errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}) {
-		// In the lobby of a link all but joining is unknown.
-		if known, _ := h.Peerstore().SupportsProtocols(c.RemotePeer(), JoinProtocol); len(known) > 0 && proto != JoinProtocol {
+		// In the lobby of a link, all but joining is unknown; and that too to those it refuses.
+		marks := []protocol.ID{refusedProtocol}
+		if proto != JoinProtocol {
+			marks = append(marks, JoinProtocol)
+		}
+		if known, _ := h.Peerstore().SupportsProtocols(c.RemotePeer(), marks...); len(known) > 0 {
 			return ErrRefused
 		}
 		return err

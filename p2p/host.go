@@ -36,6 +36,7 @@ type Host struct {
 
 	mu    sync.Mutex
 	kept  map[peer.ID]int // targets of Keep, by how many
+	known map[peer.ID]int // those and of Join, and relays on the way, by how many
 	wakes map[peer.ID]map[chan struct{}]struct{}
 
 	ctx    context.Context // ends when the host closes
@@ -64,6 +65,7 @@ func NewHost(cfg Config) (*Host, error) {
 		paths:    newPathBook(),
 		events:   newBroadcast(),
 		kept:     make(map[peer.ID]int),
+		known:    make(map[peer.ID]int),
 		wakes:    make(map[peer.ID]map[chan struct{}]struct{}),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -237,6 +239,22 @@ func (h *Host) keeps(p peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.kept[p] > 0
+}
+
+// expects tells whether this host is at reaching p.
+func (h *Host) expects(p peer.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known[p] > 0
+}
+
+// count adds n to a counter of kept or known.
+func (h *Host) count(of map[peer.ID]int, p peer.ID, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if of[p] += n; of[p] == 0 {
+		delete(of, p)
+	}
 }
 
 // watch gives a channel that has a value when a connection of p came or went since the last

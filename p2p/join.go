@@ -120,9 +120,9 @@ func Join(ctx context.Context, h *Host, t Target, req JoinRequest) (JoinAnswer, 
 	if err := checkName(req.Name); err != nil {
 		return JoinAnswer{}, err
 	}
-	d := &dialer{h: h, target: t}
+	d := newDialer(h, t)
 	ctx, cancel := context.WithCancel(ctx)
-	defer d.wait()
+	defer d.close()
 	defer cancel()
 	pause := newBackoff(maxBackoff)
 	for {

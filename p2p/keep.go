@@ -47,14 +47,14 @@ func (p *permanent) Unwrap() error { return p.err }
 // serve returned a [Permanent] error, that; or, when the peer refused several times in a row,
 // [ErrRefused]; or an error if the host closes.
 func (h *Host) Keep(ctx context.Context, t Target, proto protocol.ID, serve func(context.Context, network.Stream) error) error {
-	h.addKept(t.Peer, 1)
-	defer h.addKept(t.Peer, -1)
+	h.count(h.kept, t.Peer, 1)
+	defer h.count(h.kept, t.Peer, -1)
 	h.ConnManager().Protect(t.Peer, "kept")
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(h.ctx, func() { cancel(errors.New("the host is closed")) })()
-	k := &keeper{h: h, proto: proto, serve: serve, dial: &dialer{h: h, target: t}}
-	defer k.dial.wait()
+	k := &keeper{h: h, proto: proto, serve: serve, dial: newDialer(h, t)}
+	defer k.dial.close()
 	defer cancel(nil)
 	return k.run(ctx)
 }
@@ -229,13 +229,5 @@ func (h *Host) closeIdleCircuits(p peer.ID) {
 		if isCircuit(c.RemoteMultiaddr()) && len(c.GetStreams()) == 0 {
 			c.Close()
 		}
-	}
-}
-
-func (h *Host) addKept(p peer.ID, n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.kept[p] += n; h.kept[p] == 0 {
-		delete(h.kept, p)
 	}
 }

@@ -2,11 +2,9 @@ package p2p
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
@@ -55,9 +53,8 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 
 		// All addresses of a peer at once: libp2p's own ranking holds TCP back by 250 ms
 		// and circuits by 500, for every peer that is dialled.
-		libp2p.DialRanker(swarm.NoDelayDialRanker),
+		libp2p.SwarmOpts(swarm.WithDialRanker(swarm.NoDelayDialRanker)),
 		libp2p.WithDialTimeout(dialTimeout),
-		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(5 * time.Second)),
 
 		libp2p.EnableAutoNATv2(),
 		// The AutoNAT v2 server asks these counters before it dials back. A host that hardly
@@ -101,5 +98,3 @@ func announceInstead(announce []ma.Multiaddr) func([]ma.Multiaddr) []ma.Multiadd
 		return told
 	}
 }
-
-var _ network.ResourceManager = (*quiet)(nil)

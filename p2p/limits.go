@@ -50,6 +50,8 @@ const (
 	lobbyPeers = 512
 	// lobbyTime is for one join over the slowest line; then the peer must go.
 	lobbyTime = 20 * time.Second
+	// refusedTime is for hearing so through a relay: four round trips on a slow line.
+	refusedTime = 4 * time.Second
 	// lobbyStreams that one such peer may open at a time: identify and a join, twice.
 	lobbyStreams = 4
 	// negotiateTime for the protocol of a stream in the lobby.

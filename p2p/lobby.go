@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ type lobby struct {
 	h       *Host
 	through network.StreamHandler // the host's own
 
-	relay, joining, stranger *doors
+	relay, joining, refused, stranger *doors
 
 	mu    sync.Mutex
 	peers map[network.Conn]*guest
@@ -56,9 +57,13 @@ func newLobby(h *Host, through network.StreamHandler) *lobby {
 	l := &lobby{h: h, through: through, peers: make(map[network.Conn]*guest)}
 	l.relay = l.doors(ping.ID, identify.IDPush, circuit.ProtoIDv2Stop, autonatv2.DialBackProtocol)
 	l.joining = l.doors(JoinProtocol)
+	l.refused = l.doors(refusedProtocol)
 	l.stranger = l.doors(autonatv2.DialBackProtocol)
 	return l
 }
+
+// refusedProtocol is no protocol; a host names it to peers that it refuses.
+const refusedProtocol protocol.ID = "/rhizome/refused/1"
 
 // doors makes a switch that hands streams of some protocols to the host, and answers
 // identify itself.
@@ -66,7 +71,10 @@ func (l *lobby) doors(protos ...protocol.ID) *doors {
 	d := &doors{mux: multistream.NewMultistreamMuxer[protocol.ID]()}
 	for _, proto := range protos {
 		d.names = append(d.names, string(proto))
-		d.mux.AddHandler(proto, func(proto protocol.ID, rwc io.ReadWriteCloser) error {
+		served := func(asked protocol.ID) bool {
+			return asked == proto && slices.Contains(l.h.Mux().Protocols(), proto)
+		}
+		d.mux.AddHandlerWithFunc(proto, served, func(proto protocol.ID, rwc io.ReadWriteCloser) error {
 			handle, err := handlerOf(l.h.Mux(), proto)
 			if err != nil {
 				return rwc.(network.Stream).ResetWithError(network.StreamProtocolNegotiationFailed)
@@ -89,8 +97,12 @@ func (l *lobby) doorsFor(c network.Conn) *doors {
 		return nil
 	case l.h.isRelay(p):
 		return l.relay
-	case standing == Joining && c.Stat().Direction == network.DirInbound:
+	case c.Stat().Direction == network.DirOutbound:
+		return l.stranger
+	case standing == Joining:
 		return l.joining
+	case isCircuit(c.RemoteMultiaddr()):
+		return l.refused
 	}
 	return l.stranger
 }
@@ -142,7 +154,11 @@ func (l *lobby) arrived(c network.Conn) {
 		l.h.background(func() { c.CloseWithError(network.ConnResourceLimitExceeded) })
 		return
 	}
-	l.peers[c] = &guest{timer: time.AfterFunc(lobbyTime, func() {
+	stay := lobbyTime
+	if l.h.Standing(c.RemotePeer()) == Refused {
+		stay = refusedTime
+	}
+	l.peers[c] = &guest{timer: time.AfterFunc(stay, func() {
 		if l.h.Standing(c.RemotePeer()) != Member {
 			c.CloseWithError(network.ConnGated)
 		}
