@@ -1,0 +1,74 @@
+package link
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+// AdminHandler serves what commands ask of a running link. Who can reach it may do
+// everything; serve it on the admin socket only.
+func (l *Link) AdminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		status, err := l.Status(r.Context())
+		answer(w, status, err)
+	})
+	mux.HandleFunc("GET /tickets", func(w http.ResponseWriter, r *http.Request) {
+		tickets, err := l.ListTickets(r.Context())
+		answer(w, tickets, err)
+	})
+	mux.HandleFunc("POST /tickets", func(w http.ResponseWriter, r *http.Request) {
+		var req TicketRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		made, err := l.CreateTicket(r.Context(), req)
+		answer(w, made, err)
+	})
+	mux.HandleFunc("DELETE /tickets/{id}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, l.RevokeTicket(r.Context(), r.PathValue("id")))
+	})
+	mux.HandleFunc("GET /members", func(w http.ResponseWriter, r *http.Request) {
+		members, err := l.ListMembers(r.Context())
+		answer(w, members, err)
+	})
+	mux.HandleFunc("POST /members", func(w http.ResponseWriter, r *http.Request) {
+		var req MemberRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		answer(w, struct{}{}, l.AddMember(r.Context(), req))
+	})
+	mux.HandleFunc("DELETE /members/{peer}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, l.RemoveMember(r.Context(), r.PathValue("peer")))
+	})
+	return mux
+}
+
+func decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(into); err != nil {
+		admin.WriteError(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
+		return false
+	}
+	return true
+}
+
+func answer(w http.ResponseWriter, value any, err error) {
+	switch {
+	case err == nil:
+		admin.WriteJSON(w, value)
+	case errors.Is(err, errBadRequest):
+		admin.WriteError(w, http.StatusBadRequest, err)
+	case errors.Is(err, state.ErrNotFound):
+		admin.WriteError(w, http.StatusNotFound, err)
+	case errors.Is(err, state.ErrNotAllowed), errors.Is(err, state.ErrTooMany):
+		admin.WriteError(w, http.StatusConflict, err)
+	default:
+		admin.WriteError(w, http.StatusServiceUnavailable, err)
+	}
+}

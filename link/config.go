@@ -1,0 +1,117 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/exec/launch"
+	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+// DefaultHTTP is where a stock SuperLink serves.
+const DefaultHTTP = "127.0.0.1:8000"
+
+// Config of a link. Only DataDir is required.
+type Config struct {
+	// DataDir holds everything that the link knows. It is created.
+	DataDir string
+
+	// HTTP is the address of the Control, Runtime and Fleet API; default [DefaultHTTP].
+	HTTP string
+	// CertFile and KeyFile (PEM) switch HTTP to TLS.
+	CertFile, KeyFile string
+	// Insecure allows HTTP without TLS on other than loopback addresses.
+	Insecure bool
+	// ExecSecret, if not empty, must have signed every request of a SuperExec for a task.
+	ExecSecret []byte
+
+	// Federation is the name in tickets and of the run announcements.
+	Federation string
+
+	// Listen, Port, NoListen, WebSocket, Announce, Relays, UPnP and MDNS are those of p2p.Config.
+	Listen    []ma.Multiaddr
+	Port      int
+	NoListen  bool
+	WebSocket bool
+	Announce  []ma.Multiaddr
+	Relays    []peer.AddrInfo
+	UPnP      bool
+	MDNS      bool
+
+	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/nodes.
+	Heartbeat, Grace time.Duration
+
+	// SuperExec says how to start the link's own SuperExec, with a data folder for it and the
+	// address of the Runtime API. Nil: the user starts one (--isolation process).
+	SuperExec func(dataDir, runtimeAddress string) launch.Options
+	// LeaveSuperExec lets the SuperExec and its apps run on when the link is stopped, as
+	// they do when it is killed: the next link on this data takes them back.
+	LeaveSuperExec bool
+
+	// Software is what the link calls itself, such as "rhizome 1.2.3".
+	Software string
+}
+
+func (c Config) withDefaults() Config {
+	if c.HTTP == "" {
+		c.HTTP = DefaultHTTP
+	}
+	if c.Federation == "" {
+		c.Federation = state.FederationDefault
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = nodes.DefaultHeartbeat
+	}
+	if c.Grace == 0 {
+		c.Grace = nodes.DefaultGrace
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("no data directory"))
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		errs = append(errs, errors.New("TLS needs both a certificate and its key"))
+	}
+	if c.Heartbeat < time.Second || c.Heartbeat > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("heartbeat %s: want 1s to 10m", c.Heartbeat))
+	}
+	if c.Grace < c.Heartbeat {
+		errs = append(errs, fmt.Errorf("grace period %s is shorter than the heartbeat %s", c.Grace, c.Heartbeat))
+	}
+	if err := c.validateHTTP(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// validateHTTP refuses to show the APIs, which have no user authentication, to a network
+// in the clear.
+func (c Config) validateHTTP() error {
+	host, _, err := net.SplitHostPort(c.HTTP)
+	if err != nil {
+		return fmt.Errorf("HTTP address %q: want host:port, such as %s", c.HTTP, DefaultHTTP)
+	}
+	if c.CertFile != "" || c.Insecure || isLoopback(host) {
+		return nil
+	}
+	return fmt.Errorf("HTTP address %s can be reached from other machines: give a TLS certificate, or say --insecure if the network is trusted, "+
+		"or keep 127.0.0.1 and use rhizome proxy", c.HTTP)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

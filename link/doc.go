@@ -1,0 +1,16 @@
+// Package link is a SuperLink as a whole: it puts the durable state, the overlay, the
+// sessions of the nodes and Flower's HTTP APIs together, and runs them.
+//
+//	            HTTP                                     overlay
+//	flwr ──► control ─┐                       ┌─ join (tickets), membership gate
+//	apps ──► appio ───┼── state ── objects ───┼─ nodes (sessions) ── object exchange
+//	stock ─► fleet ───┘     │                 ├─ control for operators
+//	SuperNodes              └─ reaper, runs   └─ announcements
+//
+// It guarantees that a link that was killed at any moment continues from its data
+// directory, and that [Link.Close] leaves nothing behind in the process. What it answers
+// to anybody is on disk before.
+//
+// It is not responsible for the command line, nor for serving [Link.AdminHandler] on a
+// socket.
+package link

@@ -1,0 +1,49 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+
+	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/link/control"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+)
+
+// openHTTP takes the port and builds the APIs.
+func (l *Link) openHTTP(ctx context.Context) error {
+	var certificate *tls.Certificate
+	if l.cfg.CertFile != "" {
+		loaded, err := tls.LoadX509KeyPair(l.cfg.CertFile, l.cfg.KeyFile)
+		if err != nil {
+			return fmt.Errorf("load the TLS certificate: %w", err)
+		}
+		certificate = &loaded
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("take the address of Flower's APIs: %w (another one is named with --http)", err)
+	}
+	l.opened(func() error { _ = listener.Close(); return nil }) // closed already if it was served
+	if certificate != nil {
+		// Flower's clients speak HTTP/1.1 only, and interim responses are tested with it.
+		listener = tls.NewListener(listener, &tls.Config{
+			Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
+	}
+	l.listener = listener
+
+	control := control.New(control.Config{Store: l.store, Objects: l.objects})
+	all := flwr.NewMux()
+	all.Mount(flwr.PathControl, control)
+	all.Mount(flwr.PathRuntime, runtime.NewHandler(l.appio, runtime.Options{ExecSecret: l.cfg.ExecSecret}))
+	l.handler = all
+	// Operators far away get the Control API only: tasks are run on the link's machine.
+	far := flwr.NewMux()
+	far.Mount(flwr.PathControl, control)
+	l.control = far
+	return nil
+}
+
+func (l *Link) serveHTTP(ctx context.Context) error { return serve(ctx, l.listener, l.handler) }

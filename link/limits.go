@@ -1,0 +1,40 @@
+package link
+
+import "time"
+
+const (
+	// idleTimeout of HTTP connections: clients of Flower keep theirs for 5 s after a
+	// request, so the server must never be the one that closes first.
+	idleTimeout = 2 * time.Minute
+	// headerTimeout ends connections that say nothing.
+	headerTimeout = 10 * time.Second
+	// maxHeader of a request: tokens and signatures are below 2 KiB.
+	maxHeader = 64 << 10
+	// stopTimeout is how long requests may take to end when the link stops; they have been
+	// told by their context.
+	stopTimeout = 3 * time.Second
+	// superExecStop is how long the SuperExec may take to end its apps.
+	superExecStop = 10 * time.Second
+
+	// retryFirst and retryMost bound the pause after something failed that must not be
+	// given up, such as releasing the objects of a run while the disk is full.
+	retryFirst = time.Second
+	retryMost  = time.Minute
+
+	// tokenBytes of a ticket's secret: not to be guessed.
+	tokenBytes = 32
+	// tokenIDBytes of a ticket's id, which people type to revoke it.
+	tokenIDBytes = 6
+	// DefaultTicketLife is how long a ticket lets somebody in, if nothing else is said.
+	DefaultTicketLife = 7 * 24 * time.Hour
+	// maxTicketLife: a ticket that never ends is asked for by zero uses and no expiry;
+	// beyond ten years it is a typing error.
+	maxTicketLife = 10 * 365 * 24 * time.Hour
+	// maxAdminBody of a request on the admin socket.
+	maxAdminBody = 64 << 10
+
+	// statusRuns is how many finished runs a status shows.
+	statusRuns = 20
+	// maxFinishing is how many finished runs are cleaned up at once.
+	maxFinishing = 4
+)

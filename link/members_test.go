@@ -1,0 +1,92 @@
+package link
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p"
+)
+
+// someMembers is a store of members.
+type someMembers struct {
+	state.Store
+	list     []state.Member
+	joinable bool
+}
+
+func (s *someMembers) ListMembers(context.Context) ([]state.Member, error) { return s.list, nil }
+func (s *someMembers) UsableTokens(context.Context) (bool, error)          { return s.joinable, nil }
+
+func newPeer(t *testing.T) peer.ID {
+	t.Helper()
+	identity, err := p2p.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity.ID
+}
+
+func TestGate(t *testing.T) {
+	node, operator, gone, stranger := newPeer(t), newPeer(t), newPeer(t), newPeer(t)
+	store := &someMembers{list: []state.Member{
+		{PeerID: node.String(), Role: state.RoleNode},
+		{PeerID: operator.String(), Role: state.RoleOperator},
+		{PeerID: gone.String(), Role: state.RoleNode, RevokedAt: time.Now()},
+		{PeerID: "no peer id", Role: state.RoleNode},
+	}}
+	m := newMembers(store)
+	if got := m.Admit(node); got != p2p.Refused {
+		t.Errorf("before the members are known a peer is %s", got)
+	}
+	for _, joinable := range []bool{false, true} {
+		store.joinable = joinable
+		if err := m.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		unknown := p2p.Refused
+		if joinable {
+			unknown = p2p.Joining
+		}
+		for p, want := range map[peer.ID]p2p.Standing{node: p2p.Member, operator: p2p.Member, gone: p2p.Refused, stranger: unknown} {
+			if got := m.Admit(p); got != want {
+				t.Errorf("joinable %t: %s, want %s", joinable, got, want)
+			}
+		}
+	}
+	if !m.is(operator, state.RoleOperator) || m.is(node, state.RoleOperator) || !m.is(node) || m.is(gone) || m.is(stranger) {
+		t.Error("roles are mixed up")
+	}
+}
+
+func TestRevokedPeersAreCutOffOnce(t *testing.T) {
+	a, b := newPeer(t), newPeer(t)
+	store := &someMembers{list: []state.Member{{PeerID: a.String()}, {PeerID: b.String()}}}
+	m := newMembers(store)
+	var cut, present []peer.ID
+	m.revoked = func(p peer.ID) {
+		if m.Admit(p) != p2p.Refused {
+			t.Error("the gate must refuse a peer before it is cut off, or it returns")
+		}
+		cut = append(cut, p)
+	}
+	m.changed = func(all []peer.ID) { present = all }
+	load := func() {
+		if err := m.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load()
+	if len(cut) != 0 || len(present) != 2 {
+		t.Fatalf("cut %v, present %v", cut, present)
+	}
+	store.list[1].RevokedAt = time.Now()
+	load()
+	load()
+	if !slices.Equal(cut, []peer.ID{b}) || !slices.Equal(present, []peer.ID{a}) {
+		t.Errorf("cut %v, present %v", cut, present)
+	}
+}

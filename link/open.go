@@ -1,0 +1,39 @@
+package link
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/link/appio"
+	"github.com/rhizome-fl/rhizome/link/intake"
+	"github.com/rhizome-fl/rhizome/link/state/sqlite"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/relay"
+)
+
+// openState opens everything that is on disk, and takes up what was incomplete.
+func (l *Link) openState(ctx context.Context) (err error) {
+	if l.dir, err = datadir.Open(l.cfg.DataDir, "link"); err != nil {
+		return err
+	}
+	l.opened(l.dir.Close)
+	store, err := sqlite.Open(ctx, l.dir.Path("state.db"), sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	l.store = store
+	l.opened(store.Close)
+	if l.objects, err = objects.OpenDir(l.dir.Path("objects"), objects.DirOptions{}); err != nil {
+		return err
+	}
+	l.intake = intake.New(l.store, l.objects, objects.NewGatherer(l.objects))
+	if err := l.intake.Resume(ctx); err != nil {
+		return fmt.Errorf("take up incomplete messages: %w", err)
+	}
+	l.appio = appio.New(l.store, l.objects, l.intake)
+	l.members = newMembers(l.store)
+	l.vouched = relay.NewMembers(l.cfg.Federation, nil)
+	l.members.changed = l.vouched.Set
+	return l.members.load(ctx)
+}

@@ -1,0 +1,170 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/relay"
+)
+
+// ControlProtocol carries the Control API, in HTTP, for members with the role operator.
+const ControlProtocol protocol.ID = "/rhizome/control/1"
+
+// openOverlay makes the host and everything that speaks over it.
+func (l *Link) openOverlay() error {
+	identity, err := p2p.LoadOrCreateIdentity(l.dir.Path("identity"))
+	if err != nil {
+		return err
+	}
+	port := l.cfg.Port
+	if port == 0 && len(l.cfg.Listen) == 0 && !l.cfg.NoListen {
+		if port, err = p2p.LoadOrPickPort(l.dir.Path("port")); err != nil {
+			return fmt.Errorf("choose a port for the overlay: %w", err)
+		}
+	}
+	mdns := ""
+	if l.cfg.MDNS {
+		mdns = "rhizome"
+	}
+	l.host, err = p2p.NewHost(p2p.Config{
+		Identity: identity, Role: p2p.Hub, Gate: l.members,
+		Listen: l.cfg.Listen, Port: port, NoListen: l.cfg.NoListen, WebSocket: l.cfg.WebSocket,
+		Announce: l.cfg.Announce, Relays: l.cfg.Relays, UPnP: l.cfg.UPnP, MDNS: mdns, UserAgent: l.cfg.Software,
+	})
+	if err != nil {
+		return fmt.Errorf("open the overlay: %w", err)
+	}
+	l.opened(l.host.Close)
+	l.members.revoked = func(p peer.ID) {
+		l.nodes.Revoke(p)
+		l.host.Disconnect(p)
+	}
+	isMember := func(p peer.ID) bool { return l.members.is(p) }
+	l.gossip, err = gossip.NewPublisher(l.host, gossip.Config{Link: l.host.ID(), Federation: l.cfg.Federation, Member: isMember})
+	if err != nil {
+		return fmt.Errorf("start announcements: %w", err)
+	}
+	l.opened(func() error { l.gossip.Close(); return nil })
+	l.nodes = nodes.New(nodes.Config{
+		Host: l.host, Store: l.store, Objects: l.objects, Fetch: l.fetch, Federation: l.cfg.Federation,
+		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses,
+	})
+	l.openExchange()
+	return nil
+}
+
+// relayAddresses are the relays that carry circuits to the link now.
+func (l *Link) relayAddresses() []string {
+	var relays []string
+	seen := make(map[string]bool)
+	for _, a := range l.host.Addresses() {
+		head, circuit := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
+		if circuit != nil && head != nil && !seen[head.String()] {
+			seen[head.String()] = true
+			relays = append(relays, head.String())
+		}
+	}
+	return relays
+}
+
+// join decides about a peer that shows a ticket.
+func (l *Link) join(ctx context.Context, from peer.ID, req p2p.JoinRequest) (p2p.JoinAnswer, error) {
+	member, err := l.store.Member(ctx, from.String())
+	switch {
+	case err == nil && !member.RevokedAt.IsZero():
+		return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the membership of this peer was revoked"}
+	case err == nil:
+		// Joining again is how a member that lost its memory finds out what it is.
+	case !errors.Is(err, state.ErrNotFound):
+		return p2p.JoinAnswer{}, fmt.Errorf("look up member %s: %w", from, err)
+	case req.TokenID == "":
+		return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "this peer id is not a member; join with a ticket, or have the operator run: rhizome member add " + from.String()}
+	default:
+		member, err = l.store.Join(ctx, from.String(), req.TokenID, req.Secret, req.Name)
+		switch {
+		case errors.Is(err, state.ErrTokenSpent):
+			return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the ticket is not valid any more: it is unknown, expired, used up or revoked; ask for a new one"}
+		case errors.Is(err, state.ErrNotAllowed):
+			return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the membership of this peer was revoked"}
+		case err != nil:
+			return p2p.JoinAnswer{}, fmt.Errorf("let %s join: %w", from, err)
+		}
+	}
+	// The new member must find the gate, and the relays, open when it hears the answer.
+	if err := l.members.load(ctx); err != nil {
+		return p2p.JoinAnswer{}, err
+	}
+	if err := l.vouched.Sync(ctx); err != nil {
+		return p2p.JoinAnswer{}, err
+	}
+	return p2p.JoinAnswer{Role: string(member.Role), Name: member.Name, Federation: l.cfg.Federation}, nil
+}
+
+// vouch tells a relay who the members are, for as long as ctx lasts. A relay that does not
+// want to know is used as it is.
+func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
+	target := p2p.Target{Peer: info.ID, Addrs: info.Addrs}
+	err := l.host.Keep(ctx, target, relay.VouchProtocol, func(ctx context.Context, s network.Stream) error {
+		err := l.vouched.Vouch(ctx, s)
+		if errors.Is(err, relay.ErrVouchRefused) {
+			return p2p.Permanent(err)
+		}
+		return err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	log.Warnw("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "error", err)
+	return nil
+}
+
+// announce tells the nodes of a run, by gossip and, where that does not reach, by session.
+func (l *Link) announce(ctx context.Context, kind gossip.Kind, run state.Run) {
+	signed, err := l.gossip.Publish(ctx, gossip.Announcement{
+		Kind: kind, RunID: run.ID, SeriesID: run.SeriesID, FabHash: run.FABHash,
+	})
+	if err != nil {
+		log.Warnw("a run was not announced; nodes learn of it with their first message", "run", run.ID, "kind", kind, "error", err)
+		return
+	}
+	l.nodes.Hint(signed)
+}
+
+// openExchange lets nodes fetch what concerns them, and fetches from them.
+func (l *Link) openExchange() {
+	// Nodes dial the link, never the other way round: two that dial each other at once may
+	// both fail.
+	l.fetcher = objects.NewFetcher(l.host, l.objects, objects.FetchOptions{NoDial: true, Meter: l.nodes})
+	exchange := objects.NewServer(l.host, l.objects, l.nodes.Authorize, objects.ServerOptions{Meter: l.nodes})
+	l.opened(func() error { exchange.Close(); return nil })
+}
+
+// fetch pulls objects of a reply from its node.
+func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []string) error {
+	return l.fetcher.Fetch(ctx, runID, ids, objects.Provider{Peer: from})
+}
+
+// serveControl serves the Control API to operators through the overlay.
+func (l *Link) serveControl(ctx context.Context) error {
+	operators := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := peer.Decode(r.RemoteAddr)
+		if err != nil || !l.members.is(p, state.RoleOperator) {
+			http.Error(w, `{"detail":"this peer is not an operator of the federation"}`, http.StatusForbidden)
+			return
+		}
+		l.control.ServeHTTP(w, r)
+	})
+	return serve(ctx, l.host.ListenMembers(ControlProtocol), operators)
+}

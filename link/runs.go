@@ -1,0 +1,131 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"golang.org/x/sync/semaphore"
+)
+
+// runKeeper sees runs begin and end: it announces both, and when one has ended it takes
+// everything away that was kept for it.
+//
+//	UnfinishedRuns has it ──► announced ──► gone from there, or still holds objects
+//	                                          │
+//	          nodes cancel ─► intake drops ─► forgotten ─► objects released
+//
+// The steps are repeated after a crash, for runs that still hold objects.
+type runKeeper struct {
+	store state.Store
+	// announce tells the nodes; failing costs them time only.
+	announce func(ctx context.Context, kind gossip.Kind, run state.Run)
+	// end does the steps of the drawing, but for the last.
+	end    func(ctx context.Context, run state.Run) error
+	remove func(objectID string) error
+
+	active map[uint64]struct{}
+	slots  *semaphore.Weighted
+	wait   sync.WaitGroup
+
+	mu     sync.Mutex
+	ending map[uint64]struct{}
+}
+
+func (k *runKeeper) run(ctx context.Context) error {
+	k.active, k.ending = make(map[uint64]struct{}), make(map[uint64]struct{})
+	k.slots = semaphore.NewWeighted(maxFinishing)
+	defer k.wait.Wait()
+	watch := k.store.Bell().Watch(state.KeyRunEnds(), state.KeyPendingTask())
+	defer watch.Close()
+	for {
+		if err := persist(ctx, "look at the runs", func() error { return k.look(ctx) }); err != nil {
+			return err
+		}
+		select {
+		case <-watch.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// look compares what the store says with what was seen before.
+func (k *runKeeper) look(ctx context.Context) error {
+	unfinished, err := k.store.UnfinishedRuns(ctx)
+	if err != nil {
+		return fmt.Errorf("list unfinished runs: %w", err)
+	}
+	holding, err := k.store.FinishedRunsHoldingObjects(ctx)
+	if err != nil {
+		return fmt.Errorf("list finished runs: %w", err)
+	}
+	now := make(map[uint64]struct{}, len(unfinished))
+	for _, run := range unfinished {
+		now[run.ID] = struct{}{}
+		if _, seen := k.active[run.ID]; !seen {
+			k.announce(ctx, gossip.Started, run)
+		}
+	}
+	for id := range k.active {
+		if _, still := now[id]; !still {
+			holding = append(holding, id)
+		}
+	}
+	k.active = now
+	slices.Sort(holding)
+	for _, id := range slices.Compact(holding) {
+		k.finish(ctx, id)
+	}
+	return nil
+}
+
+// finish ends a run in the background, once.
+func (k *runKeeper) finish(ctx context.Context, runID uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, already := k.ending[runID]; already {
+		return
+	}
+	k.ending[runID] = struct{}{}
+	k.wait.Go(func() {
+		defer func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			delete(k.ending, runID)
+		}()
+		_ = persist(ctx, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
+	})
+}
+
+func (k *runKeeper) finishOnce(ctx context.Context, runID uint64) error {
+	run, err := k.store.Run(ctx, runID)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up run %d: %w", runID, err)
+	}
+	kind := gossip.Finished
+	if run.PrimaryTask.SubStatus == task.Stopped {
+		kind = gossip.Stopped
+	}
+	k.announce(ctx, kind, run)
+	if err := k.end(ctx, run); err != nil {
+		return fmt.Errorf("end run %d: %w", runID, err)
+	}
+	// Nodes have been told; removing files is not urgent and must not fill the disk's queue.
+	if err := k.slots.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer k.slots.Release(1)
+	if err := k.store.ReleaseObjects(ctx, runID, k.remove); err != nil {
+		return fmt.Errorf("release the objects of run %d: %w", runID, err)
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+// Status is what a link knows about itself and its federation. Ids of 64 bits are strings
+// in JSON, since many readers of JSON round them.
+type Status struct {
+	PeerID      string       `json:"peer_id"`
+	Software    string       `json:"software,omitempty"`
+	Federation  string       `json:"federation"`
+	StartedAt   time.Time    `json:"started_at"`
+	HTTPAddress string       `json:"http_address"`
+	TLS         bool         `json:"tls"`
+	Addresses   []string     `json:"addresses"`
+	SuperExec   string       `json:"superexec"`
+	Runs        []RunStatus  `json:"runs"`
+	Nodes       []NodeStatus `json:"nodes"`
+	Members     []Member     `json:"members"`
+}
+
+// RunStatus tells how a run stands; unfinished runs come first, then the last finished ones.
+type RunStatus struct {
+	ID     uint64 `json:"id,string"`
+	App    string `json:"app"`
+	Status string `json:"status"` // as flwr ls shows it, such as finished:completed
+	// Since when it is in this state.
+	Since   time.Time `json:"since"`
+	Details string    `json:"details,omitempty"`
+	// Waiting says in one line what an unfinished run waits for, and what comes next.
+	Waiting string `json:"waiting,omitempty"`
+	// WaitingFor are the nodes that owe it replies.
+	WaitingFor []WaitingFor `json:"waiting_for,omitempty"`
+}
+
+// WaitingFor is a node that a run waits for.
+type WaitingFor struct {
+	NodeID   uint64 `json:"node_id,string"`
+	Name     string `json:"name,omitempty"`
+	Messages int    `json:"messages"`
+	// State of the node, with since when and until when the link is patient.
+	State string `json:"state"`
+	// LastFailure on the way to the node, if there was one.
+	LastFailure string `json:"last_failure,omitempty"`
+}
+
+// NodeStatus tells how a node stands.
+type NodeStatus struct {
+	ID     uint64           `json:"id,string"`
+	Name   string           `json:"name,omitempty"`
+	PeerID string           `json:"peer_id,omitempty"` // empty: a stock SuperNode
+	Status state.NodeStatus `json:"status"`
+	// Session tells since when the present session is open.
+	Session *time.Time `json:"session,omitempty"`
+	// AwayUntil is when a node without a session is given up.
+	AwayUntil *time.Time  `json:"away_until,omitempty"`
+	Path      *PathStatus `json:"path,omitempty"`
+	// LastFailure on the way to the node.
+	LastFailure   string     `json:"last_failure,omitempty"`
+	LastFailureAt *time.Time `json:"last_failure_at,omitempty"`
+}
+
+// PathStatus is how a peer is reached now.
+type PathStatus struct {
+	Direct    bool      `json:"direct"`
+	Relay     string    `json:"relay,omitempty"` // peer id of the relay
+	Limited   bool      `json:"limited,omitempty"`
+	Transport string    `json:"transport"`
+	Security  string    `json:"security,omitempty"`
+	Address   string    `json:"address"`
+	Since     time.Time `json:"since"`
+	RTTMillis float64   `json:"rtt_ms,omitempty"`
+	// BytesIn and BytesOut count all streams with the peer since the link started.
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+}
+
+// Status tells the truth about the link as it is now.
+func (l *Link) Status(ctx context.Context) (Status, error) {
+	s := Status{
+		PeerID: l.host.ID().String(), Software: l.cfg.Software, Federation: l.cfg.Federation, StartedAt: l.started,
+		HTTPAddress: l.HTTPAddress(), TLS: l.cfg.CertFile != "", SuperExec: l.superExec.describe(),
+		Addresses: l.Addresses(), Nodes: []NodeStatus{},
+	}
+	known, err := l.store.ListNodes(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("list the nodes: %w", err)
+	}
+	byID := make(map[uint64]NodeStatus, len(known))
+	for _, n := range known {
+		node := l.nodeStatus(n)
+		byID[n.ID] = node
+		if n.Status != state.NodeUnregistered {
+			s.Nodes = append(s.Nodes, node)
+		}
+	}
+	if s.Runs, err = l.runStatuses(ctx, byID); err != nil {
+		return Status{}, err
+	}
+	if s.Members, err = l.ListMembers(ctx); err != nil {
+		return Status{}, err
+	}
+	return s, nil
+}
+
+// Addresses are the link's addresses with its peer id, best first.
+func (l *Link) Addresses() []string {
+	addresses := []string{}
+	for _, a := range l.host.Addresses() {
+		addresses = append(addresses, a.String()+"/p2p/"+l.host.ID().String())
+	}
+	return addresses
+}
+
+func (l *Link) nodeStatus(n state.Node) NodeStatus {
+	node := NodeStatus{ID: n.ID, Name: n.Name, PeerID: n.PeerID, Status: n.Status}
+	id, err := peer.Decode(n.PeerID)
+	if err != nil {
+		return node
+	}
+	if since, open := l.nodes.Connected(id); open {
+		node.Session = &since
+	} else if n.Status == state.NodeOnline {
+		node.AwayUntil = pointer(n.OnlineUntil)
+	}
+	reach := l.host.Reach(id)
+	if reach.Failure != nil {
+		node.LastFailure, node.LastFailureAt = reach.Failure.Err.Error(), &reach.Failure.At
+	}
+	if len(reach.Paths) > 0 {
+		p := reach.Paths[0]
+		node.Path = &PathStatus{
+			Direct: p.Direct(), Limited: p.Limited, Transport: p.Transport, Security: p.Security,
+			Address: p.Remote.String(), Since: p.Since, RTTMillis: float64(p.RTT) / float64(time.Millisecond),
+			BytesIn: reach.In, BytesOut: reach.Out,
+		}
+		if !p.Direct() {
+			node.Path.Relay = p.Relay.String()
+		}
+	}
+	return node
+}
+
+func (l *Link) runStatuses(ctx context.Context, nodes map[uint64]NodeStatus) ([]RunStatus, error) {
+	unfinished, err := l.store.UnfinishedRuns(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list unfinished runs: %w", err)
+	}
+	recent, err := l.store.ListRuns(ctx, uint64(statusRuns+len(unfinished)), 0)
+	if err != nil {
+		return nil, fmt.Errorf("list the last runs: %w", err)
+	}
+	runs := []RunStatus{}
+	for _, run := range unfinished {
+		status, err := l.runStatus(ctx, run, nodes)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, status)
+	}
+	for _, run := range recent {
+		if run.PrimaryTask.Status != task.Finished {
+			continue
+		}
+		t := run.PrimaryTask
+		runs = append(runs, RunStatus{
+			ID: run.ID, App: run.FABID, Status: string(t.Status) + ":" + string(t.SubStatus), Since: t.FinishedAt, Details: t.Details,
+		})
+	}
+	return runs[:min(len(runs), statusRuns+len(unfinished))], nil
+}
+
+// runStatus of an unfinished run says what it waits for.
+func (l *Link) runStatus(ctx context.Context, run state.Run, nodes map[uint64]NodeStatus) (RunStatus, error) {
+	t := run.PrimaryTask
+	status := RunStatus{ID: run.ID, App: run.FABID, Status: string(t.Status), Details: t.Details}
+	switch t.Status {
+	case task.Pending:
+		status.Since = t.PendingAt
+		status.Waiting = "a SuperExec to take its ServerApp; the SuperExec is " + l.superExec.describe()
+		return status, nil
+	case task.Starting:
+		status.Since = t.StartingAt
+		status.Waiting = fmt.Sprintf("the ServerApp process to start; if it does not until %s, another is started", t.ActiveUntil.Format(time.TimeOnly))
+		return status, nil
+	}
+	status.Since = t.RunningAt
+	owed, err := l.store.UnansweredByNode(ctx, run.ID)
+	if err != nil {
+		return RunStatus{}, fmt.Errorf("look who owes run %d replies: %w", run.ID, err)
+	}
+	if len(owed) == 0 {
+		status.Waiting = "the ServerApp, which is at work; no node owes it a reply"
+		return status, nil
+	}
+	messages := 0
+	for id, count := range owed {
+		messages += count
+		node := nodes[id]
+		status.WaitingFor = append(status.WaitingFor, WaitingFor{
+			NodeID: id, Name: node.Name, Messages: count, State: node.describe(), LastFailure: node.LastFailure,
+		})
+	}
+	slices.SortFunc(status.WaitingFor, func(a, b WaitingFor) int { return b.Messages - a.Messages })
+	status.Waiting = fmt.Sprintf("%d replies of %d nodes", messages, len(owed))
+	return status, nil
+}
+
+// describe says in a few words where a node is, and what follows.
+func (n NodeStatus) describe() string {
+	switch {
+	case n.ID == 0:
+		return "unknown"
+	case n.Session != nil:
+		return "connected since " + n.Session.Format(time.TimeOnly)
+	case n.AwayUntil != nil:
+		return "away; its messages fail at " + n.AwayUntil.Format(time.TimeOnly) + " unless it returns"
+	default:
+		return string(n.Status)
+	}
+}
