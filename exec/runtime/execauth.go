@@ -13,17 +13,6 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// SignAcquireTask sets the headers by which a SuperExec proves that it knows the secret of
-// its host. nonce is 32 hexadecimal digits that are never used twice.
-func SignAcquireTask(header http.Header, secret, body []byte, now time.Time, nonce string) {
-	ts, digest := strconv.FormatInt(now.Unix(), 10), sha256.Sum256(body)
-	sum := hex.EncodeToString(digest[:])
-	header.Set(flwr.HeaderSuperExecTimestamp, ts)
-	header.Set(flwr.HeaderSuperExecNonce, nonce)
-	header.Set(flwr.HeaderSuperExecBodySHA256, sum)
-	header.Set(flwr.HeaderSuperExecSignature, hex.EncodeToString(signature(deriveKey(secret), ts, nonce, sum)))
-}
-
 // deriveKey gives the key that signs, so that the secret itself never does.
 func deriveKey(secret []byte) []byte {
 	mac := hmac.New(sha256.New, secret)
@@ -51,9 +40,9 @@ func newExecAuth(secret []byte) *execAuth {
 
 func (a *execAuth) check(header http.Header, body []byte) error {
 	refused := flwr.NewError(flwr.CodeAuthenticationFailed)
-	ts, nonce := header.Get(flwr.HeaderSuperExecTimestamp), header.Get(flwr.HeaderSuperExecNonce)
+	ts, nonce := once(header, flwr.HeaderSuperExecTimestamp), once(header, flwr.HeaderSuperExecNonce)
 	seconds, err := strconv.ParseInt(ts, 10, 64)
-	if err != nil || len(nonce) != 32 {
+	if err != nil || nonce == "" || len(nonce) > maxNonce {
 		return refused
 	}
 	now := time.Now()
@@ -63,8 +52,8 @@ func (a *execAuth) check(header http.Header, body []byte) error {
 	}
 	digest := sha256.Sum256(body)
 	sum := hex.EncodeToString(digest[:])
-	given, err := hex.DecodeString(header.Get(flwr.HeaderSuperExecSignature))
-	if err != nil || sum != header.Get(flwr.HeaderSuperExecBodySHA256) || !hmac.Equal(given, signature(a.key, ts, nonce, sum)) {
+	given, err := hex.DecodeString(once(header, flwr.HeaderSuperExecSignature))
+	if err != nil || sum != once(header, flwr.HeaderSuperExecBodySHA256) || !hmac.Equal(given, signature(a.key, ts, nonce, sum)) {
 		return refused
 	}
 	// Last, so that a stranger can not fill the memory with nonces.
@@ -72,6 +61,14 @@ func (a *execAuth) check(header http.Header, body []byte) error {
 		return refused
 	}
 	return nil
+}
+
+// once is the value of a header that is there exactly once, or empty.
+func once(header http.Header, name string) string {
+	if values := header.Values(name); len(values) == 1 {
+		return values[0]
+	}
+	return ""
 }
 
 func (a *execAuth) useOnce(nonce string, now time.Time) bool {

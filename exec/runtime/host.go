@@ -58,9 +58,11 @@ type Host interface {
 
 // ObjectPush is the head of a push-object request; the content follows as a stream.
 type ObjectPush struct {
-	NodeID    uint64
-	RunID     uint64
-	ObjectID  string
+	NodeID   uint64
+	RunID    uint64
+	ObjectID string
+	// SessionID is empty if it comes behind the content on the wire, where Flower's clients
+	// put it: it must not decide anything.
 	SessionID string
 	// Size of the content in bytes.
 	Size int64

@@ -6,6 +6,8 @@ const (
 	// maxHold ends a held acquire-task or pull with what there is, so that a client that
 	// vanished without closing its connection is noticed at the next request at the latest.
 	maxHold = 10 * time.Minute
+	// maxLogs bounds one push-logs; apps push five times a second.
+	maxLogs = 16 << 20
 	// maxExitBody bounds the JSON of a report-exit: a line of detail.
 	maxExitBody = 64 << 10
 	// maxToken is 256 hexadecimal digits; a longer header is not looked up.
@@ -15,6 +17,8 @@ const (
 	// 305 s in the past; its nonce is remembered as long. These are Flower's numbers.
 	signatureSkew = 5 * time.Second
 	signatureAge  = 305 * time.Second
+	// maxNonce is more than twice what a SuperExec sends, 32 hexadecimal digits.
+	maxNonce = 80
 	// maxNonces bounds what is remembered; a SuperExec asks a few times a second at most.
 	maxNonces = 100_000
 )

@@ -2,20 +2,14 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 
-	logging "github.com/ipfs/go-log/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
-	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
-
-var log = logging.Logger("exec/runtime")
 
 // Options of a server.
 type Options struct {
@@ -36,21 +30,20 @@ func NewHandler(host Host, options Options) http.Handler {
 		s.exec = newExecAuth(options.ExecSecret)
 	}
 	mux := flwr.NewMux()
-	routes := map[string]flwr.Handler{
-		flwr.PathAcquireTask:            s.acquireTask,
-		flwr.PathSendTaskHeartbeat:      s.forTask(s.heartbeat),
-		flwr.PathPullTaskInput:          s.forTask(s.pullTaskInput),
-		flwr.PathPushTaskOutput:         s.forTask(s.pushTaskOutput),
-		flwr.PathPushMessages:           s.forTask(s.pushMessages),
-		flwr.PathPullMessages:           s.forTask(s.pullMessages),
-		flwr.PathPushObject:             s.forTask(s.pushObject),
-		flwr.PathPullObject:             s.forTask(s.pullObject),
-		flwr.PathConfirmMessageReceived: s.forTask(s.confirm),
-		flwr.PathGetNodes:               s.forTask(s.getNodes),
-		flwr.PathPushLogs:               s.forTask(s.pushLogs),
-	}
-	for path, handler := range routes {
-		mux.Handle(path, compatible(handler))
+	mux.Handle(flwr.PathAcquireTask, s.acquireTask)
+	for path, handler := range map[string]taskHandler{
+		flwr.PathSendTaskHeartbeat:      s.heartbeat,
+		flwr.PathPullTaskInput:          s.pullTaskInput,
+		flwr.PathPushTaskOutput:         s.pushTaskOutput,
+		flwr.PathPushMessages:           s.pushMessages,
+		flwr.PathPullMessages:           s.pullMessages,
+		flwr.PathPushObject:             s.pushObject,
+		flwr.PathPullObject:             s.pullObject,
+		flwr.PathConfirmMessageReceived: s.confirm,
+		flwr.PathGetNodes:               s.getNodes,
+		flwr.PathPushLogs:               s.pushLogs,
+	} {
+		mux.Handle(path, compatible(s.forTask(handler)))
 	}
 	for _, path := range flwr.UnsupportedRuntime() {
 		mux.Handle(path, flwr.Unsupported)
@@ -60,8 +53,15 @@ func NewHandler(host Host, options Options) http.Handler {
 	return mux
 }
 
+// Health answers GET and HEAD /health.
+func Health(w http.ResponseWriter, r *http.Request) { flwr.Health(w, r) }
+
+// compatible refuses what is not Flower's protocol, before anything is looked up.
 func compatible(next flwr.Handler) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := flwr.CheckContentType(r); err != nil {
+			return err
+		}
 		if err := checkVersion(r.Header); err != nil {
 			return err
 		}
@@ -69,10 +69,11 @@ func compatible(next flwr.Handler) flwr.Handler {
 	}
 }
 
-// taskHandler answers a request of an app whose task is known.
+// taskHandler serves a request of an app whose task is known.
 type taskHandler func(w http.ResponseWriter, r *http.Request, t task.Task) error
 
-// forTask resolves the token, which must be there exactly once.
+// forTask resolves the token, which must be there exactly once. It does so before the body
+// is read: a stranger does not get to send one.
 func (s *server) forTask(next taskHandler) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		tokens := r.Header.Values(flwr.HeaderTaskToken)
@@ -90,177 +91,24 @@ func (s *server) forTask(next taskHandler) flwr.Handler {
 	}
 }
 
-func (s *server) acquireTask(w http.ResponseWriter, r *http.Request) error {
-	body, err := flwr.ReadBody(r, flwr.MaxRequest)
-	if err != nil {
-		return err
-	}
-	if s.exec != nil {
-		if err := s.exec.check(r.Header, body); err != nil {
-			return err
-		}
-	}
-	req := &flwrpb.AcquireTaskRequest{}
-	if err := flwr.Decode(body, req); err != nil {
-		return err
-	}
-	var res *flwrpb.AcquireTaskResponse
-	err = hold(w, r, func(ctx context.Context) (err error) {
-		res, err = s.host.AcquireTask(ctx, req)
-		return err
-	})
-	return answer(w, r, res, err)
-}
-
-func (s *server) heartbeat(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	if err := flwr.ReadRequest(r, &flwrpb.SendTaskHeartbeatRequest{}, flwr.MaxRequest); err != nil {
-		return err
-	}
-	success, err := s.host.Heartbeat(r.Context(), t)
-	return answer(w, r, &flwrpb.SendTaskHeartbeatResponse{Success: success}, err)
-}
-
-func (s *server) pullTaskInput(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	if err := flwr.ReadRequest(r, &flwrpb.PullTaskInputRequest{}, flwr.MaxRequest); err != nil {
-		return err
-	}
-	var res *flwrpb.PullTaskInputResponse
-	err := hold(w, r, func(ctx context.Context) (err error) {
-		res, err = s.host.PullTaskInput(ctx, t)
-		return err
-	})
-	return answer(w, r, res, err)
-}
-
-func (s *server) pushTaskOutput(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PushTaskOutputRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxContext); err != nil {
-		return err
-	}
-	return answer(w, r, &flwrpb.PushTaskOutputResponse{}, s.host.PushTaskOutput(r.Context(), t, req))
-}
-
-func (s *server) pushMessages(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PushAppMessagesRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxMessages); err != nil {
-		return err
-	}
-	res, err := s.host.PushMessages(r.Context(), t, req)
-	return answer(w, r, res, err)
-}
-
-func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PullAppMessagesRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxMessages); err != nil {
-		return err
-	}
-	var res *flwrpb.PullAppMessagesResponse
-	err := hold(w, r, func(ctx context.Context) (err error) {
-		res, err = s.host.PullMessages(ctx, t, req)
-		return err
-	})
-	return answer(w, r, res, err)
-}
-
-func (s *server) confirm(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.ConfirmMessageReceivedRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
-		return err
-	}
-	return answer(w, r, &flwrpb.ConfirmMessageReceivedResponse{}, s.host.ConfirmMessageReceived(r.Context(), t, req))
-}
-
-func (s *server) getNodes(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	if err := flwr.ReadRequest(r, &flwrpb.GetNodesRequest{}, flwr.MaxRequest); err != nil {
-		return err
-	}
-	res, err := s.host.GetNodes(r.Context(), t)
-	return answer(w, r, res, err)
-}
-
-func (s *server) pushLogs(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PushLogsRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
-		return err
-	}
-	return answer(w, r, &flwrpb.PushLogsResponse{}, s.host.PushLogs(r.Context(), t, req))
-}
-
-func (s *server) pushObject(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	push, err := flwr.ReadObjectPush(r, flwr.MaxObject)
-	if err != nil {
-		return err
-	}
-	stored, err := s.host.PushObject(r.Context(), t, ObjectPush{
-		NodeID:    push.Head.GetNode().GetNodeId(),
-		RunID:     push.Head.GetRunId(),
-		ObjectID:  push.Head.GetObjectId(),
-		SessionID: push.Head.GetSessionId(),
-		Size:      push.Size,
-	}, push.Content)
-	if err != nil {
-		return err
-	}
-	return answer(w, r, &flwrpb.PushObjectResponse{Stored: stored}, nil)
-}
-
-func (s *server) pullObject(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PullObjectRequest{}
-	if err := flwr.ReadRequest(r, req, flwr.MaxRequest); err != nil {
-		return err
-	}
-	var object Object
-	err := hold(w, r, func(ctx context.Context) (err error) {
-		object, err = s.host.PullObject(ctx, t, req)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if object.Content == nil {
-		return answer(w, r, &flwrpb.PullObjectResponse{ObjectFound: object.Found}, nil)
-	}
-	defer object.Content.Close()
-	if err := flwr.WriteObject(w, object.Content, object.Size); err != nil {
-		log.Debugf("send object %s of run %d: %v", req.ObjectId, t.RunID, err)
-		panic(http.ErrAbortHandler) // the head is out: only an end of the connection tells the client
-	}
-	return nil
-}
-
-func (s *server) awaitTaskEnd(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	err := hold(w, r, func(ctx context.Context) error { return s.host.AwaitTaskEnd(ctx, t) })
-	if err == nil {
-		w.WriteHeader(http.StatusNoContent)
-	}
-	return err
-}
-
-func (s *server) reportExit(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	var exit Exit
-	if err := json.NewDecoder(io.LimitReader(r.Body, maxExitBody)).Decode(&exit); err != nil {
-		return flwr.Plain(http.StatusBadRequest, "The report is not JSON.")
-	}
-	err := s.host.ReportExit(r.Context(), t, exit)
-	if err == nil {
-		w.WriteHeader(http.StatusNoContent)
-	}
-	return err
-}
-
-// answer writes a response unless there was an error.
-func answer(w http.ResponseWriter, r *http.Request, res proto.Message, err error) error {
+// reply writes an answer unless there was an error.
+func reply(w http.ResponseWriter, r *http.Request, res proto.Message, err error) error {
 	if err != nil {
 		return err
 	}
 	return flwr.WriteResponse(w, r, res)
 }
 
-// hold keeps the request alive while wait runs, for at most maxHold.
+// hold keeps the request alive while wait runs, for at most maxHold: then the client is
+// asked to come back.
 func hold(w http.ResponseWriter, r *http.Request, wait func(context.Context) error) error {
 	return flwr.Hold(w, r, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, maxHold)
+		limited, cancel := context.WithTimeout(ctx, maxHold)
 		defer cancel()
-		return wait(ctx)
+		err := wait(limited)
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return flwr.Plain(http.StatusServiceUnavailable, "Nothing has happened yet; ask again.").WithCause(err)
+		}
+		return err
 	})
 }

@@ -49,13 +49,19 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if path == PathHealth {
-		health(w, r)
+		Health(w, r)
 		return
 	}
-	writeError(w, path, Plain(http.StatusNotFound, "Not Found"))
+	NotFound(w, r)
 }
 
-func health(w http.ResponseWriter, r *http.Request) {
+// NotFound answers for a route that does not exist.
+func NotFound(w http.ResponseWriter, r *http.Request) {
+	writeError(w, r.URL.Path, Plain(http.StatusNotFound, "Not Found"))
+}
+
+// Health answers [PathHealth], to anybody.
+func Health(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		notAllowed(w, PathHealth, "GET, HEAD")
 		return

@@ -26,14 +26,21 @@ const (
 
 // ObjectPush is a push-object request whose content has not been read yet.
 type ObjectPush struct {
-	// Head has all fields but the content. Its session id comes after the content on the
-	// wire and is there once Content has been read to its end.
+	// Head has all fields but the content. Its session id comes behind the content on the
+	// wire and is there after Finish.
 	Head *flwrpb.PushObjectRequest
 	// Size of the content in bytes, as its sender says.
 	Size int64
 	// Content gives exactly Size bytes and then io.EOF, or an error of code 1003 if the
 	// request is no PushObjectRequest after all.
 	Content io.Reader
+}
+
+// Finish reads what is left of the request. It returns an error of code 1003 if that is
+// malformed, which the reader of the content may not have come to see.
+func (p *ObjectPush) Finish() error {
+	_, err := io.Copy(io.Discard, p.Content)
+	return err
 }
 
 // ReadObjectPush reads the head of a push-object request with at most limit bytes of
@@ -59,7 +66,7 @@ func ReadObjectPush(r *http.Request, limit int64) (*ObjectPush, error) {
 // pushReader takes a PushObjectRequest apart as it comes:
 //
 //	fields before the content ──► content ──► fields after it ──► end of body
-//	                        Read ──┴───────────────┘
+//	                         Read ─┴───────────────┘
 type pushReader struct {
 	body *bufio.Reader
 	head *flwrpb.PushObjectRequest
@@ -68,7 +75,7 @@ type pushReader struct {
 	err  error // io.EOF after the last field
 }
 
-// Read gives content, and reads the fields after it when it has ended.
+// Read gives content; asked beyond its end, it reads the fields behind it.
 func (p *pushReader) Read(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
@@ -84,17 +91,6 @@ func (p *pushReader) Read(b []byte) (int, error) {
 		p.err = invalid(io.ErrUnexpectedEOF)
 	case err != nil && err != io.EOF:
 		p.err = fmt.Errorf("read object: %w", err)
-	case p.left == 0:
-		// The last bytes come with the verdict on what follows them: a reader that knows
-		// the size will not ask again.
-		if rest := p.readRest(); rest != io.EOF {
-			p.err = rest
-			return n, rest
-		}
-		p.err = io.EOF
-	}
-	if p.err == io.EOF {
-		return n, nil
 	}
 	return n, p.err
 }

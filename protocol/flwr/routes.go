@@ -1,10 +1,10 @@
 package flwr
 
-// Prefixes of the three APIs.
+// Prefixes of the three APIs; a route is a prefix and a name.
 const (
-	PrefixControl = "/v1/control/"
-	PrefixFleet   = "/v1/fleet/"
-	PrefixRuntime = "/v1/runtime/"
+	PathControl = "/v1/control/"
+	PathFleet   = "/v1/fleet/"
+	PathRuntime = "/v1/runtime/"
 )
 
 // PathHealth answers GET and HEAD, without authentication.
@@ -12,57 +12,57 @@ const PathHealth = "/health"
 
 // Routes of the Control API (flwr command to SuperLink) that Rhizome serves.
 const (
-	PathStartRun          = PrefixControl + "start-run"
-	PathListRuns          = PrefixControl + "list-runs"
-	PathStopRun           = PrefixControl + "stop-run"
-	PathStreamLogs        = PrefixControl + "stream-logs"
-	PathPullArtifacts     = PrefixControl + "pull-artifacts"
-	PathRegisterNode      = PrefixControl + "register-node"
-	PathUnregisterNode    = PrefixControl + "unregister-node"
-	PathListNodes         = PrefixControl + "list-nodes"
-	PathListFederations   = PrefixControl + "list-federations"
-	PathShowFederation    = PrefixControl + "show-federation"
-	PathGetLoginDetails   = PrefixControl + "get-login-details"
-	PathGetAuthTokens     = PrefixControl + "get-auth-tokens"
-	PathRefreshAuthTokens = PrefixControl + "refresh-auth-tokens"
+	PathStartRun          = PathControl + "start-run"
+	PathListRuns          = PathControl + "list-runs"
+	PathStopRun           = PathControl + "stop-run"
+	PathStreamLogs        = PathControl + "stream-logs"
+	PathPullArtifacts     = PathControl + "pull-artifacts"
+	PathRegisterNode      = PathControl + "register-node"
+	PathUnregisterNode    = PathControl + "unregister-node"
+	PathListNodes         = PathControl + "list-nodes"
+	PathListFederations   = PathControl + "list-federations"
+	PathShowFederation    = PathControl + "show-federation"
+	PathGetLoginDetails   = PathControl + "get-login-details"
+	PathGetAuthTokens     = PathControl + "get-auth-tokens"
+	PathRefreshAuthTokens = PathControl + "refresh-auth-tokens"
 )
 
 // Routes of the Fleet API (stock SuperNode to SuperLink).
 const (
-	PathFleetRegisterNode           = PrefixFleet + "register-node"
-	PathFleetActivateNode           = PrefixFleet + "activate-node"
-	PathFleetDeactivateNode         = PrefixFleet + "deactivate-node"
-	PathFleetUnregisterNode         = PrefixFleet + "unregister-node"
-	PathFleetSendNodeHeartbeat      = PrefixFleet + "send-node-heartbeat"
-	PathFleetPullMessages           = PrefixFleet + "pull-messages"
-	PathFleetPushMessages           = PrefixFleet + "push-messages"
-	PathFleetGetRun                 = PrefixFleet + "get-run"
-	PathFleetGetFAB                 = PrefixFleet + "get-fab"
-	PathFleetPushObject             = PrefixFleet + "push-object"
-	PathFleetPullObject             = PrefixFleet + "pull-object"
-	PathFleetConfirmMessageReceived = PrefixFleet + "confirm-message-received"
+	PathFleetRegisterNode           = PathFleet + "register-node"
+	PathFleetActivateNode           = PathFleet + "activate-node"
+	PathFleetDeactivateNode         = PathFleet + "deactivate-node"
+	PathFleetUnregisterNode         = PathFleet + "unregister-node"
+	PathFleetSendNodeHeartbeat      = PathFleet + "send-node-heartbeat"
+	PathFleetPullMessages           = PathFleet + "pull-messages"
+	PathFleetPushMessages           = PathFleet + "push-messages"
+	PathFleetGetRun                 = PathFleet + "get-run"
+	PathFleetGetFAB                 = PathFleet + "get-fab"
+	PathFleetPushObject             = PathFleet + "push-object"
+	PathFleetPullObject             = PathFleet + "pull-object"
+	PathFleetConfirmMessageReceived = PathFleet + "confirm-message-received"
 )
 
 // Routes of the Runtime API (SuperExec and apps to their host) that Rhizome serves.
 const (
-	PathAcquireTask            = PrefixRuntime + "acquire-task"
-	PathSendTaskHeartbeat      = PrefixRuntime + "send-task-heartbeat"
-	PathPullTaskInput          = PrefixRuntime + "pull-task-input"
-	PathPushTaskOutput         = PrefixRuntime + "push-task-output"
-	PathPushMessages           = PrefixRuntime + "push-messages"
-	PathPullMessages           = PrefixRuntime + "pull-messages"
-	PathPushObject             = PrefixRuntime + "push-object"
-	PathPullObject             = PrefixRuntime + "pull-object"
-	PathConfirmMessageReceived = PrefixRuntime + "confirm-message-received"
-	PathGetNodes               = PrefixRuntime + "get-nodes"
-	PathPushLogs               = PrefixRuntime + "push-logs"
+	PathAcquireTask            = PathRuntime + "acquire-task"
+	PathSendTaskHeartbeat      = PathRuntime + "send-task-heartbeat"
+	PathPullTaskInput          = PathRuntime + "pull-task-input"
+	PathPushTaskOutput         = PathRuntime + "push-task-output"
+	PathPushMessages           = PathRuntime + "push-messages"
+	PathPullMessages           = PathRuntime + "pull-messages"
+	PathPushObject             = PathRuntime + "push-object"
+	PathPullObject             = PathRuntime + "pull-object"
+	PathConfirmMessageReceived = PathRuntime + "confirm-message-received"
+	PathGetNodes               = PathRuntime + "get-nodes"
+	PathPushLogs               = PathRuntime + "push-logs"
 )
 
 // UnsupportedControl are routes of the Control API for federation management, Flower Hub,
 // agents, automations and simulation; they answer 501 with code 1, as a stock SuperLink
 // without these features does.
 func UnsupportedControl() []string {
-	return prefixed(PrefixControl,
+	return prefixed(PathControl,
 		"accept-invitation", "add-app", "add-node-to-federation", "archive-federation", "begin-connector-oauth",
 		"complete-connector-oauth", "configure-simulation-federation", "create-federation", "create-invitation",
 		"disconnect-connector", "get-run-series", "list-app-associations", "list-apps", "list-automations",
@@ -75,7 +75,7 @@ func UnsupportedControl() []string {
 // UnsupportedRuntime are routes of the Runtime API for agents, models and connectors; they
 // answer 501 with code 1.
 func UnsupportedRuntime() []string {
-	return prefixed(PrefixRuntime,
+	return prefixed(PathRuntime,
 		"create-task", "get-compacted-contexts", "get-connector", "get-run-series-events", "pull-task-message",
 		"push-task-events", "push-task-message", "put-compacted-context", "record-task-usage", "responses", "start-automation",
 	)
