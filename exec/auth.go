@@ -9,14 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-)
 
-// Headers with which a SuperExec that has a secret signs acquire-task.
-const (
-	headerAuthTime      = "flwr-superexec-ts"
-	headerAuthNonce     = "flwr-superexec-nonce"
-	headerAuthBody      = "flwr-superexec-body-sha256"
-	headerAuthSignature = "flwr-superexec-signature"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
 // signer signs acquire-task requests with a key that is derived from the shared secret.
@@ -37,10 +31,10 @@ func (s *signer) signWith(header http.Header, body []byte, unix int64, nonce str
 	digest := sha256.Sum256(body)
 	bodyHash := hex.EncodeToString(digest[:])
 	text := fmt.Sprintf("method=/flwr.proto.Runtime/AcquireTask\nts=%d\nnonce=%s\nbody_sha256=%s", unix, nonce, bodyHash)
-	header.Set(headerAuthTime, strconv.FormatInt(unix, 10))
-	header.Set(headerAuthNonce, nonce)
-	header.Set(headerAuthBody, bodyHash)
-	header.Set(headerAuthSignature, hex.EncodeToString(sum(s.key, text)))
+	header.Set(flwr.HeaderSuperExecTimestamp, strconv.FormatInt(unix, 10))
+	header.Set(flwr.HeaderSuperExecNonce, nonce)
+	header.Set(flwr.HeaderSuperExecBodySHA256, bodyHash)
+	header.Set(flwr.HeaderSuperExecSignature, hex.EncodeToString(sum(s.key, text)))
 }
 
 func sum(key []byte, text string) []byte {

@@ -18,17 +18,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-const (
-	pathAcquireTask = "/v1/runtime/acquire-task"
-	pathPushLogs    = "/v1/runtime/push-logs"
-
-	headerToken     = "flwr-task-token"
-	contentProtobuf = "application/protobuf"
-	contentJSON     = "application/json"
-)
+// contentJSON is the type of the bodies on our own routes.
+const contentJSON = "application/json"
 
 var (
 	// errUnsupported: the host has no such route; it is a stock one.
@@ -104,13 +99,13 @@ func (c *client) acquire(ctx context.Context, types []string) (*flwrpb.Task, str
 	if c.signer != nil {
 		c.signer.sign(header, body, time.Now())
 	}
-	answer, err := c.held(ctx, pathAcquireTask, header, contentProtobuf, body)
+	answer, err := c.held(ctx, flwr.PathAcquireTask, header, flwr.TypeProtobuf, body)
 	if err != nil {
 		return nil, "", err
 	}
 	var resp flwrpb.AcquireTaskResponse
 	if err := proto.Unmarshal(answer, &resp); err != nil {
-		return nil, "", fmt.Errorf("answer to %s: %w", pathAcquireTask, err)
+		return nil, "", fmt.Errorf("answer to %s: %w", flwr.PathAcquireTask, err)
 	}
 	if resp.GetTask() == nil || resp.GetToken() == "" {
 		return nil, "", nil
@@ -144,7 +139,7 @@ func (c *client) pushLogs(ctx context.Context, token string, runID uint64, lines
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	_, err = c.call(ctx, pathPushLogs, tokenHeader(token), contentProtobuf, body)
+	_, err = c.call(ctx, flwr.PathPushLogs, tokenHeader(token), flwr.TypeProtobuf, body)
 	return ownRoute(err)
 }
 
@@ -209,7 +204,7 @@ func errorText(body []byte) string {
 
 func tokenHeader(token string) http.Header {
 	header := http.Header{}
-	header.Set(headerToken, token)
+	header.Set(flwr.HeaderTaskToken, token)
 	return header
 }
 

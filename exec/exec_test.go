@@ -16,6 +16,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/exec/process"
 	exitpb "github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -312,7 +313,7 @@ func TestSecretSigns(t *testing.T) {
 	s.cfg.Secret = []byte("topsecret")
 	s.start()
 	header := <-h.asked
-	for _, name := range []string{headerAuthTime, headerAuthNonce, headerAuthBody, headerAuthSignature} {
+	for _, name := range []string{flwr.HeaderSuperExecTimestamp, flwr.HeaderSuperExecNonce, flwr.HeaderSuperExecBodySHA256, flwr.HeaderSuperExecSignature} {
 		if header.Get(name) == "" {
 			t.Errorf("%s is missing", name)
 		}
@@ -323,7 +324,7 @@ func TestSecretSigns(t *testing.T) {
 func TestSignature(t *testing.T) {
 	header := http.Header{}
 	newSigner([]byte("topsecret")).signWith(header, []byte("\x0a\x0eflwr-serverapp"), 1800000000, "00112233445566778899aabbccddeeff")
-	if got := header.Get(headerAuthSignature); got != "3adf6d3d02af3728cd084441ac5ce556857b9713f9d6666645d0ddd90ac6ec47" {
+	if got := header.Get(flwr.HeaderSuperExecSignature); got != "3adf6d3d02af3728cd084441ac5ce556857b9713f9d6666645d0ddd90ac6ec47" {
 		t.Errorf("signature %s", got)
 	}
 }
@@ -340,4 +341,3 @@ func pidOf(t *testing.T, text string) process.Identity {
 	}
 	return id
 }
-

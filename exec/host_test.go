@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
@@ -47,8 +48,8 @@ func newHost(t *testing.T, stock bool) *host {
 		logs: make(chan []string, 1024), asked: make(chan http.Header, 1024), ended: make(map[string]chan struct{}),
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+pathAcquireTask, h.acquire)
-	mux.HandleFunc("POST "+pathPushLogs, h.pushLogs)
+	mux.HandleFunc("POST "+flwr.PathAcquireTask, h.acquire)
+	mux.HandleFunc("POST "+flwr.PathPushLogs, h.pushLogs)
 	if !stock {
 		mux.HandleFunc("POST "+runtime.PathAwaitTaskEnd, h.awaitEnd)
 		mux.HandleFunc("POST "+runtime.PathReportExit, h.reportExit)
@@ -136,13 +137,13 @@ func (h *host) acquire(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		h.t.Error(err)
 	}
-	w.Header().Set("Content-Type", contentProtobuf)
+	w.Header().Set("Content-Type", flwr.TypeProtobuf)
 	_, _ = w.Write(answer)
 }
 
 func (h *host) awaitEnd(w http.ResponseWriter, r *http.Request) {
 	select {
-	case <-h.endOf(r.Header.Get(headerToken)):
+	case <-h.endOf(r.Header.Get(flwr.HeaderTaskToken)):
 		w.WriteHeader(http.StatusNoContent)
 	case <-r.Context().Done():
 	}
@@ -153,7 +154,7 @@ func (h *host) reportExit(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewDecoder(r.Body).Decode(&exit); err != nil {
 		h.t.Errorf("report-exit: %v", err)
 	}
-	h.reports <- report{token: r.Header.Get(headerToken), exit: exit}
+	h.reports <- report{token: r.Header.Get(flwr.HeaderTaskToken), exit: exit}
 	w.WriteHeader(http.StatusNoContent)
 }
 

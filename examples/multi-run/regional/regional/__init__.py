@@ -1,0 +1,1 @@
+"""Works with some of the nodes and leaves the others alone."""

@@ -1,0 +1,1 @@
+"""Counts digits over all nodes without moving them."""

@@ -1,0 +1,1 @@
+"""A digit classifier that is trained where the data are."""

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# venv.sh VERSION FOLDER: a Python environment with this version of flwr and what the
+# examples need. FOLDER/ready appears last, so that a broken download is begun anew.
+set -euo pipefail
+[ $# = 2 ] || { echo "usage: $0 VERSION FOLDER" >&2; exit 2; }
+version=$1 folder=$2
+
+python=""
+for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+  [ -n "$candidate" ] || continue
+  if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || { echo "$0: no Python 3.11 or later; name one with PYTHON=..." >&2; exit 1; }
+
+[ -e "$folder/ready" ] && exit 0
+rm -rf "$folder"
+"$python" -m venv "$folder"
+packages=("flwr==$version" numpy scikit-learn)
+pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
+if ! "${pip[@]}" "${packages[@]}"; then
+  # Some versions of flwr pin a certifi that has been withdrawn. Take the others as they
+  # are asked for, and the present certifi.
+  echo "$0: the pins of flwr $version can not be met; installing it without them" >&2
+  "${pip[@]}" --no-deps "flwr==$version"
+  "$folder/bin/python" - "flwr" <<'PYTHON' >"$folder/requirements.txt"
+import re, sys
+from importlib.metadata import requires
+for line in requires(sys.argv[1]) or []:
+    if "extra ==" not in line:
+        name = re.match(r"[A-Za-z0-9._-]+", line)[0]
+        print("certifi" if name.lower() == "certifi" else line)
+PYTHON
+  "${pip[@]}" -r "$folder/requirements.txt" "${packages[@]:1}"
+fi
+"$folder/bin/flwr" --version
+touch "$folder/ready"
