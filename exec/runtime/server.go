@@ -53,9 +53,6 @@ func NewHandler(host Host, options Options) http.Handler {
 	return mux
 }
 
-// Health answers GET and HEAD /health.
-func Health(w http.ResponseWriter, r *http.Request) { flwr.Health(w, r) }
-
 // compatible refuses what is not Flower's protocol, before anything is looked up.
 func compatible(next flwr.Handler) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {

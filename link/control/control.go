@@ -12,7 +12,6 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
-	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
 var log = logging.Logger("link/control")
@@ -48,9 +47,9 @@ func New(cfg Config) http.Handler {
 	mux.Handle(flwr.PathUnregisterNode, unary(flwr.MaxRequest, a.unregisterNode))
 	mux.Handle(flwr.PathListFederations, unary(flwr.MaxRequest, a.listFederations))
 	mux.Handle(flwr.PathShowFederation, unary(flwr.MaxRequest, a.showFederation))
-	mux.Handle(flwr.PathGetLoginDetails, uncached(unary(flwr.MaxRequest, a.loginDetails)))
-	mux.Handle(flwr.PathGetAuthTokens, uncached(unary(flwr.MaxRequest, noLogin[*flwrpb.GetAuthTokensRequest])))
-	mux.Handle(flwr.PathRefreshAuthTokens, uncached(unary(flwr.MaxRequest, noLogin[*flwrpb.RefreshAuthTokensRequest])))
+	mux.Handle(flwr.PathGetLoginDetails, uncached(open(flwr.MaxRequest, a.loginDetails)))
+	mux.Handle(flwr.PathGetAuthTokens, uncached(open(flwr.MaxRequest, a.getAuthTokens)))
+	mux.Handle(flwr.PathRefreshAuthTokens, uncached(open(flwr.MaxRequest, a.refreshAuthTokens)))
 	for _, path := range flwr.UnsupportedControl() {
 		mux.Handle(path, flwr.Unsupported)
 	}
@@ -59,10 +58,18 @@ func New(cfg Config) http.Handler {
 
 // unary makes a handler of a function from message to message.
 func unary[Req proto.Message](limit int64, call func(context.Context, Req) (proto.Message, error)) flwr.Handler {
+	next := open(limit, call)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkAuthorization(r); err != nil {
 			return err
 		}
+		return next(w, r)
+	}
+}
+
+// open is unary for those who have not logged in.
+func open[Req proto.Message](limit int64, call func(context.Context, Req) (proto.Message, error)) flwr.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		var none Req
 		req := none.ProtoReflect().New().Interface().(Req)
 		if err := flwr.ReadRequest(r, req, limit); err != nil {
@@ -85,7 +92,7 @@ func checkAuthorization(r *http.Request) error {
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
 	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
-		return flwr.NewError(flwr.CodeAccountAuthenticationFailed)
+		return flwr.NotAuthenticated()
 	}
 	return nil
 }
@@ -96,13 +103,4 @@ func uncached(next flwr.Handler) flwr.Handler {
 		w.Header().Set("Pragma", "no-cache")
 		return next(w, r)
 	}
-}
-
-// loginDetails tells the client that there is no login to do.
-func (a *api) loginDetails(context.Context, *flwrpb.GetLoginDetailsRequest) (proto.Message, error) {
-	return &flwrpb.GetLoginDetailsResponse{AuthnType: flwr.AuthnNone}, nil
-}
-
-func noLogin[Req proto.Message](context.Context, Req) (proto.Message, error) {
-	return nil, flwr.NewError(flwr.CodeNoAccountAuth)
 }

@@ -15,6 +15,7 @@ import (
 func federation() *flwrpb.Federation {
 	return &flwrpb.Federation{
 		Name:        state.FederationDefault,
+		Description: "The federation of this SuperLink.",
 		Members:     []*flwrpb.Member{{Account: &flwrpb.Account{Id: state.AccountNone, Name: "none"}, Role: "owner"}},
 		MemberCount: proto.Uint32(1),
 	}

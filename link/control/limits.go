@@ -14,7 +14,8 @@ const (
 	maxRuns = 10_000
 	// federationRuns is how many runs `flwr federation ls NAME` shows.
 	federationRuns = 100
-	// maxLocation and maxName bound what an operator may call a node.
-	maxLocation = 256
-	maxName     = 256
+	// maxLocation has room for two numbers with all digits that a float has.
+	maxLocation = 64
+	// maxName bounds what an operator may call a node.
+	maxName = 256
 )

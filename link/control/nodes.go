@@ -8,6 +8,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
 	"unicode"
 
 	"google.golang.org/protobuf/proto"
@@ -42,16 +46,18 @@ func (a *api) registerNode(ctx context.Context, req *flwrpb.RegisterNodeRequest)
 	if !isNISTKey(req.PublicKey) {
 		return nil, flwr.NewError(flwr.CodeInvalidPublicKey)
 	}
-	if !isPrintable(req.GetLocation(), maxLocation) {
-		return nil, flwr.NewError(flwr.CodeInvalidLocation).WithExtra(fmt.Sprintf("A location has at most %d printable characters.", maxLocation))
+	if req.Location != nil {
+		if err := checkLocation(*req.Location); err != nil {
+			return nil, flwr.NewError(flwr.CodeInvalidLocation).WithExtra(err.Error())
+		}
 	}
 	if !isPrintable(req.GetName(), maxName) {
-		return nil, flwr.NewError(flwr.CodeInvalidLocation).WithExtra(fmt.Sprintf("A name has at most %d printable characters.", maxName))
+		return nil, flwr.Plain(http.StatusBadRequest, fmt.Sprintf("A name has at most %d bytes, all printable.", maxName))
 	}
 	node, err := a.store.RegisterNode(ctx, state.Node{
 		PublicKey: req.PublicKey, Name: req.GetName(), Location: req.GetLocation(), OwnerID: state.AccountNone,
 	})
-	if errors.Is(err, state.ErrKeyInUse) {
+	if errors.Is(err, state.ErrKeyInUse) || errors.Is(err, state.ErrNotAllowed) {
 		return nil, flwr.NewError(flwr.CodePublicKeyInUse)
 	}
 	if err != nil {
@@ -88,10 +94,31 @@ func isNISTKey(text []byte) bool {
 		return false
 	}
 	switch ec.Curve {
-	case elliptic.P256(), elliptic.P384(), elliptic.P521():
+	case elliptic.P224(), elliptic.P256(), elliptic.P384(), elliptic.P521():
 		return true
 	}
 	return false
+}
+
+// checkLocation takes "latitude,longitude" in degrees, which the flwr command draws on a map.
+func checkLocation(location string) error {
+	form := errors.New(`a location is "<latitude>,<longitude>", two numbers`)
+	north, east, two := strings.Cut(location, ",")
+	if !two || len(location) > maxLocation {
+		return form
+	}
+	latitude, err := strconv.ParseFloat(strings.TrimSpace(north), 64)
+	if err != nil {
+		return form
+	}
+	longitude, err := strconv.ParseFloat(strings.TrimSpace(east), 64)
+	if err != nil {
+		return form
+	}
+	if !(math.Abs(latitude) <= 90 && math.Abs(longitude) <= 180) { // NaN is refused too
+		return errors.New("a latitude is between -90 and 90, a longitude between -180 and 180")
+	}
+	return nil
 }
 
 func isPrintable(text string, limit int) bool {

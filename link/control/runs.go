@@ -3,13 +3,12 @@ package control
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
+	"math"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/fab"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
 func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.Message, error) {
@@ -33,11 +33,21 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 		log.Warnf("refused an app bundle of %d bytes, at most %d are allowed", len(content), maxFAB)
 		return &flwrpb.StartRunResponse{}, nil
 	}
+	if len(req.GetConnectorIds()) > 0 || len(req.GetConnectorRefs()) > 0 {
+		return nil, flwr.NewError(flwr.CodeConnectorNotFound).WithExtra("Rhizome has no connectors.")
+	}
+	hash := object.Sum(content)
+	if said := req.GetFab().GetHashStr(); said != "" && said != hash {
+		return nil, invalidRun("The app bundle was damaged on its way: it does not have the hash that its sender gave.")
+	}
 	bundle, err := readBundle(content, req.OverrideConfig)
 	if err != nil {
 		return nil, err
 	}
-	run, err := a.createRun(ctx, bundle, content, req)
+	if bundle.AgentApp != "" {
+		return nil, noAgents(req.UserPrompt)
+	}
+	run, err := a.createRun(ctx, bundle, hash, content, req)
 	if err != nil {
 		return nil, err
 	}
@@ -50,34 +60,35 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 // readBundle checks the app and that each override is of a key that the app knows.
 func readBundle(content []byte, overrides map[string]*flwrpb.Scalar) (fab.Bundle, error) {
 	bundle, err := fab.Read(bytes.NewReader(content), int64(len(content)))
-	if errors.Is(err, fab.ErrNotZip) {
-		return bundle, flwr.Plain(http.StatusInternalServerError, "Internal server error.")
-	}
 	if err != nil {
-		return bundle, flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra(err.Error())
-	}
-	if bundle.ServerApp == "" {
-		return bundle, flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra("Rhizome does not run agents; the app has no serverapp.")
+		return bundle, invalidRun("%v", err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(overrides)) {
 		if _, known := bundle.Config[key]; !known {
-			return bundle, flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra(fmt.Sprintf("The app has no configuration key %.100q.", key))
+			return bundle, invalidRun("The app has no configuration key %.100q.", key)
+		}
+		if overrides[key].GetScalar() == nil {
+			return bundle, invalidRun("The configuration key %.100q is given no value.", key)
 		}
 	}
 	return bundle, nil
 }
 
-// createRun stores the bundle before the run that needs it.
-func (a *api) createRun(ctx context.Context, bundle fab.Bundle, content []byte, req *flwrpb.StartRunRequest) (state.Run, error) {
-	sum := sha256.Sum256(content)
-	hash := hex.EncodeToString(sum[:])
-	put := func() error {
-		if err := a.objects.Put(ctx, hash, int64(len(content)), bytes.NewReader(content)); err != nil {
-			return fmt.Errorf("store the app bundle: %w", err)
-		}
-		return nil
+func invalidRun(format string, args ...any) error {
+	return flwr.NewError(flwr.CodeInvalidRunConfig).WithExtra(fmt.Sprintf(format, args...))
+}
+
+// noAgents refuses an AgentApp in the order of a stock SuperLink's checks.
+func noAgents(userPrompt string) error {
+	if strings.TrimSpace(userPrompt) == "" {
+		return flwr.NewError(flwr.CodeUserPromptRequired)
 	}
-	if err := put(); err != nil {
+	return invalidRun("Rhizome does not run AgentApps.")
+}
+
+// createRun stores the bundle before the run that needs it.
+func (a *api) createRun(ctx context.Context, bundle fab.Bundle, hash string, content []byte, req *flwrpb.StartRunRequest) (state.Run, error) {
+	if err := a.putBundle(ctx, hash, content); err != nil {
 		return state.Run{}, err
 	}
 	run, err := a.store.CreateRun(ctx, state.NewRun{
@@ -90,18 +101,32 @@ func (a *api) createRun(ctx context.Context, bundle fab.Bundle, content []byte, 
 		Federation:     state.FederationDefault,
 		AccountID:      state.AccountNone,
 	})
-	if errors.Is(err, state.ErrNotFound) {
+	switch {
+	case errors.Is(err, state.ErrNotFound):
 		return run, flwr.NewError(flwr.CodeSeriesIDNotFound)
-	}
-	if err != nil {
+	case errors.Is(err, state.ErrTooMany):
+		return run, flwr.NewError(flwr.CodeCreateRunFailed).WithExtra("There are too many unfinished runs; stop some of them.").WithCause(err)
+	case err != nil:
 		return run, fmt.Errorf("create a run: %w", err)
 	}
 	// An earlier run of the same app may have ended just now and taken the bundle away. From
 	// here on the new run holds it.
-	if !a.objects.Has(hash) {
-		return run, put()
+	if a.objects.Has(hash) {
+		return run, nil
+	}
+	if err := a.putBundle(ctx, hash, content); err != nil {
+		// The user is told that the run was not started, so it must not stay pending.
+		ended := a.store.FinishRun(context.WithoutCancel(ctx), run.ID, task.Failed, "its app bundle could not be stored")
+		return run, errors.Join(err, ended)
 	}
 	return run, nil
+}
+
+func (a *api) putBundle(ctx context.Context, hash string, content []byte) error {
+	if err := a.objects.Put(ctx, hash, int64(len(content)), bytes.NewReader(content)); err != nil {
+		return fmt.Errorf("store app bundle %s: %w", hash, err)
+	}
+	return nil
 }
 
 func (a *api) listRuns(ctx context.Context, req *flwrpb.ListRunsRequest) (proto.Message, error) {
@@ -121,7 +146,7 @@ func (a *api) listRuns(ctx context.Context, req *flwrpb.ListRunsRequest) (proto.
 	if limit == 0 {
 		return res, nil
 	}
-	runs, err := a.store.ListRuns(ctx, limit, req.GetSkip())
+	runs, err := a.store.ListRuns(ctx, limit, min(req.GetSkip(), math.MaxInt64))
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}

@@ -74,10 +74,17 @@ func checkEntries(files []*zip.File) error {
 		return fmt.Errorf("%w: %d files, at most %d are allowed", ErrInvalid, len(files), maxEntries)
 	}
 	var unpacked uint64
+	names := make(map[string]struct{}, len(files))
 	for _, f := range files {
 		if err := checkPath(f.Name); err != nil {
 			return err
 		}
+		// Of two files with one name, each reader takes another.
+		name := path.Clean(f.Name)
+		if _, twice := names[name]; twice {
+			return fmt.Errorf("%w: it has %.100q twice", ErrInvalid, f.Name)
+		}
+		names[name] = struct{}{}
 		if f.Mode()&fs.ModeType&^fs.ModeDir != 0 {
 			return fmt.Errorf("%w: %.100q is neither a file nor a folder", ErrInvalid, f.Name)
 		}

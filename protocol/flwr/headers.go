@@ -47,10 +47,3 @@ const (
 
 // NodeSuperLink is the node id of a SuperLink.
 const NodeSuperLink = 1
-
-// EarliestMessage is the least created_at, in Unix seconds, that a SuperLink takes: an
-// earlier one comes from a clock that is not set.
-const EarliestMessage = 1740700800
-
-// MaxFAB is Flower's own bound of an app bundle, which flwr build and flwr run keep too.
-const MaxFAB = 10 << 20

@@ -49,19 +49,14 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if path == PathHealth {
-		Health(w, r)
+		health(w, r)
 		return
 	}
-	NotFound(w, r)
+	writeError(w, path, Plain(http.StatusNotFound, "Not Found"))
 }
 
-// NotFound answers for a route that does not exist.
-func NotFound(w http.ResponseWriter, r *http.Request) {
-	writeError(w, r.URL.Path, Plain(http.StatusNotFound, "Not Found"))
-}
-
-// Health answers [PathHealth], to anybody.
-func Health(w http.ResponseWriter, r *http.Request) {
+// health answers [PathHealth], to anybody.
+func health(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		notAllowed(w, PathHealth, "GET, HEAD")
 		return
