@@ -58,6 +58,10 @@ type Config struct {
 	UPnP        bool
 	MDNS        string
 
+	// OnConnected is called whenever a session with the link has opened. It must not block.
+	// Optional.
+	OnConnected func()
+
 	// Software is what the node calls itself, such as "rhizome 1.2.3".
 	Software string
 }

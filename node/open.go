@@ -104,7 +104,8 @@ func (n *Node) openWork(context.Context) error {
 		Store: n.store, Intake: n.intake,
 		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
 		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.cfg.DeclineSwarm,
-		Hint: n.news.hint, Cancelled: n.news.ended,
+		Opened: n.cfg.OnConnected,
+		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})
 	host := appio.Config{
 		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: nodeConfig, Fetch: n.intake.Fetch,

@@ -54,6 +54,8 @@ type Config struct {
 
 	// Hint takes a run announcement that the link repeats. It must not block. Optional.
 	Hint func(announcement []byte)
+	// Opened is told of each session that opens. It must not block. Optional.
+	Opened func()
 	// Cancelled is told of each run that the link has ended, after it was dropped. It must
 	// not block. Optional.
 	Cancelled func(runID uint64)
@@ -115,6 +117,9 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 	}
 	o := &open{conn: conn, stream: stream, beat: heartbeat(welcome), control: make(chan *sessionpb.Frame, maxControl), ended: make(chan struct{})}
 	c.opened(o, welcome)
+	if c.cfg.Opened != nil {
+		c.cfg.Opened()
+	}
 	log.Infow("session is open", "node", welcome.GetNodeId(), "federation", welcome.GetFederation(), "heartbeat", o.beat)
 
 	g, ctx := errgroup.WithContext(ctx)
