@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait of these tests; it is only reached when something is broken.
-const patience = 30 * time.Second
+const patience = 15 * time.Second
 
 // fakeLink is the other end of a node: a real hub on the overlay with a real object
 // exchange, whose side of the session is scripted by the test.
@@ -34,6 +34,7 @@ type fakeLink struct {
 
 	mu      sync.Mutex
 	members map[peer.ID]bool
+	asked   map[string]bool // objects that a node wanted
 }
 
 func newLink(t testing.TB) *fakeLink {
@@ -42,7 +43,7 @@ func newLink(t testing.TB) *fakeLink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &fakeLink{t: t, sessions: make(chan *linkSession), members: make(map[peer.ID]bool)}
+	l := &fakeLink{t: t, sessions: make(chan *linkSession), members: make(map[peer.ID]bool), asked: make(map[string]bool)}
 	if l.objects, err = objects.OpenDir(filepath.Join(t.TempDir(), "objects"), objects.DirOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,12 @@ func newLink(t testing.TB) *fakeLink {
 		one.hello = frame.GetHello()
 		l.sessions <- one
 	})
-	server := objects.NewServer(l.host, l.objects, func(context.Context, peer.ID, uint64, string) error { return nil }, objects.ServerOptions{})
+	server := objects.NewServer(l.host, l.objects, func(_ context.Context, _ peer.ID, _ uint64, id string) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.asked[id] = true
+		return nil
+	}, objects.ServerOptions{})
 	t.Cleanup(func() {
 		server.Close()
 		if err := l.host.Close(); err != nil {
@@ -89,6 +95,12 @@ func (l *fakeLink) standing(p peer.ID) p2p.Standing {
 		return p2p.Member
 	}
 	return p2p.Joining
+}
+
+func (l *fakeLink) wasAsked(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked[id]
 }
 
 // ticket signs a ticket, changed by the test.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -162,17 +160,13 @@ func TestNews(t *testing.T) {
 		}
 		s.write(&sessionpb.Frame{Body: &sessionpb.Frame_RunHint{RunHint: &sessionpb.RunHint{Announcement: raw}}})
 	}
-	fab := filepath.Join(cfg.DataDir, "objects", run.FABHash[:2], run.FABHash)
 	announce(gossip.Started)
-	n.await(func(s node.Status) bool {
-		_, err := os.Stat(fab)
-		return err == nil && len(s.Runs) == 1
-	})
+	n.await(func(s node.Status) bool { return len(s.Runs) == 1 && link.wasAsked(run.FABHash) })
 	announce(gossip.Finished)
-	n.await(func(s node.Status) bool {
-		_, err := os.Stat(fab)
-		return errors.Is(err, fs.ErrNotExist) && len(s.Runs) == 0
-	})
+	n.await(func(s node.Status) bool { return len(s.Runs) == 0 })
+	announce(gossip.Started) // out of order: it does not come back
+	s.write(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: nodetest.NewRun(t, 9).Instruction(t, 1, "model").Offer}})
+	n.await(func(s node.Status) bool { return len(s.Runs) == 1 && s.Runs[0].ID == 9 })
 }
 
 // await waits until the status, as the admin socket tells it, satisfies ok.
