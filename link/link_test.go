@@ -16,9 +16,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
+	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -277,6 +279,37 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 		if res.StatusCode != want {
 			t.Errorf("%s gets %d, want %d", role, res.StatusCode, want)
 		}
+	}
+}
+
+func TestStatusSaysWhatARunWaitsFor(t *testing.T) {
+	l, _ := startLink(t, testConfig(t.TempDir()))
+	run, err := l.store.CreateRun(t.Context(), state.NewRun{
+		TaskType: task.TypeServerApp, FABID: "me/app", FABHash: object.Sum([]byte("app")),
+		Federation: state.FederationDefault, AccountID: state.AccountNone,
+	})
+	must(t, err)
+	waiting := func() RunStatus {
+		t.Helper()
+		status, err := l.Status(t.Context())
+		must(t, err)
+		if len(status.Runs) != 1 || status.Runs[0].ID != run.ID {
+			t.Fatalf("runs are %+v", status.Runs)
+		}
+		return status.Runs[0]
+	}
+	if r := waiting(); r.Status != "pending" || !strings.Contains(r.Waiting, "left to the user") {
+		t.Errorf("a pending run is %+v", r)
+	}
+	app, _, _, err := l.store.ClaimTask(t.Context(), []string{task.TypeServerApp})
+	must(t, err)
+	must(t, l.store.ActivateTask(t.Context(), app.ID))
+	if r := waiting(); r.Status != "running" || !strings.Contains(r.Waiting, "at work") {
+		t.Errorf("a running run is %+v", r)
+	}
+	must(t, l.store.FinishRun(t.Context(), run.ID, task.Failed, "out of luck"))
+	if r := waiting(); r.Status != "finished:failed" || r.Details != "out of luck" || r.Waiting != "" {
+		t.Errorf("a failed run is %+v", r)
 	}
 }
 

@@ -2,9 +2,11 @@ package nodes
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -25,7 +27,7 @@ func (one *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 	for _, line := range frame.GetLines()[:min(len(frame.GetLines()), maxLogLines)] {
 		keep, last := one.logs.take(runID, len(line))
 		if keep {
-			lines = append(lines, prefix+strings.TrimRight(line, "\n")+"\n")
+			lines = append(lines, prefix+oneLine(line)+"\n")
 		}
 		if last {
 			lines = append(lines, fmt.Sprintf("%s(more than %d MiB of output; the rest stays in the log of the node)\n", prefix, maxLogBytes>>20))
@@ -38,6 +40,21 @@ func (one *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 		log.Warnw("output of a ClientApp was not kept", "node", one.node.ID, "run", runID, "error", err)
 	}
 	return nil
+}
+
+// colours are what apps print around words for a terminal.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// oneLine keeps what a ClientApp printed from forging lines of others, and from playing
+// tricks in the terminal of who reads the log.
+func oneLine(s string) string {
+	s = colours.ReplaceAllString(strings.TrimRight(s, "\r\n"), "")
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 func (one *peerSession) displayName() string {

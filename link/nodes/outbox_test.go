@@ -168,6 +168,19 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+func TestOneLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"loss 0.5\n":                          "loss 0.5",
+		"\x1b[92mINFO \x1b[0m:\ttraining\r\n": "INFO :\ttraining",
+		"a\n[node bank] b":                    "a [node bank] b",
+		"\x1b]0;title\a\x1b[2J":               " ]0;title  [2J",
+	} {
+		if got := oneLine(in); got != want {
+			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestRuntimeOfNonsense(t *testing.T) {
 	for _, seconds := range []float64{-1, 0, 1e300} {
 		if d := runtimeOf(&sessionpb.Reply{ClientappRuntimeSeconds: seconds}); d != 0 {

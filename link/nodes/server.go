@@ -75,16 +75,13 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.startGrace(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	s.cfg.Host.SetStreamHandler(session.ProtocolID, func(stream network.Stream) { s.accept(ctx, stream) })
+	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	s.cfg.Host.SetStreamHandler(session.ProtocolID, func(stream network.Stream) { s.accept(serving, stream) })
 	<-ctx.Done()
 	s.cfg.Host.RemoveStreamHandler(session.ProtocolID)
 	cancel(errStopping)
 	s.mu.Lock()
 	s.closed = true
-	for _, one := range s.sessions {
-		one.cancel(errStopping)
-	}
 	s.mu.Unlock()
 	s.streams.Wait()
 	return nil
