@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -181,7 +182,7 @@ func joinOnce(ctx context.Context, d *dialer, req JoinRequest) (JoinAnswer, erro
 	return JoinAnswer{}, fmt.Errorf("join %s: the answer says neither yes nor no", to)
 }
 
-func readMessage(s network.Stream, m proto.Message) error {
+func readMessage(s io.Reader, m proto.Message) error {
 	return protodelim.UnmarshalOptions{MaxSize: maxJoinMessage}.UnmarshalFrom(bufio.NewReader(s), m)
 }
 

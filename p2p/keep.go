@@ -44,7 +44,7 @@ func (p *permanent) Unwrap() error { return p.err }
 // then. Bytes that serve has not seen acknowledged by the peer may be lost.
 //
 // The target counts as a member on this host meanwhile. Keep returns the cause of ctx; or, if
-// serve returned a [Permanent] error, that; or, when the peer refused several times in a row,
+// serve returned a [Permanent] error, that; or, when the peer refused three times without letting this one in,
 // [ErrRefused]; or an error if the host closes.
 func (h *Host) Keep(ctx context.Context, t Target, proto protocol.ID, serve func(context.Context, network.Stream) error) error {
 	h.count(h.kept, t.Peer, 1)
@@ -86,7 +86,7 @@ func (k *keeper) run(ctx context.Context) error {
 			if refusals++; refusals >= refusalsToGiveUp {
 				return err
 			}
-		default:
+		case served > 0: // it was let in; any other failure may be a refusal that got lost
 			refusals = 0
 		}
 		log.Infow("path lost", "peer", p, "protocol", k.proto, "err", err)

@@ -83,8 +83,8 @@ const (
 	// stableAfter is how long serve must run for its peer to be treated as one that works.
 	// Below it, a peer that accepts and fails at once would be dialled without pause.
 	stableAfter = 5 * time.Second
-	// refusalsToGiveUp in a row end Keep: a single one can be a link that is still
-	// loading its members.
+	// refusalsToGiveUp end Keep: a single one can be a link that is still loading its
+	// members.
 	refusalsToGiveUp = 3
 
 	// serveGrace is what a serve function has to finish a frame and say good-bye.

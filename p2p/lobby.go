@@ -84,9 +84,21 @@ func (l *lobby) doors(protos ...protocol.ID) *doors {
 	}
 	d.names = append(d.names, identify.ID)
 	d.mux.AddHandler(identify.ID, func(_ protocol.ID, rwc io.ReadWriteCloser) error {
-		return l.h.identifyBriefly(rwc.(network.Stream), d.names)
+		return l.h.identifyBriefly(rwc.(network.Stream), l.open(d))
 	})
 	return d
+}
+
+// open names the protocols of d that the host serves: whoever is told of one speaks it
+// without asking first.
+func (l *lobby) open(d *doors) (names []string) {
+	served := l.h.Mux().Protocols()
+	for _, name := range d.names {
+		if slices.Contains(served, protocol.ID(name)) || name == string(refusedProtocol) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // doorsFor tells which switch a peer meets; nil: that of the host.

@@ -18,7 +18,7 @@ type Path struct {
 	Limited   bool              // the relay cuts it after some time or bytes
 	Direction network.Direction // who dialled
 	Transport string            // tcp, quic-v1, websocket; of a relayed path the way to the relay
-	Security  string            // such as tls or noise
+	Security  string            // tls or noise; libp2p does not say which of a relayed path
 	Local     ma.Multiaddr
 	Remote    ma.Multiaddr
 	Since     time.Time
@@ -90,7 +90,7 @@ func (h *Host) path(c network.Conn) Path {
 		p.Security = "tls"
 	}
 	if p.Relay != "" {
-		p.Transport = transportOf(p.Remote)
+		p.Transport, p.Security = transportOf(p.Remote), "tls or noise"
 	}
 	return p
 }

@@ -36,8 +36,8 @@ const (
 	maxBatch = 256
 
 	// syncers is how many fsyncs of a batch are under way at a time. The file system
-	// merges those that come together into few writes of its journal.
-	syncers = 16
+	// merges those that come together; more than a few only get in each other's way.
+	syncers = 8
 
 	// copyBlock is the unit of disk and network transfers: large enough that system calls
 	// and hashing calls do not show, small enough to stay in cache.

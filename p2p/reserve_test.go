@@ -1,0 +1,123 @@
+package p2p
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func TestHubReservesOverTCPOnly(t *testing.T) {
+	relay := newRelay(t, loopback, nil)
+	quicOnly := newRelay(t, loopback[1:], nil)
+	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(quicOnly)}})
+	eventually(t, hub, "both reservations", func() bool {
+		return len(hub.Paths(relay.ID())) > 0 && len(hub.Paths(quicOnly.ID())) > 0 && len(hub.reservations.circuits()) >= 3
+	})
+	if got := hub.Paths(relay.ID())[0].Transport; got != "tcp" {
+		t.Errorf("reserved over %s", got)
+	}
+	if got := hub.Paths(quicOnly.ID())[0].Transport; got != "quic-v1" {
+		t.Errorf("at a relay that has QUIC only, over %s", got)
+	}
+}
+
+// The addresses of a ticket: with circuits while there are reservations, and told when
+// they change.
+func TestAddressesFollowReservations(t *testing.T) {
+	id := newIdentityOf(t)
+	port, err := PickPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() *Host {
+		h, err := NewHost(Config{Role: RelayHost, Identity: id, Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		serveRelay(t, h, nil)
+		return h
+	}
+	relay := start()
+	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	want := circuitVia(id.ID, ma.StringCast("/ip4/127.0.0.1/tcp/"+itoa(port)))
+	told := func() bool {
+		for _, a := range hub.Addresses() {
+			if a.Equal(want) {
+				return true
+			}
+		}
+		return false
+	}
+	eventually(t, hub, "the circuit is told", told)
+	eventually(t, hub, "members are told by identify", func() bool {
+		for _, a := range hub.Addrs() {
+			if a.Equal(want) {
+				return true
+			}
+		}
+		return false
+	})
+	if err := relay.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, hub, "the circuit is told no more", func() bool { return !told() })
+	if hub.Reach(id.ID).Failure == nil {
+		t.Error("nothing says why")
+	}
+	relay = start()
+	defer relay.Close()
+	eventually(t, hub, "the circuit is told again", told)
+}
+
+func TestReservationIsTriedAgainAfterARefusal(t *testing.T) {
+	relay := newHost(t, Config{Role: RelayHost})
+	full := relayv2.DefaultResources()
+	full.MaxReservations = 0
+	service, err := relayv2.New(relay.Host, relayv2.WithResources(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	eventually(t, hub, "a refusal", func() bool { return hub.Reach(relay.ID()).Failure != nil })
+	t.Log(hub.Reach(relay.ID()).Failure.Err)
+	service.Close()
+	serveRelay(t, relay, nil)
+	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
+}
+
+func TestRenewIn(t *testing.T) {
+	for left, want := range map[time.Duration]time.Duration{
+		time.Hour:        50 * time.Minute,
+		2 * time.Minute:  time.Minute,
+		time.Millisecond: time.Second,
+		-time.Hour:       time.Second,
+	} {
+		got := renewIn(&circuit.Reservation{Expiration: time.Now().Add(left)})
+		if (got - want).Abs() > time.Second {
+			t.Errorf("%v left: renew in %v, want %v", left, got, want)
+		}
+	}
+}
+
+func TestPortTakenIsAClearError(t *testing.T) {
+	first := newHost(t, Config{Listen: loopback[:1]})
+	_, err := NewHost(Config{Identity: newIdentityOf(t), Listen: []ma.Multiaddr{directTo(first).Addrs[0]}})
+	if err == nil {
+		t.Fatal("two hosts on one port")
+	}
+	t.Log(err)
+	if _, err := NewHost(Config{}); err == nil {
+		t.Error("a host without identity")
+	}
+	if first.Network().Connectedness(first.ID()) == network.Connected {
+		t.Error("connected to itself")
+	}
+}
