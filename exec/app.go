@@ -62,6 +62,7 @@ func (a *app) start() (err error) {
 	a.openLog()
 	a.proc, err = a.s.executor.Start(executor.Spec{
 		Type:      a.rec.Type,
+		FABHash:   a.rec.FABHash,
 		Args:      append(a.s.cfg.appArgs(), "--token-file", j.tokenFile(a.name)),
 		TokenFile: j.tokenFile(a.name),
 		Env:       a.s.cfg.appEnv(a.s.home),

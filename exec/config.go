@@ -31,6 +31,10 @@ type Config struct {
 	Env []string
 	// MaxApps bounds the processes at one time; 0 means DefaultMaxApps.
 	MaxApps int
+	// Cold starts every app as a fresh Python process, instead of as a fork of one that has
+	// done the imports. Preload names modules for that one to import besides what it learns.
+	Cold    bool
+	Preload []string
 	// Limits of each process; the zero value sets none.
 	Limits subprocess.Limits
 	// ShareLogs sends what ClientApps print to the host. What they print otherwise stays in

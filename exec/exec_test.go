@@ -39,7 +39,7 @@ func newSuperexec(t *testing.T, h *host, script string) *superexec {
 			t.Fatal(err)
 		}
 	}
-	return &superexec{t: t, host: h, cfg: Config{RuntimeAddress: h.address(), DataDir: t.TempDir(), Python: env}}
+	return &superexec{t: t, host: h, cfg: Config{RuntimeAddress: h.address(), DataDir: t.TempDir(), Python: env, Cold: true}}
 }
 
 // start runs it and waits until it asks for tasks.

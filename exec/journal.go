@@ -38,6 +38,8 @@ const (
 	tokenSuffix  = ".token"
 	pipeSuffix   = ".out"
 	newSuffix    = ".new"
+	// pidSuffix marks what a fork server leaves beside a token.
+	pidSuffix = tokenSuffix + ".pid"
 )
 
 func openJournal(dir string) (*journal, error) {
@@ -84,7 +86,7 @@ func (j *journal) put(name string, rec record) error {
 // forget removes all that belongs to a launch, the record last.
 func (j *journal) forget(name string) error {
 	var errs []error
-	for _, suffix := range []string{pipeSuffix, tokenSuffix, recordSuffix} {
+	for _, suffix := range []string{pipeSuffix, pidSuffix, tokenSuffix, recordSuffix} {
 		if err := os.Remove(filepath.Join(j.dir, name+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

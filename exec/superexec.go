@@ -16,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/python"
 	"github.com/rhizome-fl/rhizome/exec/subprocess"
 	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/exec/warm"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
@@ -41,6 +42,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer s.api.close()
+	defer s.closeExecutor()
 	if err := launch.WriteCard(cfg.DataDir, os.Args[1:]); err != nil {
 		return err
 	}
@@ -65,6 +67,8 @@ type superExec struct {
 	journal  *journal
 	logs     *output.Logs
 	gate     *install.Gate
+	// closeExecutor ends what the executor keeps besides the apps.
+	closeExecutor func()
 
 	slots chan struct{} // holds a value for each app that counts against MaxApps
 	apps  sync.WaitGroup
@@ -83,13 +87,15 @@ func newSuperExec(ctx context.Context, cfg Config, dir *datadir.Dir) (*superExec
 			return nil, err
 		}
 	}
+	api, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
 	s := &superExec{
 		cfg:    cfg,
+		api:    api,
 		slots:  make(chan struct{}, cfg.MaxApps),
 		byTask: make(map[uint64]*app),
-	}
-	if s.executor, err = subprocess.New(env, cfg.Limits); err != nil {
-		return nil, err
 	}
 	home, isUsers := os.LookupEnv("FLWR_HOME")
 	if !isUsers {
@@ -99,14 +105,34 @@ func newSuperExec(ctx context.Context, cfg Config, dir *datadir.Dir) (*superExec
 		}
 	}
 	s.home, s.gate = home, install.New(home, !isUsers)
+	cold, err := subprocess.New(env, cfg.Limits)
+	if err != nil {
+		return nil, err
+	}
+	s.executor, s.closeExecutor = cold, func() {}
+	if !cfg.Cold {
+		s.warmUp(cold, env, dir)
+	}
 	if s.journal, err = openJournal(dir.Path("apps")); err != nil {
 		return nil, err
 	}
 	if s.logs, err = output.OpenLogs(dir.Path("logs")); err != nil {
 		return nil, err
 	}
-	s.api, err = newClient(cfg)
-	return s, err
+	return s, nil
+}
+
+// warmUp puts the executor with warm starts before the one without, where that is possible.
+func (s *superExec) warmUp(cold *subprocess.Executor, env python.Env, dir *datadir.Dir) {
+	executor, err := warm.New(warm.Config{
+		Dir: dir.Path("warm"), Python: env, Cold: cold,
+		Preload: s.cfg.Preload, Env: s.cfg.appEnv(s.home), Output: os.Stderr,
+	})
+	if err != nil {
+		log.Infof("every app starts cold: %v", err)
+		return
+	}
+	s.executor, s.closeExecutor = executor, executor.Close
 }
 
 // work asks for tasks and starts an app for each, until ctx ends.
@@ -159,7 +185,7 @@ func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
 func (s *superExec) explain(err error) error {
 	var status *statusError
 	if !errors.As(err, &status) {
-		return fmt.Errorf("Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
+		return fmt.Errorf("request to the Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
 	}
 	switch status.status {
 	case http.StatusUnauthorized:
@@ -167,7 +193,7 @@ func (s *superExec) explain(err error) error {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return fmt.Errorf("what listens at %s is no Runtime API of Flower: %w", s.cfg.RuntimeAddress, err)
 	default:
-		return fmt.Errorf("Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
+		return fmt.Errorf("request to the Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
 	}
 }
 

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	defer cancel()
 	args := os.Args[1:] // address, data folder, python, and anything
 	err := exec.Run(ctx, exec.Config{
-		RuntimeAddress: args[0], DataDir: args[1], Python: args[2],
+		RuntimeAddress: args[0], DataDir: args[1], Python: args[2], Cold: true,
 		OnReady: func() { fmt.Println("ready superexec") },
 	})
 	if err != nil {
