@@ -1,9 +1,12 @@
 package link
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -34,15 +37,18 @@ type Config struct {
 	// Federation is the name in tickets and of the run announcements.
 	Federation string
 
-	// Listen, Port, NoListen, WebSocket, Announce, Relays, UPnP and MDNS are those of p2p.Config.
-	Listen    []ma.Multiaddr
-	Port      int
-	NoListen  bool
-	WebSocket bool
-	Announce  []ma.Multiaddr
-	Relays    []peer.AddrInfo
-	UPnP      bool
-	MDNS      bool
+	// These are those of p2p.Config.
+	Listen      []ma.Multiaddr
+	Port        int
+	NoListen    bool
+	WebSocket   bool
+	Certificate *tls.Certificate
+	RootCAs     *x509.CertPool
+	Proxy       *url.URL
+	Announce    []ma.Multiaddr
+	Relays      []peer.AddrInfo
+	UPnP        bool
+	MDNS        string
 
 	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/nodes.
 	Heartbeat, Grace time.Duration

@@ -30,6 +30,9 @@ const (
 	// maxTicketLife: a ticket that never ends is asked for by zero uses and no expiry;
 	// beyond ten years it is a typing error.
 	maxTicketLife = 10 * 365 * 24 * time.Hour
+	// addressTimeout is how long a ticket waits for the first reservation at a relay of a
+	// link that has just started.
+	addressTimeout = 10 * time.Second
 	// maxAdminBody of a request on the admin socket.
 	maxAdminBody = 64 << 10
 

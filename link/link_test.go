@@ -19,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/relay"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session"
@@ -279,6 +280,52 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 		if res.StatusCode != want {
 			t.Errorf("%s gets %d, want %d", role, res.StatusCode, want)
 		}
+	}
+}
+
+func TestTicketWaitsForTheRelay(t *testing.T) {
+	relayHost, err := p2p.NewHost(p2p.Config{
+		Identity: newIdentity(t), Role: p2p.RelayHost, Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, relayHost.Close()) })
+	service, err := relay.New(relayHost, relay.Options{Open: true})
+	must(t, err)
+	t.Cleanup(func() { must(t, service.Close()) })
+
+	cfg := testConfig(t.TempDir())
+	cfg.Listen, cfg.NoListen = nil, true
+	cfg.Relays = []peer.AddrInfo{{ID: relayHost.ID(), Addrs: relayHost.Addresses()}}
+	l, _ := startLink(t, cfg)
+	made, err := l.CreateTicket(t.Context(), TicketRequest{})
+	must(t, err)
+	target, parsed := targetOf(t, made.Text)
+	if len(target.Addrs) != 1 || !strings.Contains(target.Addrs[0].String(), relayHost.ID().String()) {
+		t.Fatalf("the ticket names %v", target.Addrs)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	node := newLeaf(t, newIdentity(t))
+	_, err = p2p.Join(ctx, node, target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret})
+	must(t, err)
+	welcome, err := greet(ctx, node, target)
+	must(t, err)
+	if relays := welcome.GetWelcome().GetRelays(); len(relays) != 1 || !strings.Contains(relays[0], relayHost.ID().String()) {
+		t.Errorf("the node is told of relays %v", relays)
+	}
+}
+
+func TestLinkThatNobodyCanReachMakesNoTicket(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Listen, cfg.NoListen = nil, true
+	l, _ := startLink(t, cfg)
+	if err := l.unreachable(); !strings.Contains(err.Error(), "has no relay") {
+		t.Errorf("the reason is %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if made, err := l.CreateTicket(ctx, TicketRequest{}); err == nil {
+		t.Errorf("made %+v", made)
 	}
 }
 

@@ -34,14 +34,11 @@ func (l *Link) openOverlay() error {
 			return fmt.Errorf("choose a port for the overlay: %w", err)
 		}
 	}
-	mdns := ""
-	if l.cfg.MDNS {
-		mdns = "rhizome"
-	}
 	l.host, err = p2p.NewHost(p2p.Config{
 		Identity: identity, Role: p2p.Hub, Gate: l.members,
 		Listen: l.cfg.Listen, Port: port, NoListen: l.cfg.NoListen, WebSocket: l.cfg.WebSocket,
-		Announce: l.cfg.Announce, Relays: l.cfg.Relays, UPnP: l.cfg.UPnP, MDNS: mdns, UserAgent: l.cfg.Software,
+		Certificate: l.cfg.Certificate, RootCAs: l.cfg.RootCAs, Proxy: l.cfg.Proxy,
+		Announce: l.cfg.Announce, Relays: l.cfg.Relays, UPnP: l.cfg.UPnP, MDNS: l.cfg.MDNS, UserAgent: l.cfg.Software,
 	})
 	if err != nil {
 		return fmt.Errorf("open the overlay: %w", err)

@@ -60,6 +60,9 @@ func (l *Link) CreateTicket(ctx context.Context, req TicketRequest) (Ticket, err
 	if req.MaxUses < 0 {
 		return Ticket{}, fmt.Errorf("%w: a ticket for %d uses", errBadRequest, req.MaxUses)
 	}
+	if err := l.awaitAddresses(ctx); err != nil {
+		return Ticket{}, err
+	}
 	secret := randomBytes(tokenBytes)
 	hash := sha256.Sum256(secret)
 	now := time.Now().Truncate(time.Second)

@@ -1,0 +1,62 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// awaitAddresses waits, for a link that has only just started, until there is something to
+// put into a ticket: an address of its own, and a circuit if it has relays. When they do
+// not come it is content with what there is, but not with nothing.
+func (l *Link) awaitAddresses(ctx context.Context) error {
+	events, stop := l.host.Events()
+	defer stop()
+	limit := time.NewTimer(addressTimeout)
+	defer limit.Stop()
+	for !l.reachable() {
+		select {
+		case _, open := <-events:
+			if !open {
+				return errors.New("the link is stopping")
+			}
+		case <-limit.C:
+			if len(l.host.Addresses()) > 0 {
+				return nil
+			}
+			return l.unreachable()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// reachable tells whether nodes could come in by every kind of way that was configured.
+func (l *Link) reachable() bool {
+	addresses := l.host.Addresses()
+	if len(l.cfg.Relays) == 0 {
+		return len(addresses) > 0
+	}
+	for _, a := range addresses {
+		if _, err := a.ValueForProtocol(ma.P_CIRCUIT); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unreachable says why a ticket would be of no use.
+func (l *Link) unreachable() error {
+	why := "it listens nowhere and has no relay"
+	for _, relay := range l.cfg.Relays {
+		why = fmt.Sprintf("relay %s has given it no reservation", relay.ID)
+		if failure := l.host.Reach(relay.ID).Failure; failure != nil {
+			why += ": " + failure.Err.Error()
+		}
+	}
+	return fmt.Errorf("nobody can reach this link now: %s", why)
+}
