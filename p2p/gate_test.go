@@ -19,6 +19,7 @@ import (
 )
 
 func TestRefusedPeerIsToldSoOnEveryTransport(t *testing.T) {
+	t.Parallel()
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
 	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})
@@ -185,6 +186,7 @@ func TestStrangerHasFewStreams(t *testing.T) {
 }
 
 func TestRevokedMemberIsCutOffAtOnce(t *testing.T) {
+	t.Parallel()
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
 	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 var log = logging.Logger("p2p")
@@ -103,7 +105,11 @@ func (h *Host) start(cfg Config) error {
 
 	must, may := cfg.listen()
 	for _, a := range must {
-		if err := h.Network().Listen(a); err != nil {
+		err := probe(a)
+		if err == nil {
+			err = h.Network().Listen(a)
+		}
+		if err != nil {
 			return fmt.Errorf("listen on %s: %w", a, err)
 		}
 	}
@@ -122,6 +128,22 @@ func (h *Host) start(cfg Config) error {
 		}
 	}
 	return nil
+}
+
+// probe finds out whether another process has a TCP port. libp2p would share it with that
+// one (SO_REUSEPORT, which hole punching needs), and each would get some of the connections.
+func probe(a ma.Multiaddr) error {
+	bare, _ := ma.SplitFunc(a, func(c ma.Component) bool {
+		return slices.Contains([]int{ma.P_WS, ma.P_WSS, ma.P_TLS}, c.Protocol().Code)
+	})
+	if isUDP(a) || len(bare) < len(a) {
+		return nil // UDP is not shared; WebSocket has the port of a TCP address, or fails itself
+	}
+	l, err := manet.Listen(bare)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // Close ends all connections, and returns when everything that the host started has ended.

@@ -192,6 +192,7 @@ func TestKeepRedialsWhenServeSaysItIsDead(t *testing.T) {
 
 // A serve function that never looks at its context.
 func TestKeepStopsADeafServe(t *testing.T) {
+	t.Parallel()
 	hub := newHost(t, Config{Role: Hub})
 	hub.HandleMembers(echoProtocol, func(s network.Stream) { // never answers
 		io.Copy(io.Discard, s)
@@ -216,7 +217,7 @@ func TestKeepStopsADeafServe(t *testing.T) {
 
 func TestTwoRelaysTheDeathOfOne(t *testing.T) {
 	first, second := newRelay(t, loopback, nil), newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(first), relayInfo(second)}})
+	hub := newHost(t, Config{Role: Hub, NoListen: true, Relays: []peer.AddrInfo{relayInfo(first), relayInfo(second)}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "two reservations", func() bool { return len(hub.reservations.circuits()) >= 4 })
 	leaf := newHost(t, Config{})

@@ -89,8 +89,8 @@ func (r *reservations) reserve(ctx context.Context, relay peer.AddrInfo) (*circu
 	held, err := circuit.Reserve(ctx, r.h.Host, peer.AddrInfo{ID: relay.ID})
 	if err != nil {
 		var refused circuit.ReservationError
-		if errors.As(err, &refused) {
-			return nil, fmt.Errorf("reserve at relay %s: %s, %s: %w", relay.ID, refused.Status, refused.Reason, err)
+		if errors.As(err, &refused) && refused.Unwrap() == nil { // its own text prints the nil
+			return nil, fmt.Errorf("reserve at relay %s: %s (%s)", relay.ID, refused.Reason, refused.Status)
 		}
 		return nil, fmt.Errorf("reserve at relay %s: %w", relay.ID, err)
 	}

@@ -65,7 +65,11 @@ func newWebSocket(cfg Config) func(transport.Upgrader, network.ResourceManager, 
 // Dial goes through the proxy if there is one.
 func (t *webSocket) Dial(ctx context.Context, raddr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
 	if t.proxy != nil {
-		ctx = context.WithValue(ctx, proxyKey{}, t.proxy)
+		ctx = withProxy(ctx, t.proxy)
 	}
 	return t.WebsocketTransport.Dial(ctx, raddr, p)
+}
+
+func withProxy(ctx context.Context, proxy *url.URL) context.Context {
+	return context.WithValue(ctx, proxyKey{}, proxy)
 }
