@@ -6,6 +6,10 @@
 //	   ▲                                │ ClaimLimit without Activate     │ HeartbeatLimit      (completed|failed|stopped)
 //	   └────────────────────────────────┘ (token dropped, pending again)  └ without a sign of life: finished:failed
 //
+// A host that knows that a process is gone, and that another may do its work, calls Requeue:
+// back to pending from starting or running. A host that was down itself calls Extend first,
+// since nobody could show life meanwhile.
+//
 // Finish is allowed from every unfinished state, with one exception: completed only from
 // running. Finish revokes the token, so tokens die with their task. Tokens are kept as
 // SHA-256 only: whoever reads the database can not act as an app.

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
 )
 
 // Expire applies the deadlines that have passed: claims that were not activated are
@@ -11,14 +13,14 @@ import (
 // as they are now, so that the caller can ring and can end what depends on them.
 func Expire(tx *sql.Tx, now time.Time) (requeued, failed []Task, err error) {
 	requeued, err = list(tx, `UPDATE tasks SET status = 'pending', starting_at = 0, active_until = 0, token_hash = NULL
-		WHERE active_until > 0 AND active_until <= ? AND status = 'starting' RETURNING `+columns, micro(now))
+		WHERE active_until > 0 AND active_until <= ? AND status = 'starting' RETURNING `+columns, sqlitedb.Micro(now))
 	if err != nil {
 		return nil, nil, fmt.Errorf("expire claims: %w", err)
 	}
 	failed, err = list(tx, `UPDATE tasks SET status = 'finished', sub_status = 'failed', details = ?, finished_at = ?,
 			active_until = 0, token_hash = NULL
 		WHERE active_until > 0 AND active_until <= ? AND status = 'running' RETURNING `+columns,
-		SilentDetails, micro(now), micro(now))
+		SilentDetails, sqlitedb.Micro(now), sqlitedb.Micro(now))
 	if err != nil {
 		return nil, nil, fmt.Errorf("expire silent tasks: %w", err)
 	}
@@ -31,13 +33,13 @@ func NextDeadline(tx *sql.Tx) (time.Time, error) {
 	if err := tx.QueryRow(`SELECT MIN(active_until) FROM tasks WHERE active_until > 0`).Scan(&next); err != nil {
 		return time.Time{}, fmt.Errorf("find next task deadline: %w", err)
 	}
-	return fromMicro(next.Int64), nil
+	return sqlitedb.FromMicro(next.Int64), nil
 }
 
 // Extend gives all starting and running tasks until the given time at least. A host calls
 // it when it starts: while it was down nobody could show life.
 func Extend(tx *sql.Tx, until time.Time) error {
-	_, err := tx.Exec(`UPDATE tasks SET active_until = ? WHERE active_until > 0 AND active_until < ?`, micro(until), micro(until))
+	_, err := tx.Exec(`UPDATE tasks SET active_until = ? WHERE active_until > 0 AND active_until < ?`, sqlitedb.Micro(until), sqlitedb.Micro(until))
 	if err != nil {
 		return fmt.Errorf("extend tasks: %w", err)
 	}

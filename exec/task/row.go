@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
 )
 
 // columns in the order in which scan reads them.
@@ -21,9 +23,9 @@ func scan(row scanner) (Task, error) {
 		return Task{}, err
 	}
 	t.ID, t.RunID = uint64(id), uint64(run)
-	t.PendingAt, t.StartingAt = fromMicro(pending), fromMicro(starting)
-	t.RunningAt, t.FinishedAt = fromMicro(running), fromMicro(finished)
-	t.ActiveUntil = fromMicro(until)
+	t.PendingAt, t.StartingAt = sqlitedb.FromMicro(pending), sqlitedb.FromMicro(starting)
+	t.RunningAt, t.FinishedAt = sqlitedb.FromMicro(running), sqlitedb.FromMicro(finished)
+	t.ActiveUntil = sqlitedb.FromMicro(until)
 	return t, nil
 }
 
@@ -53,24 +55,9 @@ func list(tx *sql.Tx, query string, args ...any) ([]Task, error) {
 	return tasks, rows.Err()
 }
 
-// micro is how times are stored; the zero time is 0.
-func micro(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicro(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
-}
-
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
-	return fromMicro(micro(b))
+	return sqlitedb.FromMicro(sqlitedb.Micro(b))
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
 )
 
 //go:embed migrations/*.sql
@@ -35,11 +37,11 @@ type New struct {
 // Create adds a pending task.
 func Create(tx *sql.Tx, now time.Time, n New) (Task, error) {
 	t := Task{ID: NewID(), RunID: n.RunID, Type: n.Type, FABHash: n.FABHash, MessageID: n.MessageID,
-		Status: Pending, PendingAt: fromMicro(micro(now))}
+		Status: Pending, PendingAt: sqlitedb.FromMicro(sqlitedb.Micro(now))}
 	_, err := tx.Exec(`INSERT INTO tasks (task_id, run_id, type, fab_hash, message_id, status, sub_status, details,
 			pending_at, starting_at, running_at, finished_at, active_until)
 		VALUES (?, ?, ?, ?, ?, 'pending', '', '', ?, 0, 0, 0, 0)`,
-		int64(t.ID), int64(t.RunID), t.Type, t.FABHash, t.MessageID, micro(now))
+		int64(t.ID), int64(t.RunID), t.Type, t.FABHash, t.MessageID, sqlitedb.Micro(now))
 	if err != nil {
 		return Task{}, fmt.Errorf("create task of run %d: %w", n.RunID, err)
 	}
@@ -72,7 +74,7 @@ func ClaimID(tx *sql.Tx, now time.Time, id uint64) (Task, string, error) {
 	token := newToken()
 	t, err := one(tx, `UPDATE tasks SET status = 'starting', starting_at = ?, active_until = ?, token_hash = ?
 		WHERE task_id = ? AND status = 'pending' RETURNING `+columns,
-		micro(now), micro(now.Add(ClaimLimit)), hashToken(token), int64(id))
+		sqlitedb.Micro(now), sqlitedb.Micro(now.Add(ClaimLimit)), hashToken(token), int64(id))
 	if err != nil {
 		return Task{}, "", fmt.Errorf("claim task %d: %w", id, err)
 	}
@@ -117,11 +119,11 @@ func Activate(tx *sql.Tx, now time.Time, id uint64) (Task, error) {
 	case Pending:
 		return t, fmt.Errorf("activate task %d: %w", id, ErrNotClaimed)
 	case Starting:
-		t.Status, t.RunningAt = Running, fromMicro(micro(now))
+		t.Status, t.RunningAt = Running, sqlitedb.FromMicro(sqlitedb.Micro(now))
 	}
 	t.ActiveUntil = later(t.ActiveUntil, now.Add(HeartbeatLimit))
 	_, err = tx.Exec(`UPDATE tasks SET status = 'running', running_at = ?, active_until = ? WHERE task_id = ?`,
-		micro(t.RunningAt), micro(t.ActiveUntil), int64(id))
+		sqlitedb.Micro(t.RunningAt), sqlitedb.Micro(t.ActiveUntil), int64(id))
 	if err != nil {
 		return Task{}, fmt.Errorf("activate task %d: %w", id, err)
 	}
@@ -131,7 +133,7 @@ func Activate(tx *sql.Tx, now time.Time, id uint64) (Task, error) {
 // Heartbeat is a sign of life. It is false when the task is not alive any more, and
 // extends a claim as well: an app that loads for long shows by it that it does.
 func Heartbeat(tx *sql.Tx, now time.Time, id uint64) (alive bool, err error) {
-	until := micro(now.Add(HeartbeatLimit))
+	until := sqlitedb.Micro(now.Add(HeartbeatLimit))
 	result, err := tx.Exec(`UPDATE tasks SET active_until = CASE WHEN active_until < ? THEN ? ELSE active_until END
 		WHERE task_id = ? AND active_until > 0`, until, until, int64(id))
 	if err != nil {
@@ -160,7 +162,7 @@ func Finish(tx *sql.Tx, now time.Time, id uint64, sub SubStatus, details string)
 		return t, fmt.Errorf("finish task %d as completed while it is %s: %w", id, t.Status, ErrNotRunning)
 	}
 	t, err = one(tx, `UPDATE tasks SET status = 'finished', sub_status = ?, details = ?, finished_at = ?, active_until = 0,
-		token_hash = NULL WHERE task_id = ? RETURNING `+columns, string(sub), cut(details), micro(now), int64(id))
+		token_hash = NULL WHERE task_id = ? RETURNING `+columns, string(sub), cut(details), sqlitedb.Micro(now), int64(id))
 	if err != nil {
 		return Task{}, fmt.Errorf("finish task %d: %w", id, err)
 	}

@@ -110,11 +110,11 @@ func (db *DB) Close() error {
 func (db *DB) Path() string { return db.path }
 
 func (db *DB) connect(opts Options) error {
-	writeConnector, err := sqlite.NewConnector(db.dsn(nil))
+	writeConnector, err := sqlite.NewConnector(db.dsn(writerCacheKiB, nil))
 	if err != nil {
 		return err
 	}
-	readConnector, err := sqlite.NewConnector(db.dsn(url.Values{"_query_only": {"1"}}))
+	readConnector, err := sqlite.NewConnector(db.dsn(readerCacheKiB, url.Values{"_query_only": {"1"}}))
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (db *DB) connect(opts Options) error {
 }
 
 // dsn names the file and how each of its connections behaves.
-func (db *DB) dsn(more url.Values) string {
+func (db *DB) dsn(cacheKiB int, more url.Values) string {
 	query := url.Values{
 		"_busy_timeout": {strconv.FormatInt(busyTimeout.Milliseconds(), 10)},
 		"_journal_mode": {"WAL"},

@@ -13,11 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func schema(files ...string) fs.FS {
 	out := fstest.MapFS{}

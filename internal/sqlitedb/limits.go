@@ -15,8 +15,12 @@ const (
 	// busyTimeout is how long to wait for another process that looks at the file, such as
 	// a backup or the sqlite3 shell.
 	busyTimeout = 10 * time.Second
-	// cacheKiB is the page cache of one connection.
-	cacheKiB = 4 << 10
+	// writerCacheKiB is the page cache of the connection that writes: object ids are random,
+	// so that inserting them touches pages all over two indexes.
+	writerCacheKiB = 16 << 10
+	// readerCacheKiB is that of each connection that reads; the operating system has the
+	// pages too.
+	readerCacheKiB = 2 << 10
 	// journalLimit is the size to which the write-ahead log is cut after a checkpoint, so
 	// that one busy hour does not occupy the disk for ever.
 	journalLimit = 32 << 20

@@ -140,6 +140,26 @@ func testRunList(t *testing.T, e *env) {
 	}
 }
 
+func testRunBound(t *testing.T, e *env) {
+	n := state.NewRun{TaskType: task.TypeServerApp}
+	first, err := e.CreateRun(e.ctx, n)
+	e.ok(err)
+	var wg sync.WaitGroup
+	for range state.MaxUnfinishedRuns - 1 {
+		wg.Go(func() {
+			if _, err := e.CreateRun(e.ctx, n); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	_, err = e.CreateRun(e.ctx, n)
+	e.want("one run too many", err, state.ErrTooMany)
+	e.ok(e.FinishRun(e.ctx, first.ID, task.Stopped, ""))
+	_, err = e.CreateRun(e.ctx, n)
+	e.want("with room again", err, nil)
+}
+
 func testRunEndsEverything(_ *testing.T, e *env) {
 	run, other, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
 	i, j := e.instruction("i", run.ID, node.ID), e.instruction("j", other.ID, node.ID)

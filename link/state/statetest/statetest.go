@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		"run rules":            testRunRules,
 		"run series":           testSeries,
 		"run list":             testRunList,
+		"run bound":            testRunBound,
 		"run end":              testRunEndsEverything,
 		"logs":                 testLogs,
 		"logs are bounded":     testLogsAreBounded,
