@@ -33,7 +33,7 @@ func (j *fetch) wrong(it *item, src *source) {
 	} else {
 		j.strikeLocked(it, src)
 	}
-	it.sole, it.mixed = nil, false
+	it.sole, it.mixed, it.pinnedTo = nil, false, nil
 	j.queue = append([]*item{it}, j.queue...)
 	j.wakeLocked()
 }
@@ -51,7 +51,12 @@ func (j *fetch) strikeLocked(it *item, src *source) {
 	}
 	j.blamed.add(src.Peer)
 	src.out = why
-	j.hopeLocked()
+	for _, it := range j.items {
+		if it.pinnedTo == src {
+			it.pinnedTo = nil
+		}
+		j.hopeLocked(it)
+	}
 }
 
 // othersLocked tells whether the item may be had from somebody else.
@@ -69,27 +74,22 @@ func (j *fetch) refused(it *item, src *source, why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	it.refuse(src, why)
-	if it.pinned {
-		it.sole = nil
-	}
-	j.hopeLocked()
+	it.pinnedTo = nil
+	j.hopeLocked(it)
 }
 
-// hopeLocked ends the fetch if there is an item that nobody can give.
-func (j *fetch) hopeLocked() {
-	for _, it := range j.items {
-		if j.done[it] || j.othersLocked(it, nil) {
-			continue
-		}
-		var reasons []error
-		for _, src := range j.sources {
-			why := it.no[src]
-			if why == nil {
-				why = src.out
-			}
-			reasons = append(reasons, fmt.Errorf("peer %s: %w", src.Peer, why))
-		}
-		j.end(fmt.Errorf("object %s: %w", it.id, errors.Join(reasons...)))
+// hopeLocked ends the fetch if nobody can give the item.
+func (j *fetch) hopeLocked(it *item) {
+	if j.done[it] || j.othersLocked(it, nil) {
 		return
 	}
+	var reasons []error
+	for _, src := range j.sources {
+		why := it.no[src]
+		if why == nil {
+			why = src.out
+		}
+		reasons = append(reasons, fmt.Errorf("peer %s: %w", src.Peer, why))
+	}
+	j.end(fmt.Errorf("object %s: %w", it.id, errors.Join(reasons...)))
 }

@@ -161,11 +161,11 @@ func TestBlameIsForgottenAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlameList()
 		b.add("a")
-		time.Sleep(blameTime - 1)
+		time.Sleep(blameTime - time.Millisecond)
 		if !b.has("a") || b.has("b") {
 			t.Error("blame fell on another, or too short")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		if b.has("a") {
 			t.Error("blame lasts too long")
 		}

@@ -153,7 +153,7 @@ func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan 
 	for _, it := range j.queue {
 		if len(items) < share && it.usable(src) {
 			if it.pinned {
-				it.sole = src
+				it.pinnedTo = src
 			}
 			items = append(items, it)
 		} else {
@@ -231,7 +231,7 @@ func (j *fetch) giveBack(batch []taken, failed bool) {
 	for _, t := range batch {
 		end := t.partial.Close
 		if t.pinned && failed {
-			end, t.sole = t.partial.Discard, nil
+			end, t.pinnedTo = t.partial.Discard, nil
 		}
 		if err := end(); err != nil {
 			j.end(err)

@@ -26,9 +26,9 @@ type behindRelay struct {
 	relayed []bool // for each stream
 }
 
-func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit) (*behindRelay, host.Host) {
+func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit, listen ...string) (*behindRelay, host.Host) {
 	t.Helper()
-	relayHost := newRelayHost(t)
+	relayHost := newRelayHost(t, anyPort)
 	resources := relay.DefaultResources()
 	resources.Limit, resources.MaxCircuits = limit, 64
 	r, err := relay.New(relayHost, relay.WithResources(resources))
@@ -37,7 +37,7 @@ func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit) (*behi
 	}
 	t.Cleanup(func() { r.Close() })
 
-	from := &behindRelay{serving: &serving{host: newRelayHost(t), store: store, meter: &meter{}}}
+	from := &behindRelay{serving: &serving{host: newRelayHost(t, listen...), store: store, meter: &meter{}}}
 	from.server = NewServer(from.host, store, anybody, ServerOptions{Meter: from.meter})
 	t.Cleanup(from.server.Close)
 	from.host.SetStreamHandler(ProtocolID, func(stream network.Stream) {
@@ -55,25 +55,31 @@ func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit) (*behi
 	}
 	circuit := ma.StringCast(fmt.Sprintf("%s/p2p/%s/p2p-circuit", relayHost.Addrs()[0], relayHost.ID()))
 	from.circuit = Provider{Peer: from.host.ID(), Addrs: []ma.Multiaddr{circuit}}
-	return from, newRelayHost(t)
+	return from, newRelayHost(t, anyPort)
 }
 
 // newRelayHost is a host with the relay transport.
-func newRelayHost(t *testing.T) host.Host {
+func newRelayHost(t *testing.T, listen ...string) host.Host {
 	t.Helper()
-	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.EnableRelay(),
-		libp2p.ResourceManager(&network.NullResourceManager{}))
+	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.EnableRelay(), libp2p.ResourceManager(&network.NullResourceManager{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
+	for _, addr := range listen {
+		if err := h.Network().Listen(ma.StringCast(addr)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return h
 }
+
+const anyPort = "/ip4/127.0.0.1/tcp/0"
 
 func TestARelaysLimitsEndATransferOnlyForAMoment(t *testing.T) {
 	dir := newDir(t)
 	contents, ids := fillStore(t, dir, 3<<20)
-	from, receiver := serveBehindRelay(t, dir, &relay.RelayLimit{Data: 1 << 20, Duration: time.Minute})
+	from, receiver := serveBehindRelay(t, dir, &relay.RelayLimit{Data: 1 << 20, Duration: time.Minute}) // it listens nowhere
 	to, m := newDir(t), &meter{}
 	f := NewFetcher(receiver, to, FetchOptions{Meter: m, Streams: 1})
 	if err := f.Fetch(t.Context(), testRun, ids, from.circuit); err != nil {
@@ -90,7 +96,7 @@ func TestARelaysLimitsEndATransferOnlyForAMoment(t *testing.T) {
 func TestATransferLeavesTheRelayForADirectPath(t *testing.T) {
 	dir := newDir(t)
 	contents, ids := fillStore(t, dir, 12<<20)
-	from, receiver := serveBehindRelay(t, dir, nil)
+	from, receiver := serveBehindRelay(t, dir, nil, anyPort)
 	to := newDir(t)
 	var once sync.Once
 	var direct atomic.Bool

@@ -26,8 +26,9 @@ type item struct {
 	// wrong, nobody can be blamed.
 	mixed bool
 	// pinned: it turned out wrong once with nobody to blame. Now it has to come from one
-	// source alone.
-	pinned bool
+	// source alone, which is pinnedTo once one has begun.
+	pinned   bool
+	pinnedTo *source
 	// suspect is the source that is to look at its copy before it sends it again.
 	suspect *source
 }
@@ -37,7 +38,7 @@ func (it *item) usable(src *source) bool {
 	if src.out != nil || it.no[src] != nil {
 		return false
 	}
-	return !it.pinned || it.sole == nil || it.sole == src
+	return !it.pinned || it.pinnedTo == nil || it.pinnedTo == src
 }
 
 // refuse notes that a source can not give the item.
