@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/link"
+)
+
+func newLink() *cobra.Command {
+	var o linkOptions
+	cmd := &cobra.Command{
+		Use:   "link",
+		Short: "Run a SuperLink: the hub of a federation",
+		Long: `A SuperLink takes runs from flwr and gives their work to its nodes. It keeps everything
+in its data directory and continues there after a crash. Nodes reach it directly or
+through the relays that it is given; nobody gets in without a ticket or an entry in the
+member list.`,
+		Example: `  rhizome link --data ./hub
+  rhizome link --data ./hub --relay /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...   # behind a firewall`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	dataFlag(cmd, &o.cfg.DataDir, "link")
+	overlayFlags(cmd, &o.overlay)
+	superExecFlags(cmd, &o.superExec)
+	flags := cmd.Flags()
+	flags.StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "`host:port` of Flower's APIs")
+	flags.StringVar(&o.cfg.CertFile, "tls-cert", "", "certificate `file` (PEM) for the APIs")
+	flags.StringVar(&o.cfg.KeyFile, "tls-key", "", "key `file` (PEM) of the certificate")
+	flags.StringVar(&o.superExec.ca, "tls-ca", "", "`file` (PEM) that the link's own SuperExec trusts (default: the certificate)")
+	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS on other addresses than loopback too")
+	flags.StringVar(&o.cfg.Federation, "federation", "", "`name` of the federation (default @none/default)")
+	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", 0, "how often a silent session is probed (default 5s)")
+	flags.DurationVar(&o.cfg.Grace, "grace", 0, "how long a node may be away before its messages fail (default 30s)")
+	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next link on this data")
+	return cmd
+}
+
+type linkOptions struct {
+	cfg       link.Config
+	overlay   overlayOptions
+	superExec superExecOptions
+}
+
+func (o linkOptions) run(cmd *cobra.Command) (err error) {
+	if err := o.overlay.parse(); err != nil {
+		return err
+	}
+	cfg := o.cfg
+	cfg.Listen, cfg.NoListen, cfg.Port = o.overlay.listenAddrs, o.overlay.noListen, o.overlay.port
+	cfg.Announce, cfg.Relays = o.overlay.announceAddrs, o.overlay.relayPeers
+	cfg.WebSocket, cfg.UPnP, cfg.MDNS = o.overlay.websocket, o.overlay.upnp, o.overlay.mdns
+	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
+	cfg.Software = software()
+	if o.superExec.ca == "" {
+		o.superExec.ca = cfg.CertFile
+	}
+	if cfg.SuperExec, err = o.superExec.launcher(); err != nil {
+		return err
+	}
+	l, err := link.Open(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return admin.Serve(ctx, cfg.DataDir, l.AdminHandler()) })
+	group.Go(func() error { return l.Run(ctx) })
+	group.Go(func() error { o.greet(ctx, cmd, l); return nil })
+	return group.Wait()
+}
+
+// greet prints what the operator needs next.
+func (o linkOptions) greet(ctx context.Context, cmd *cobra.Command, l *link.Link) {
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "link %s\n", l.PeerID())
+	for _, address := range l.Addresses() {
+		fmt.Fprintf(out, "address %s\n", address)
+	}
+	fmt.Fprintf(out, "flwr address %s\n", l.HTTPAddress())
+	fmt.Fprintln(out, readyPrefix+"link")
+	join, err := o.firstTicket(ctx, l, out)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		fmt.Fprintf(out, "no ticket yet: %v\n", err)
+	default:
+		fmt.Fprintf(out, "to join: rhizome node --join %s\n", join)
+	}
+}
+
+// ticketFile holds the ticket that is made at every start.
+const ticketFile = "join.ticket"
+
+// firstTicket makes a ticket and gives what to write after --join. A person at a terminal
+// sees the ticket itself; in a log, which others may read, stands the file that holds it.
+func (o linkOptions) firstTicket(ctx context.Context, l *link.Link, out io.Writer) (string, error) {
+	made, err := l.CreateTicket(ctx, link.TicketRequest{})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(o.cfg.DataDir, ticketFile)
+	if err := os.WriteFile(path, []byte(made.Text+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the ticket: %w", err)
+	}
+	if isTerminal(out) {
+		return made.Text, nil
+	}
+	return "@" + path, nil
+}
