@@ -1,0 +1,123 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+// pullObject gives an object of a run. Which node asks does not matter: an id can not be
+// guessed, and whoever knows it was given it or has the content. An object that is on its
+// way is waited for.
+func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.Node, req *flwrpb.PullObjectRequest) error {
+	run, err := s.running(r.Context(), req.GetRunId(), flwr.CodeRunStatusNotAllowed)
+	if err != nil {
+		return err
+	}
+	var found bool
+	var file objects.File
+	err = flwr.Hold(w, r, func(ctx context.Context) (err error) {
+		found, file, err = s.open(ctx, run.ID, req.GetObjectId())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if file == nil {
+		return flwr.WriteResponse(w, r, &flwrpb.PullObjectResponse{ObjectFound: found})
+	}
+	defer file.Close()
+	if err := flwr.WriteObject(w, file, file.Size()); err != nil {
+		return err
+	}
+	s.traffic.add(run.ID, moved{sent: file.Size()})
+	s.lives(r.Context(), &node) // it may have taken long
+	return nil
+}
+
+// open opens an object that the run knows. No file: the client is to ask again if found, and
+// to give up if not.
+func (s *server) open(ctx context.Context, runID uint64, id string) (found bool, file objects.File, err error) {
+	known, err := s.cfg.Store.RunHasObject(ctx, runID, id)
+	if err != nil {
+		return false, nil, fmt.Errorf("look for object %.80q in run %d: %w", id, runID, err)
+	}
+	if !known {
+		return false, nil, nil
+	}
+	file, err = s.cfg.Objects.Open(id)
+	if errors.Is(err, objects.ErrNotFound) {
+		wait, cancel := context.WithTimeout(ctx, objectHold)
+		defer cancel()
+		if s.cfg.Intake.Wait(wait, id) != nil {
+			return true, nil, ctx.Err()
+		}
+		file, err = s.cfg.Objects.Open(id)
+	}
+	switch {
+	case errors.Is(err, objects.ErrCorrupt):
+		log.Errorw("an object is damaged on disk and was set aside", "run", runID, "object", id)
+		return false, nil, nil
+	case err != nil:
+		return false, nil, fmt.Errorf("open object %s: %w", id, err)
+	}
+	return true, file, nil
+}
+
+// pushObject stores an object of a reply.
+func (s *server) pushObject(w http.ResponseWriter, r *http.Request) error {
+	node, err := s.authenticate(r)
+	if err != nil {
+		return err
+	}
+	push, err := flwr.ReadObjectPush(r, flwr.MaxObject)
+	if err != nil {
+		return err
+	}
+	if err := isFrom(node, push.Head); err != nil {
+		return err
+	}
+	s.lives(r.Context(), &node)
+	run, err := s.running(r.Context(), push.Head.GetRunId(), flwr.CodeRunStatusNotAllowed)
+	if err != nil {
+		// A refusal in the middle of a request may be lost in a reset of the connection, and
+		// the client would repeat the push for ever.
+		return errors.Join(err, push.Finish())
+	}
+	content := &livingReader{from: push.Content, lives: func() { s.lives(r.Context(), &node) }}
+	stored, err := s.cfg.Intake.StoreObject(r.Context(), run.ID, push.Head.GetObjectId(), push.Size, content)
+	switch {
+	case errors.Is(err, objects.ErrTooLarge), errors.Is(err, objects.ErrBadID):
+		stored = false // as it is with what nobody waits for: trying again would not help
+	case err != nil:
+		return err
+	}
+	if err := push.Finish(); err != nil {
+		return err
+	}
+	if stored {
+		s.traffic.add(run.ID, moved{received: push.Size})
+	}
+	return flwr.WriteResponse(w, r, &flwrpb.PushObjectResponse{Stored: stored})
+}
+
+// livingReader takes each piece that comes for a sign of life.
+type livingReader struct {
+	from  io.Reader
+	lives func()
+}
+
+func (l *livingReader) Read(p []byte) (int, error) {
+	n, err := l.from.Read(p)
+	if n > 0 {
+		l.lives()
+	}
+	return n, err
+}
