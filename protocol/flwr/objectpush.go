@@ -98,41 +98,48 @@ func (p *pushReader) Read(b []byte) (int, error) {
 // readUntilContent reads fields until the content begins or the request ends.
 func (p *pushReader) readUntilContent() error {
 	for {
-		number, err := p.readField()
+		content, err := p.readField()
 		switch {
-		case err == io.EOF:
-			return nil // an empty content is not on the wire
+		case err == io.EOF: // an empty content is not on the wire
+			return nil
 		case err != nil:
 			return err
-		case number == fieldPushContent:
+		case content:
 			return nil
 		}
 	}
 }
 
-// readRest reads the fields after the content. It returns io.EOF for a good end.
+// readRest reads the fields behind the content. It returns io.EOF for a good end: one that
+// did not change what the content was taken for.
 func (p *pushReader) readRest() error {
+	node, run, id := p.head.GetNode().GetNodeId(), p.head.GetRunId(), p.head.GetObjectId()
 	for {
-		number, err := p.readField()
-		if err != nil {
+		content, err := p.readField()
+		switch {
+		case err == io.EOF:
+			if p.head.GetNode().GetNodeId() != node || p.head.GetRunId() != run || p.head.GetObjectId() != id {
+				return invalid(errors.New("the content comes before what says whose it is"))
+			}
+			return io.EOF
+		case err != nil:
 			return err
-		}
-		if number <= fieldPushContent {
-			return invalid(fmt.Errorf("field %d comes after the content", number))
+		case content:
+			return invalid(errors.New("there are two contents"))
 		}
 	}
 }
 
 // readField reads one field into the head, or only the length of the content into left.
 // It returns io.EOF at the end of the body.
-func (p *pushReader) readField() (protowire.Number, error) {
+func (p *pushReader) readField() (content bool, err error) {
 	tag, err := p.readVarint()
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	number, kind := protowire.DecodeTag(tag)
 	if number < protowire.MinValidNumber || number > protowire.MaxValidNumber {
-		return 0, invalid(fmt.Errorf("field number %d", number))
+		return false, invalid(fmt.Errorf("field number %d", number))
 	}
 	field := protowire.AppendTag(nil, number, kind)
 	var size uint64
@@ -140,36 +147,36 @@ func (p *pushReader) readField() (protowire.Number, error) {
 	case protowire.VarintType:
 		value, err := p.readVarint()
 		if err != nil {
-			return 0, noEnd(err)
+			return false, noEnd(err)
 		}
-		return number, p.merge(protowire.AppendVarint(field, value))
+		return false, p.merge(protowire.AppendVarint(field, value))
 	case protowire.Fixed32Type:
 		size = 4
 	case protowire.Fixed64Type:
 		size = 8
 	case protowire.BytesType:
 		if size, err = p.readVarint(); err != nil {
-			return 0, noEnd(err)
+			return false, noEnd(err)
 		}
 		if number == fieldPushContent {
-			if size > math.MaxInt64 {
-				return 0, invalid(errors.New("the content is too long"))
-			}
-			p.left = int64(size)
-			return number, nil
+			return true, p.begin(size)
 		}
 		field = protowire.AppendVarint(field, size)
-	default:
-		return 0, invalid(fmt.Errorf("field %d has wire type %d", number, kind))
+	default: // groups, which no version of the message has
+		return false, invalid(fmt.Errorf("field %d has wire type %d", number, kind))
 	}
-	if number == fieldPushContent {
-		return 0, invalid(errors.New("the content is not of type bytes"))
+	if field, err = p.appendBytes(field, size); err != nil {
+		return false, err
 	}
-	field, err = p.appendBytes(field, size)
-	if err != nil {
-		return 0, err
+	return false, p.merge(field)
+}
+
+func (p *pushReader) begin(size uint64) error {
+	if size > math.MaxInt64 {
+		return invalid(errors.New("the content is too long"))
 	}
-	return number, p.merge(field)
+	p.left = int64(size)
+	return nil
 }
 
 func (p *pushReader) appendBytes(field []byte, size uint64) ([]byte, error) {
