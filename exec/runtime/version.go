@@ -16,7 +16,7 @@ const (
 	newestMinor = 42
 )
 
-var versionPattern = regexp.MustCompile(`^(\d{1,6})\.(\d{1,6})(?:[.\-+a-z].*)?$`)
+var versionPattern = regexp.MustCompile(`^(\d{1,6})\.(\d{1,6})(?:(?:\.|-|\+|a|b|rc).*)?$`)
 
 // checkVersion refuses clients that may misunderstand us (412, code 1001), upon which they
 // exit with an explanation. A client that says nothing about itself is taken as compatible.
