@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,7 +18,15 @@ func (w *world) stockLink(args ...string) (*daemon, string) {
 	address := w.freeAddress()
 	host, port, _ := strings.Cut(address, ":")
 	args = append([]string{"--insecure", "--host", host, "--port", port, "--disable-runtime-dependency-installation"}, args...)
-	d := w.start("flower-superlink", `Uvicorn running on|Application startup complete|HTTP API`, []string{"FLWR_HOME=" + w.path("stock-link")}, w.stock("flower-superlink"), args...)
+	d := w.start("flower-superlink", ``, []string{"FLWR_HOME=" + w.path("stock-link")}, w.stock("flower-superlink"), args...)
+	w.eventually("flower-superlink serves", startLimit, func() bool {
+		resp, err := http.Get("http://" + address + "/health")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
 	return d, address
 }
 
@@ -37,7 +46,7 @@ func (w *world) stockNode(link string, i, n int, args ...string) (*daemon, strin
 // stockExec starts flower-superexec.
 func (w *world) stockExec(runtime string) *daemon {
 	w.t.Helper()
-	return w.start("flower-superexec-"+filepath.Base(runtime), `SuperExec|superexec`, []string{"FLWR_HOME=" + w.path("stock-exec"), "FLWR_LOG_LEVEL=DEBUG"},
+	return w.start("flower-superexec-"+filepath.Base(runtime), ``, []string{"FLWR_HOME=" + w.path("stock-exec")},
 		w.stock("flower-superexec"), "--insecure", "--runtime-api-address", runtime)
 }
 

@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const testNodes = 2
+
+// onStock runs the quickstart on stock Flower alone and returns its output.
+func onStock(t *testing.T) string {
+	t.Helper()
+	w := newWorld(t)
+	_, link := w.stockLink()
+	for i := range testNodes {
+		w.stockNode(link, i, testNodes)
+	}
+	return w.flwr(link).run("run", example(t, "quickstart"), "test", "--stream")
+}
+
+// onRhizome runs it on Rhizome alone.
+func onRhizome(t *testing.T) string {
+	t.Helper()
+	w := newWorld(t)
+	_, link := w.link()
+	w.nodes(testNodes)
+	return w.flwr(link).run("run", example(t, "quickstart"), "test", "--stream")
+}
+
+var accuracy = regexp.MustCompile(`round (\d+): accuracy (0\.\d+), loss`)
+
+// checkLearns wants an accuracy for each round, growing to something useful.
+func checkLearns(t *testing.T, output string) {
+	t.Helper()
+	rounds := accuracy.FindAllStringSubmatch(output, -1)
+	if len(rounds) != 3 {
+		t.Fatalf("%d rounds told their accuracy, want 3:\n%s", len(rounds), tail(output, 60))
+	}
+	if first, last := rounds[0][2], rounds[2][2]; strings.Compare(last, first) <= 0 || last < "0.75" {
+		t.Errorf("accuracy goes from %s to %s", first, last)
+	}
+}
+
+func TestQuickstartHasTheWeightsOfStockFlower(t *testing.T) {
+	var stock, ours string
+	t.Run("stock", func(t *testing.T) {
+		stock = onStock(t)
+		checkLearns(t, stock)
+	})
+	t.Run("rhizome", func(t *testing.T) {
+		ours = onRhizome(t)
+		checkLearns(t, ours)
+	})
+	if t.Failed() {
+		return
+	}
+	if a, b := weightsHash(t, stock), weightsHash(t, ours); a != b {
+		t.Errorf("final weights differ: stock %s, Rhizome %s", a, b)
+	}
+}

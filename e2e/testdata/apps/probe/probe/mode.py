@@ -1,0 +1,3 @@
+"""What goes wrong; a test replaces this file."""
+
+MODE = "ok"
