@@ -118,7 +118,9 @@ func (h *Host) start(cfg Config) error {
 			log.Infow("not listening", "addr", a, "err", err)
 		}
 	}
-	h.puncher.start()
+	if err := h.puncher.start(); err != nil {
+		return err
+	}
 	if err := h.reservations.start(); err != nil {
 		return err
 	}

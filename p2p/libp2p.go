@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -13,6 +14,7 @@ import (
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 func init() {
@@ -61,7 +63,7 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 		// dials anybody never leaves their first state, in which all of UDP is refused.
 		libp2p.UDPBlackHoleSuccessCounter(nil),
 		libp2p.IPv6BlackHoleSuccessCounter(nil),
-		libp2p.AddrsFactory(announceInstead(cfg.Announce)),
+		libp2p.AddrsFactory(h.tell),
 	}
 	if cfg.Role == RelayHost {
 		opts = append(opts, libp2p.ForceReachabilityPublic()) // a relay that is not is of no use
@@ -83,18 +85,28 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 	return inner, nil
 }
 
-// announceInstead replaces direct addresses by those that the user named.
-func announceInstead(announce []ma.Multiaddr) func([]ma.Multiaddr) []ma.Multiaddr {
-	return func(addrs []ma.Multiaddr) []ma.Multiaddr {
-		if len(announce) == 0 {
-			return addrs
-		}
-		told := append([]ma.Multiaddr(nil), announce...)
-		for _, a := range addrs {
-			if isCircuit(a) {
-				told = append(told, a)
-			}
-		}
-		return told
+// tell chooses, from the addresses that libp2p found, those that members are told of.
+//
+// A leaf keeps public addresses to itself that AutoNAT has not confirmed: whoever is told of
+// one dials it first and punches a hole only when that has failed, 3 s later. Punching
+// itself offers them anyway (punch.go). A hub has to be found, so it tells all.
+func (h *Host) tell(found []ma.Multiaddr) []ma.Multiaddr {
+	told := slices.Clone(h.announce)
+	var reachable []ma.Multiaddr
+	if inner, ok := h.Host.(interface {
+		ConfirmedAddrs() (reachable, unreachable, unknown []ma.Multiaddr)
+	}); ok {
+		reachable, _, _ = inner.ConfirmedAddrs()
 	}
+	for _, a := range found {
+		switch {
+		case isCircuit(a):
+		case len(h.announce) > 0:
+			continue
+		case h.role == Leaf && manet.IsPublicAddr(a) && !ma.Contains(reachable, a):
+			continue
+		}
+		told = append(told, a)
+	}
+	return told
 }

@@ -28,30 +28,67 @@ type puncher struct {
 	known   []ma.Multiaddr     // the addresses that were offered last; never empty again
 	retries map[network.Conn]context.CancelFunc
 	closed  bool
+
+	observed map[network.Conn]ma.Multiaddr // how trusted peers see this host
 }
 
 func newPuncher(h *Host) *puncher {
-	return &puncher{h: h, retries: make(map[network.Conn]context.CancelFunc)}
+	return &puncher{h: h, retries: make(map[network.Conn]context.CancelFunc), observed: make(map[network.Conn]ma.Multiaddr)}
 }
 
 // start waits for the first address and then begins. libp2p's service polls for one, and
 // waits up to 5 s more than it must; and its methods wait for ever if there is none.
-func (p *puncher) start() {
-	sub, err := p.h.EventBus().Subscribe(new(event.EvtLocalAddressesUpdated))
+func (p *puncher) start() error {
+	sub, err := p.h.EventBus().Subscribe([]any{new(event.EvtLocalAddressesUpdated), new(event.EvtPeerIdentificationCompleted)})
 	if err != nil {
-		log.Errorw("no hole punching: addresses are not told", "err", err)
-		return
+		return fmt.Errorf("watch own addresses: %w", err)
 	}
 	p.h.background(func() {
 		defer sub.Close()
-		for !p.begin() {
+		began := p.begin()
+		for {
 			select {
 			case <-p.h.ctx.Done():
 				return
-			case <-sub.Out():
+			case e := <-sub.Out():
+				if seen, ok := e.(event.EvtPeerIdentificationCompleted); ok {
+					p.observe(seen.Conn, seen.ObservedAddr)
+				}
+				began = began || p.begin()
 			}
 		}
 	})
+	return nil
+}
+
+// observe notes from where a peer sees this host. libp2p finds that out too, but takes up to
+// 5 s to add it to the host's addresses, when the first attempt has long failed.
+func (p *puncher) observe(c network.Conn, observed ma.Multiaddr) {
+	from := c.RemotePeer()
+	if observed == nil || !manet.IsPublicAddr(observed) || isCircuit(observed) ||
+		!p.h.isRelay(from) && !p.h.expects(from) && p.h.Standing(from) != Member {
+		return
+	}
+	// Only sockets that listen too can be reached.
+	_, socket := ma.SplitFirst(c.LocalMultiaddr())
+	if !p.listensOn(socket) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !c.IsClosed() {
+		p.observed[c] = observed
+	}
+}
+
+// listensOn tells whether this host listens on a socket such as /udp/4001/quic-v1.
+func (p *puncher) listensOn(socket ma.Multiaddr) bool {
+	for _, l := range p.h.Network().ListenAddresses() {
+		if _, rest := ma.SplitFirst(l); len(rest) > 0 && rest.Equal(socket) {
+			return true
+		}
+	}
+	return false
 }
 
 // begin is false while there is no address to offer.
@@ -89,8 +126,14 @@ func (p *puncher) close() error {
 // addresses are what this host offers to be punched at: public ones, and those of the LAN,
 // since two hosts behind one NAT that does not hairpin meet only there.
 func (p *puncher) addresses() []ma.Multiaddr {
+	candidates := p.h.directAddrs()
+	p.mu.Lock()
+	for _, a := range p.observed {
+		candidates = append(candidates, a)
+	}
+	p.mu.Unlock()
 	var addrs []ma.Multiaddr
-	for _, a := range p.h.directAddrs() {
+	for _, a := range candidates {
 		if manet.IsIPLoopback(a) || manet.IsIPUnspecified(a) || manet.IsIP6LinkLocal(a) {
 			continue
 		}
@@ -118,12 +161,10 @@ func (p *puncher) guessUDP(a ma.Multiaddr) ma.Multiaddr {
 	}
 	ip, _ := ma.SplitFirst(a)
 	quic := ma.StringCast("/udp/" + port + "/quic-v1")
-	for _, l := range p.h.Network().ListenAddresses() {
-		if _, rest := ma.SplitFirst(l); rest != nil && rest.Equal(quic) {
-			return ip.Multiaddr().Encapsulate(quic)
-		}
+	if !p.listensOn(quic) {
+		return nil
 	}
-	return nil
+	return ip.Multiaddr().Encapsulate(quic)
 }
 
 // FilterLocal tells addresses to nobody but members. It is part of holepunch.AddrFilter.
@@ -147,7 +188,7 @@ func (p *puncher) Trace(e *holepunch.Event) {
 	switch end := e.Evt.(type) {
 	case *holepunch.EndHolePunchEvt:
 		log.Debugw("hole punch", "peer", e.Remote, "success", end.Success, "err", end.Error)
-		if !end.Success {
+		if !end.Success && !p.h.hasDirect(e.Remote) {
 			p.h.failed(e.Remote, fmt.Errorf("hole punching: %s", end.Error))
 		}
 	case *holepunch.ProtocolErrorEvt:
@@ -170,6 +211,7 @@ func (p *puncher) arrived(c network.Conn) {
 func (p *puncher) gone(c network.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.observed, c)
 	if cancel := p.retries[c]; cancel != nil {
 		cancel()
 		delete(p.retries, c)
