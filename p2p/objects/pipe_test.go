@@ -237,16 +237,16 @@ func TestAPeerThatConnectsIsAskedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{connect: make(chan struct{})}
 		s := serverFor(dir, ServerOptions{})
-		away := true
+		var back atomic.Bool
 		p.play = func(stream network.Stream) {
-			if !away {
+			if back.Load() {
 				_ = s.serve(s.ctx, "them", stream)
 			}
 		}
 		start := time.Now()
 		go func() {
 			time.Sleep(30*time.Second + time.Millisecond)
-			away = false
+			back.Store(true)
 			p.connect <- struct{}{}
 		}()
 		if err := fetcherOver(p, to, FetchOptions{Streams: 1}).Fetch(t.Context(), testRun, []string{id}, them); err != nil {
