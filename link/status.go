@@ -94,6 +94,7 @@ func (l *Link) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("list the nodes: %w", err)
 	}
+	l.measure(ctx, known)
 	byID := make(map[uint64]NodeStatus, len(known))
 	for _, n := range known {
 		node := l.nodeStatus(n)
@@ -118,6 +119,20 @@ func (l *Link) Addresses() []string {
 		addresses = append(addresses, a.String()+"/p2p/"+l.host.ID().String())
 	}
 	return addresses
+}
+
+// measure has the round trips to nodes with a session measured: the nodes dial, so nobody
+// did it here.
+func (l *Link) measure(ctx context.Context, known []state.Node) {
+	var connected []peer.ID
+	for _, n := range known {
+		if id, err := peer.Decode(n.PeerID); err == nil {
+			if _, open := l.nodes.Connected(id); open {
+				connected = append(connected, id)
+			}
+		}
+	}
+	l.host.Measure(ctx, connected...)
 }
 
 func (l *Link) nodeStatus(n state.Node) NodeStatus {

@@ -91,6 +91,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 			ID: one.RunID, Arriving: one.Offered, Queued: one.Queued, Working: one.Working, Unsent: one.Answered, LastFailure: one.LastFailure,
 		})
 	}
+	n.host.Measure(ctx, n.target.Peer)
 	n.addPath(&s.Link)
 	s.State = s.describe()
 	return s, nil

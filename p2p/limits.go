@@ -76,6 +76,14 @@ const (
 	// aliveTimeout for a ping on a connection that is left over after another one died.
 	aliveTimeout = 3 * time.Second
 
+	// measureTimeout bounds what somebody who looks at a status waits for a peer that is
+	// silent; a satellite line answers in time.
+	measureTimeout = time.Second
+	// measureAgain keeps a status that is watched from pinging all the time.
+	measureAgain = 5 * time.Second
+	// maxPings at a time; a thousand peers answer in half a second.
+	maxPings = 256
+
 	// firstBackoff to maxBackoff are the pauses after failed rounds, doubled each time,
 	// with jitter. Quick at first: most losses are a restart or a change of network.
 	firstBackoff = 250 * time.Millisecond

@@ -84,7 +84,7 @@ func (h *Host) path(c network.Conn) Path {
 		Local:     c.LocalMultiaddr(),
 		Remote:    c.RemoteMultiaddr(),
 		Since:     stat.Opened,
-		RTT:       h.paths.rtt(c),
+		RTT:       h.paths.rtt(c).took,
 	}
 	if p.Security == "" && p.Transport == "quic-v1" {
 		p.Security = "tls"
@@ -111,18 +111,24 @@ func transportOf(a ma.Multiaddr) string {
 // pathBook remembers what connections do not know of themselves.
 type pathBook struct {
 	mu       sync.Mutex
-	rtts     map[network.Conn]time.Duration
+	rtts     map[network.Conn]roundTrip
 	failures map[peer.ID]Failure
 }
 
+// roundTrip is one measurement; the zero value: none yet.
+type roundTrip struct {
+	took time.Duration
+	at   time.Time
+}
+
 func newPathBook() *pathBook {
-	return &pathBook{rtts: make(map[network.Conn]time.Duration), failures: make(map[peer.ID]Failure)}
+	return &pathBook{rtts: make(map[network.Conn]roundTrip), failures: make(map[peer.ID]Failure)}
 }
 
 func (b *pathBook) opened(c network.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rtts[c] = 0
+	b.rtts[c] = roundTrip{}
 }
 
 func (b *pathBook) closed(c network.Conn) {
@@ -135,11 +141,11 @@ func (b *pathBook) measured(c network.Conn, rtt time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, open := b.rtts[c]; open {
-		b.rtts[c] = rtt
+		b.rtts[c] = roundTrip{took: rtt, at: time.Now()}
 	}
 }
 
-func (b *pathBook) rtt(c network.Conn) time.Duration {
+func (b *pathBook) rtt(c network.Conn) roundTrip {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.rtts[c]

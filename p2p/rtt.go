@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/multiformats/go-multistream"
+	"golang.org/x/sync/errgroup"
 )
 
 // Ping measures the round trip of each path to a peer and gives the shortest. Paths that do
@@ -45,6 +46,30 @@ func (h *Host) Ping(ctx context.Context, p peer.ID) (time.Duration, error) {
 		return 0, err
 	}
 	return best, nil
+}
+
+// Measure brings the round trips that [Host.Paths] shows up to date: it pings every path to
+// these peers that was not measured within the last seconds, all at once, and returns when
+// they have answered, within a second. A path that does not answer keeps what it had.
+func (h *Host) Measure(ctx context.Context, peers ...peer.ID) {
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+	defer cancel()
+	var pings errgroup.Group
+	pings.SetLimit(maxPings)
+	for _, p := range peers {
+		for _, c := range h.Network().ConnsToPeer(p) {
+			if time.Since(h.paths.rtt(c).at) < measureAgain {
+				continue
+			}
+			pings.Go(func() error {
+				if _, err := h.pingConn(ctx, c); err != nil {
+					log.Debugw("round trip not measured", "peer", p, "err", err)
+				}
+				return nil
+			})
+		}
+	}
+	_ = pings.Wait() // they return no errors
 }
 
 // pingConn measures the round trip of one connection, by libp2p's ping protocol: 32 bytes
