@@ -50,6 +50,7 @@ func (h *Host) Keep(ctx context.Context, t Target, proto protocol.ID, serve func
 	h.count(h.kept, t.Peer, 1)
 	defer h.count(h.kept, t.Peer, -1)
 	h.ConnManager().Protect(t.Peer, "kept")
+	defer h.ConnManager().Unprotect(t.Peer, "kept")
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(h.ctx, func() { cancel(errors.New("the host is closed")) })()
