@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// maxJoinFile bounds what is read of a file with a ticket in it.
+const maxJoinFile = 64 << 10
+
+// readJoin takes the value of --join, or reads it from the file that @FILE names: a ticket
+// lets its bearer in, and the command line is visible to everybody on the machine.
+func readJoin(text string) (string, error) {
+	path, isFile := strings.CutPrefix(text, "@")
+	if !isFile {
+		return text, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read the ticket: %w", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxJoinFile))
+	if err != nil {
+		return "", fmt.Errorf("read the ticket: %w", err)
+	}
+	joined := strings.TrimSpace(string(content))
+	if joined == "" {
+		return "", fmt.Errorf("%s is empty: want a ticket in it", path)
+	}
+	return joined, nil
+}

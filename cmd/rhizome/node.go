@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/node"
+)
+
+func newNode() *cobra.Command {
+	var o nodeOptions
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "Run a SuperNode: a site with data",
+		Long: `A SuperNode joins a federation with a ticket and runs ClientApps on what its SuperLink
+sends. It only dials out. After the first start its data directory knows where it
+belongs, so that --join is not needed again.
+
+--join takes a ticket, the multiaddr of a link that was told this node's peer id
+("rhizome id", "rhizome member add"), or @FILE with either in it, which keeps a ticket
+out of the process list.`,
+		Example: `  rhizome node --data ./n1 --join rhz1... --name hospital-1 --node-config 'partition-id=0 num-partitions=3'
+  rhizome node --data ./n1                                # any later start`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	dataFlag(cmd, &o.cfg.DataDir, "node")
+	overlayFlags(cmd, &o.overlay)
+	superExecFlags(cmd, &o.superExec)
+	flags := cmd.Flags()
+	flags.StringVar(&o.join, "join", "", "`ticket`, multiaddr, or @FILE")
+	flags.StringVar(&o.cfg.Name, "name", "", "what the node calls itself")
+	flags.StringVar(&o.cfg.Location, "location", "", "where the node says it is")
+	flags.StringVar(&o.cfg.NodeConfig, "node-config", "", "`\"key=value ...\"` with TOML values for every ClientApp, or a TOML file")
+	flags.StringVar(&o.cfg.TrustedEntities, "trusted-entities", "", "YAML `file` of keys; only apps that one of them signed may run")
+	flags.IntVar(&o.cfg.Slots, "slots", node.DefaultSlots, "how many messages are worked on at a time")
+	flags.BoolVar(&o.superExec.shareLogs, "share-logs", false, "send what ClientApps print to the link, where flwr log shows it")
+	flags.IntVar(&o.cfg.RuntimePort, "runtime-port", 0, "port of the Runtime API on loopback (default: chosen once and kept)")
+	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next node on this data")
+	return cmd
+}
+
+type nodeOptions struct {
+	cfg       node.Config
+	join      string
+	overlay   overlayOptions
+	superExec superExecOptions
+}
+
+func (o nodeOptions) run(cmd *cobra.Command) (err error) {
+	if err := o.overlay.parse(); err != nil {
+		return err
+	}
+	cfg := o.cfg
+	if cfg.Join, err = readJoin(o.join); err != nil {
+		return err
+	}
+	cfg.Listen, cfg.NoListen, cfg.Port = o.overlay.listenAddrs, o.overlay.noListen, o.overlay.port
+	cfg.Announce, cfg.Relays = o.overlay.announceAddrs, o.overlay.relayPeers
+	cfg.WebSocket, cfg.UPnP, cfg.MDNS = o.overlay.websocket, o.overlay.upnp, o.overlay.mdns
+	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
+	cfg.ShareLogs = o.superExec.shareLogs
+	cfg.Software = software()
+	out := cmd.OutOrStdout()
+	cfg.OnConnected = sync.OnceFunc(func() { fmt.Fprintln(out, readyPrefix+"node") })
+	if cfg.SuperExec, err = o.superExec.launcher(); err != nil {
+		return err
+	}
+	n, err := node.Open(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	fmt.Fprintf(out, "node %s of link %s\n", n.PeerID(), n.Link())
+	fmt.Fprintf(out, "Runtime API %s\n", n.RuntimeAddress())
+	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return admin.Serve(ctx, cfg.DataDir, n.AdminHandler()) })
+	group.Go(func() error { return n.Run(ctx) })
+	return group.Wait()
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/node"
+)
+
+func newStatus() *cobra.Command {
+	var data string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how a running link, node or relay stands",
+		Long: `Shows runs and whom they wait for, peers, and the path to each: direct or through which
+relay, by which transport, round-trip time and bytes.`,
+		Example: "  rhizome status --data ./hub\n  rhizome status --data ./n1 --json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var raw json.RawMessage
+			if err := callDaemon(cmd, data, http.MethodGet, "/status", nil, &raw); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd, raw)
+			}
+			return showStatus(cmd.OutOrStdout(), raw)
+		},
+	}
+	dataFlag(cmd, &data, "link")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// showStatus tells the kinds of daemons apart by what only they have.
+func showStatus(w io.Writer, raw json.RawMessage) error {
+	var kind struct {
+		HTTPAddress    *string          `json:"http_address"`
+		RuntimeAddress *string          `json:"runtime_address"`
+		Relay          *json.RawMessage `json:"relay"`
+	}
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return fmt.Errorf("read the status: %w", err)
+	}
+	switch {
+	case kind.HTTPAddress != nil:
+		return decodeAnd(raw, func(s link.Status) error { return showLink(w, s) })
+	case kind.RuntimeAddress != nil:
+		return decodeAnd(raw, func(s node.Status) error { return showNode(w, s) })
+	case kind.Relay != nil:
+		return decodeAnd(raw, func(s relayStatus) error { return showRelay(w, s) })
+	default:
+		return fmt.Errorf("the daemon is of a kind that this version does not know; try --json")
+	}
+}
+
+func decodeAnd[S any](raw json.RawMessage, show func(S) error) error {
+	var status S
+	if err := json.Unmarshal(raw, &status); err != nil {
+		return fmt.Errorf("read the status: %w", err)
+	}
+	return show(status)
+}
+
+func showLink(w io.Writer, s link.Status) error {
+	fmt.Fprintf(w, "link %s of %s, flwr address %s, SuperExec %s\n", s.PeerID, s.Federation, s.HTTPAddress, s.SuperExec)
+	for _, run := range s.Runs {
+		fmt.Fprintf(w, "run %d %s: %s since %s", run.ID, printable(run.App), run.Status, run.Since.Local().Format(time.DateTime))
+		if run.Details != "" {
+			fmt.Fprintf(w, ", %s", printable(run.Details))
+		}
+		if run.Waiting != "" {
+			fmt.Fprintf(w, ", waits for %s", printable(run.Waiting))
+		}
+		fmt.Fprintln(w)
+		for _, owed := range run.WaitingFor {
+			fmt.Fprintf(w, "  %d from %s: %s\n", owed.Messages, printable(nameOr(owed.Name, owed.NodeID)), printable(owed.State))
+		}
+	}
+	return printTable(w, []string{"NODE", "STATUS", "PATH"}, len(s.Nodes), func(i int) []string {
+		n := s.Nodes[i]
+		return []string{nameOr(n.Name, n.ID), string(n.Status), describePath(n.Path, n.LastFailure)}
+	})
+}
+
+func showNode(w io.Writer, s node.Status) error {
+	fmt.Fprintf(w, "node %d %s: %s\n", s.NodeID, printable(s.Name), printable(s.State))
+	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable(s.Federation), describePath((*link.PathStatus)(s.Link.Path), s.Link.LastFailure))
+	fmt.Fprintf(w, "Runtime API %s, %d slots, SuperExec %s\n", s.RuntimeAddress, s.Slots, s.SuperExec)
+	return printTable(w, []string{"RUN", "ARRIVING", "QUEUED", "WORKING", "UNSENT", "LAST FAILURE"}, len(s.Runs), func(i int) []string {
+		r := s.Runs[i]
+		return []string{fmt.Sprint(r.ID), fmt.Sprint(r.Arriving), fmt.Sprint(r.Queued), fmt.Sprint(r.Working), fmt.Sprint(r.Unsent), r.LastFailure}
+	})
+}
+
+func showRelay(w io.Writer, s relayStatus) error {
+	fmt.Fprintf(w, "relay %s, %d circuits\n", s.PeerID, s.Relay.Circuits)
+	for _, address := range s.Addresses {
+		fmt.Fprintf(w, "address %s\n", address)
+	}
+	return printTable(w, []string{"FEDERATION", "LINK", "MEMBERS", "CIRCUITS", "BYTES"}, len(s.Relay.Federations), func(i int) []string {
+		f := s.Relay.Federations[i]
+		return []string{f.Name, f.Link.String(), fmt.Sprint(f.Members), fmt.Sprint(f.Circuits), fmt.Sprint(f.Bytes)}
+	})
+}
+
+// describePath says in one line how a peer is reached.
+func describePath(p *link.PathStatus, failure string) string {
+	if p == nil {
+		if failure != "" {
+			return "none: " + printable(failure)
+		}
+		return "none"
+	}
+	way := "direct"
+	if !p.Direct {
+		way = "through relay " + p.Relay
+		if p.Limited {
+			way += " (limited)"
+		}
+	}
+	return fmt.Sprintf("%s by %s, rtt %.1f ms, %s in, %s out, since %s", way, p.Transport, p.RTTMillis,
+		size(p.BytesIn), size(p.BytesOut), p.Since.Local().Format(time.TimeOnly))
+}
+
+func nameOr(name string, id uint64) string {
+	if name != "" {
+		return name
+	}
+	return fmt.Sprint(id)
+}
+
+// size gives bytes in the unit that a person reads.
+func size(n int64) string {
+	const kilo = 1000
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	value, i := float64(n), 0
+	for value >= kilo && i < len(units)-1 {
+		value /= kilo
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, units[i])
+}

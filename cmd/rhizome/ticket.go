@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+func newTicket() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ticket",
+		Short: "Make, list and revoke tickets of a running link",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newTicketCreate(), newTicketList(), newTicketRevoke())
+	return cmd
+}
+
+func newTicketCreate() *cobra.Command {
+	var data, role string
+	var expires time.Duration
+	var uses int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Make a ticket, which lets its bearer join",
+		Long: `Makes a ticket and prints it on stdout. Whoever has it can join until it expires or is used
+up, so give it away like a password. It names the addresses that the link has now.`,
+		Example: `  rhizome ticket create --data ./hub --expires 24h --uses 1
+  rhizome ticket create --data ./hub --role operator     # for rhizome proxy`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if expires < 0 || expires%time.Second != 0 {
+				return usageError{fmt.Errorf("--expires %s: want whole seconds, such as 24h", expires)}
+			}
+			req := link.TicketRequest{Role: state.Role(role), LifeSeconds: int64(expires / time.Second), MaxUses: uses}
+			var made link.Ticket
+			if err := callDaemon(cmd, data, http.MethodPost, "/tickets", req, &made); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd, made)
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), made.Text)
+			return err
+		},
+	}
+	dataFlag(cmd, &data, "link")
+	cmd.Flags().StringVar(&role, "role", string(state.RoleNode), "node, operator (may use flwr through rhizome proxy) or observer (may read the status)")
+	cmd.Flags().DurationVar(&expires, "expires", link.DefaultTicketLife, "how long it lets somebody in")
+	cmd.Flags().IntVar(&uses, "uses", 0, "how many may join with it (0: any number)")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func newTicketList() *cobra.Command {
+	var data string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Short:   "List the tickets; their text is shown only when they are made",
+		Example: "  rhizome ticket ls --data ./hub",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var tickets []link.Ticket
+			if err := callDaemon(cmd, data, http.MethodGet, "/tickets", nil, &tickets); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd, tickets)
+			}
+			return printTable(cmd.OutOrStdout(), []string{"ID", "ROLE", "USES", "EXPIRES", "STATE"}, len(tickets), func(i int) []string {
+				t := tickets[i]
+				return []string{t.ID, string(t.Role), usesOf(t), timeOrNever(t.ExpiresAt), ticketState(t)}
+			})
+		},
+	}
+	dataFlag(cmd, &data, "link")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func usesOf(t link.Ticket) string {
+	if t.MaxUses == 0 {
+		return fmt.Sprint(t.Uses)
+	}
+	return fmt.Sprintf("%d/%d", t.Uses, t.MaxUses)
+}
+
+func ticketState(t link.Ticket) string {
+	switch {
+	case t.Usable:
+		return "usable"
+	case t.RevokedAt != nil:
+		return "revoked"
+	case t.MaxUses > 0 && t.Uses >= t.MaxUses:
+		return "used up"
+	default:
+		return "expired"
+	}
+}
+
+func newTicketRevoke() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:     "revoke ID",
+		Short:   "Let nobody in with a ticket any more; who joined with it stays",
+		Example: "  rhizome ticket revoke --data ./hub 4f1c9a",
+		Args:    exactlyOne("the id of a ticket, see rhizome ticket ls"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return callDaemon(cmd, data, http.MethodDelete, "/tickets/"+args[0], nil, nil)
+		},
+	}
+	dataFlag(cmd, &data, "link")
+	return cmd
+}
+
+func timeOrNever(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// printTable aligns rows under their heads.
+func printTable(w io.Writer, heads []string, rows int, row func(int) []string) error {
+	table := newTable(w)
+	table.row(heads)
+	for i := range rows {
+		table.row(row(i))
+	}
+	return table.flush()
+}
