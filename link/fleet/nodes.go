@@ -109,30 +109,33 @@ func (s *server) heartbeat(ctx context.Context, node state.Node, req *flwrpb.Sen
 	if err != nil {
 		return nil, err
 	}
-	known, err := s.cfg.Store.TouchNode(ctx, node.ID, interval, time.Now().Add(patience*interval))
+	known, err := s.touch(ctx, node.ID, interval, time.Now().Add(patience*interval))
 	if err != nil {
-		return nil, fmt.Errorf("note the heartbeat of node %d: %w", node.ID, err)
+		return nil, err
 	}
 	return &flwrpb.SendNodeHeartbeatResponse{Success: known}, nil
 }
 
-// lives notes a request as a sign of life, and that the node still works on what was leased
-// to it: on a slow line its heartbeats may be late because of the very objects that it
-// moves. Only a node that is online stays so: a straggler does not bring back one that
-// has left. Failing to note it fails no request.
+// touch notes a sign of life of the node, and that it still works on what was leased to it.
+// False if it is not a node any more.
+func (s *server) touch(ctx context.Context, nodeID uint64, interval time.Duration, until time.Time) (known bool, err error) {
+	if known, err = s.cfg.Store.TouchNode(ctx, nodeID, interval, until); err != nil || !known {
+		return false, err
+	}
+	return true, s.cfg.Store.ExtendLeases(ctx, nodeID, until)
+}
+
+// lives takes a request for a sign of life: on a slow line the heartbeats may be late because
+// of the very objects that the node moves. Only a node that is online stays so: a straggler
+// does not bring back one that has left. Failing to note it fails no request.
 func (s *server) lives(ctx context.Context, node *state.Node) {
-	now := time.Now()
-	until := now.Add(patience * node.HeartbeatInterval)
+	until := time.Now().Add(patience * node.HeartbeatInterval)
 	if node.Status != state.NodeOnline || until.Sub(node.OnlineUntil) < lifeStep {
 		return
 	}
 	node.OnlineUntil = until
-	if _, err := s.cfg.Store.TouchNode(ctx, node.ID, node.HeartbeatInterval, until); err != nil {
+	if _, err := s.touch(ctx, node.ID, node.HeartbeatInterval, until); err != nil {
 		log.Warnw("a sign of life was not noted", "node", node.ID, "error", err)
-		return
-	}
-	if err := s.cfg.Store.ExtendLeases(ctx, node.ID, until); err != nil {
-		log.Warnw("leases were not extended", "node", node.ID, "error", err)
 	}
 }
 
