@@ -24,6 +24,7 @@ type Client struct {
 	t        testing.TB
 	listener *pipeListener
 	http     *http.Client
+	stop     context.CancelFunc
 	// Interim counts the interim responses to all requests.
 	Interim atomic.Int32
 }
@@ -41,7 +42,8 @@ type Answer struct {
 func Serve(t testing.TB, handler http.Handler) *Client {
 	t.Helper()
 	listener := newPipeListener()
-	server := &http.Server{Handler: handler}
+	ctx, stop := context.WithCancel(context.Background())
+	server := &http.Server{Handler: handler, BaseContext: func(net.Listener) context.Context { return ctx }}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -49,11 +51,12 @@ func Serve(t testing.TB, handler http.Handler) *Client {
 	}()
 	transport := &http.Transport{DialContext: listener.dial, DisableCompression: true}
 	t.Cleanup(func() {
+		stop()
 		transport.CloseIdleConnections()
 		_ = server.Close()
 		<-served
 	})
-	return &Client{t: t, listener: listener, http: &http.Client{Transport: transport}}
+	return &Client{t: t, listener: listener, stop: stop, http: &http.Client{Transport: transport}}
 }
 
 // Post sends a message as a Flower client does; header has pairs of name and value.
@@ -109,6 +112,9 @@ func (c *Client) Open(ctx context.Context, method, path string, body io.Reader, 
 	}
 	return res
 }
+
+// Stop ends the contexts of all requests, as a server does that shuts down.
+func (c *Client) Stop() { c.stop() }
 
 // Raw is a connection to the server, for what no HTTP client sends. The caller closes it.
 func (c *Client) Raw() net.Conn {
