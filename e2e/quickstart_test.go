@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
 const testNodes = 2
@@ -11,21 +13,21 @@ const testNodes = 2
 // onStock runs the quickstart on stock Flower alone and returns its output.
 func onStock(t *testing.T) string {
 	t.Helper()
-	w := newWorld(t)
-	_, link := w.stockLink()
+	w := world.New(t)
+	_, link := w.StockLink()
 	for i := range testNodes {
-		w.stockNode(link, i, testNodes)
+		w.StockNode(link, i, testNodes)
 	}
-	return w.flwr(link).run("run", example(t, "quickstart"), "test", "--stream")
+	return w.Flwr(link).Run("run", world.Example(t, "quickstart"), "test", "--stream")
 }
 
 // onRhizome runs it on Rhizome alone.
 func onRhizome(t *testing.T) string {
 	t.Helper()
-	w := newWorld(t)
-	_, link := w.link()
-	w.nodes(testNodes)
-	return w.flwr(link).run("run", example(t, "quickstart"), "test", "--stream")
+	w := world.New(t)
+	_, link := w.Link()
+	w.Nodes(testNodes)
+	return w.Flwr(link).Run("run", world.Example(t, "quickstart"), "test", "--stream")
 }
 
 var accuracy = regexp.MustCompile(`round (\d+): accuracy (0\.\d+), loss`)
@@ -35,7 +37,7 @@ func checkLearns(t *testing.T, output string) {
 	t.Helper()
 	rounds := accuracy.FindAllStringSubmatch(output, -1)
 	if len(rounds) != 3 {
-		t.Fatalf("%d rounds told their accuracy, want 3:\n%s", len(rounds), tail(output, 60))
+		t.Fatalf("%d rounds told their accuracy, want 3:\n%s", len(rounds), world.Tail(output, 60))
 	}
 	if first, last := rounds[0][2], rounds[2][2]; strings.Compare(last, first) <= 0 || last < "0.75" {
 		t.Errorf("accuracy goes from %s to %s", first, last)
@@ -55,7 +57,7 @@ func TestQuickstartHasTheWeightsOfStockFlower(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	if a, b := weightsHash(t, stock), weightsHash(t, ours); a != b {
+	if a, b := world.WeightsHash(t, stock), world.WeightsHash(t, ours); a != b {
 		t.Errorf("final weights differ: stock %s, Rhizome %s", a, b)
 	}
 }

@@ -1,61 +1,50 @@
 package e2e
 
 import (
-	"os"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
 func TestStopEndsAllProcessesOfARun(t *testing.T) {
-	w := newWorld(t)
-	_, link := w.link()
-	w.nodes(3)
-	f := w.flwr(link)
-	p := w.probe("hang")
-	run := f.submit(p.dir, "-c", p.config("min-nodes=3"))
-	apps := append(p.await("hanging", 3), p.await("server", 1)...)
-	f.run("stop", run, "test")
-	w.eventually("ServerApp and ClientApps of a stopped run are gone", promptly, func() bool {
+	w := world.New(t)
+	_, link := w.Link()
+	w.Nodes(3)
+	f := w.Flwr(link)
+	p := w.Probe("hang")
+	run := f.Submit(p.Dir, "-c", p.Config("min-nodes=3"))
+	apps := append(p.Await("hanging", 3), p.Await("server", 1)...)
+	f.Run("stop", run, "test")
+	w.Eventually("ServerApp and ClientApps of a stopped run are gone", promptly, func() bool {
 		for _, app := range apps {
-			if alive(app.pid) {
+			if world.Alive(app.PID) {
 				return false
 			}
 		}
 		return true
 	})
-	if status := f.status(run); status != "finished:stopped" {
+	if status := f.Status(run); status != "finished:stopped" {
 		t.Errorf("the run is %q", status)
 	}
 	// The nodes are free for the next run.
-	ok := w.probe("ok")
-	f.run("run", ok.dir, "test", "--stream", "-c", ok.config("min-nodes=3"))
-	if got := len(ok.read("client")); got != 3 {
+	ok := w.Probe("ok")
+	f.Run("run", ok.Dir, "test", "--stream", "-c", ok.Config("min-nodes=3"))
+	if got := len(ok.Read("client")); got != 3 {
 		t.Errorf("%d ClientApps ran after the stop, want 3", got)
 	}
 }
 
-// alive says whether a process runs: one that its parent has not collected does not.
-func alive(pid int) bool {
-	if unix.Kill(pid, 0) != nil {
-		return false
-	}
-	// A zombie has no command line.
-	line, err := os.ReadFile("/proc/" + itoa(pid) + "/cmdline")
-	return err == nil && len(line) > 0
-}
-
 func TestDaemonsThatStopLeaveNothing(t *testing.T) {
-	w := newWorld(t)
-	linkDaemon, link := w.link()
-	nodes := w.nodes(2)
-	p := w.probe("hang")
-	f := w.flwr(link)
-	f.submit(p.dir, "-c", p.config("min-nodes=2"))
-	p.await("hanging", 2)
+	w := world.New(t)
+	linkDaemon, link := w.Link()
+	nodes := w.Nodes(2)
+	p := w.Probe("hang")
+	f := w.Flwr(link)
+	f.Submit(p.Dir, "-c", p.Config("min-nodes=2"))
+	p.Await("hanging", 2)
 	for _, d := range append(nodes, linkDaemon) {
-		d.stop()
+		d.Stop()
 	}
-	w.eventually("no process is left", 10*time.Second, func() bool { return len(w.processes()) == 0 })
+	w.Eventually("no process is left", 10*time.Second, func() bool { return len(w.Processes()) == 0 })
 }

@@ -1,4 +1,4 @@
-package e2e
+package world
 
 import (
 	"errors"
@@ -7,18 +7,18 @@ import (
 	"path/filepath"
 )
 
-// namedNodes starts n SuperNodes one after the other and maps their names to their ids, which
+// NamedNodes starts n SuperNodes one after the other and maps their names to their ids, which
 // flwr does not show together.
-func (w *world) namedNodes(f *flwr, n int) map[string]string {
+func (w *World) NamedNodes(f *Flwr, n int) map[string]string {
 	w.t.Helper()
-	ticket := w.ticket("--uses", fmt.Sprint(n))
+	ticket := w.Ticket("--uses", fmt.Sprint(n))
 	ids := make(map[string]string)
 	seen := make(map[string]bool)
 	for i := range n {
-		d := w.node(ticket, i, n)
-		for _, id := range f.nodeIDs() {
+		d := w.Node(ticket, i, n)
+		for _, id := range f.NodeIDs() {
 			if !seen[id] {
-				seen[id], ids[d.name] = true, id
+				seen[id], ids[d.Name] = true, id
 			}
 		}
 	}
@@ -28,12 +28,12 @@ func (w *world) namedNodes(f *flwr, n int) map[string]string {
 	return ids
 }
 
-// ranAt says whether a site ever started an app process for a run: the SuperExec keeps a
+// RanAt says whether a site ever started an app process for a run: the SuperExec keeps a
 // folder of output for each run it has worked for.
-func (w *world) ranAt(site, runID string) bool {
+func (w *World) RanAt(site, runID string) bool {
 	w.t.Helper()
 	found := false
-	err := filepath.WalkDir(w.path(site), func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(w.Path(site), func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

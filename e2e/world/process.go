@@ -1,4 +1,4 @@
-package e2e
+package world
 
 import (
 	"bytes"
@@ -11,13 +11,16 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
-// daemon is one process that a test started.
-type daemon struct {
-	w       *world
-	name    string
+// Daemon is one process that a test started, with the data that it leaves to the next one.
+// Its methods are for one goroutine.
+type Daemon struct {
+	// Name is that of its data folder, too.
+	Name    string
+	w       *World
 	args    []string
 	env     []string
 	cmd     *exec.Cmd
@@ -44,16 +47,16 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// start starts a program in the world and waits until its output matches ready.
-func (w *world) start(name, ready string, env []string, program string, args ...string) *daemon {
+// Start starts a program in the world and waits until its output matches ready.
+func (w *World) Start(name, ready string, env []string, program string, args ...string) *Daemon {
 	w.t.Helper()
-	d := &daemon{w: w, name: name, args: append([]string{program}, args...), env: w.env(env...), out: &buffer{}}
+	d := &Daemon{w: w, Name: name, args: append([]string{program}, args...), env: w.Env(env...), out: &buffer{}}
 	w.daemons = append(w.daemons, d)
 	d.run(ready)
 	return d
 }
 
-func (d *daemon) run(ready string) {
+func (d *Daemon) run(ready string) {
 	d.w.t.Helper()
 	d.cmd = exec.Command(d.args[0], d.args[1:]...)
 	d.cmd.Env, d.cmd.Dir = d.env, d.w.dir
@@ -64,23 +67,28 @@ func (d *daemon) run(ready string) {
 	d.cmd.WaitDelay = time.Second
 	before := len(d.out.String())
 	if err := d.cmd.Start(); err != nil {
-		d.w.t.Fatalf("start %s: %v", d.name, err)
+		d.w.t.Fatalf("start %s: %v", d.Name, err)
 	}
 	cmd, done := d.cmd, make(chan struct{})
 	d.done, d.stopped = done, false
 	go func() { defer close(done); _ = cmd.Wait() }()
 	pattern := regexp.MustCompile(`(?m)` + ready)
-	d.w.eventually(fmt.Sprintf("%s is ready (%s)", d.name, ready), startLimit, func() bool {
-		if d.ended() && !pattern.MatchString(d.out.String()[before:]) {
-			d.w.t.Fatalf("%s ended before it was ready:\n%s", d.name, tail(d.output(), 30))
+	d.w.Eventually(fmt.Sprintf("%s is ready (%s)", d.Name, ready), StartLimit, func() bool {
+		if d.Ended() && !pattern.MatchString(d.out.String()[before:]) {
+			d.w.t.Fatalf("%s ended before it was ready:\n%s", d.Name, Tail(d.Output(), 30))
 		}
 		return pattern.MatchString(d.out.String()[before:])
 	})
 }
 
-func (d *daemon) output() string { return d.out.String() }
+// Output is what the process, and those before it, have printed.
+func (d *Daemon) Output() string { return d.out.String() }
 
-func (d *daemon) ended() bool {
+// PID of the process that runs now, or ran last.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
+// Ended says whether the process has ended.
+func (d *Daemon) Ended() bool {
 	select {
 	case <-d.done:
 		return true
@@ -89,8 +97,8 @@ func (d *daemon) ended() bool {
 	}
 }
 
-// stop asks the daemon to end as a user would, and insists on it.
-func (d *daemon) stop() {
+// Stop asks the daemon to end as a user would, and insists on it.
+func (d *Daemon) Stop() {
 	d.w.t.Helper()
 	if d.stopped {
 		return
@@ -99,40 +107,40 @@ func (d *daemon) stop() {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.done:
-	case <-time.After(stopLimit):
-		d.w.t.Errorf("%s does not end within %v", d.name, stopLimit)
+	case <-time.After(StopLimit):
+		d.w.t.Errorf("%s does not end within %v", d.Name, StopLimit)
 		_ = d.cmd.Process.Kill()
 		<-d.done
 	}
 }
 
-// kill ends the daemon without a chance to clean up.
-func (d *daemon) kill() {
+// Kill ends the daemon without a chance to clean up.
+func (d *Daemon) Kill() {
 	d.stopped = true
 	_ = d.cmd.Process.Kill()
 	<-d.done
 }
 
-// again starts the daemon with the same arguments.
-func (d *daemon) again(ready string) {
+// Again starts the daemon with the same arguments.
+func (d *Daemon) Again(ready string) {
 	d.w.t.Helper()
 	d.run(ready)
 }
 
-// proc is a process of the world, as /proc shows it.
-type proc struct {
-	pid  int
-	args string
+// Proc is a process of the world, as /proc shows it.
+type Proc struct {
+	PID  int
+	Args string
 }
 
-// processes lists the living processes of the world whose arguments contain all parts.
-func (w *world) processes(parts ...string) []proc {
+// Processes lists the living processes of the world whose arguments contain all parts.
+func (w *World) Processes(parts ...string) []Proc {
 	w.t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var found []proc
+	var found []Proc
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -145,7 +153,7 @@ func (w *world) processes(parts ...string) []proc {
 		raw, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
 		args := string(bytes.ReplaceAll(raw, []byte{0}, []byte{' '}))
 		if containsAll(args, parts) {
-			found = append(found, proc{pid: pid, args: args})
+			found = append(found, Proc{PID: pid, Args: args})
 		}
 	}
 	return found
@@ -161,16 +169,34 @@ func containsAll(text string, parts []string) bool {
 }
 
 // checkNoOrphans fails the test if a process of the world is left, and ends it.
-func (w *world) checkNoOrphans() {
+func (w *World) checkNoOrphans() {
 	w.t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
-	left := w.processes()
+	left := w.Processes()
 	for len(left) > 0 && time.Now().Before(deadline) {
 		<-time.After(50 * time.Millisecond)
-		left = w.processes()
+		left = w.Processes()
 	}
 	for _, p := range left {
-		w.t.Errorf("process %d is left: %s", p.pid, p.args)
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		w.t.Errorf("process %d is left: %s", p.PID, p.Args)
+		_ = syscall.Kill(p.PID, syscall.SIGKILL)
+	}
+}
+
+// Alive says whether a process runs: one that its parent has not collected does not.
+func Alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	// A zombie has no command line.
+	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return err == nil && len(line) > 0
+}
+
+// Kill ends a process of the test without a chance to clean up.
+func Kill(t testing.TB, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-package e2e
+package world
 
 import (
 	"bytes"
@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// flwr is the stock command, configured for one SuperLink.
-type flwr struct {
-	w    *world
+// Flwr is the stock command, configured for one SuperLink.
+type Flwr struct {
+	w    *World
 	home string
 	bin  string
 }
 
-// flwr gives the command for the Control API at address.
-func (w *world) flwr(address string) *flwr {
+// Flwr gives the command for the Control API at address.
+func (w *World) Flwr(address string) *Flwr {
 	w.t.Helper()
-	f := &flwr{w: w, home: w.path("flwr-" + fmt.Sprint(len(address)) + filepath.Base(address)), bin: filepath.Join(w.venv, "bin", "flwr")}
+	f := &Flwr{w: w, home: w.Path("flwr-" + fmt.Sprint(len(address)) + filepath.Base(address)), bin: filepath.Join(w.venv, "bin", "flwr")}
 	if err := os.MkdirAll(f.home, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
@@ -34,20 +34,20 @@ func (w *world) flwr(address string) *flwr {
 	return f
 }
 
-// try runs a command and returns what it printed and its exit code.
-func (f *flwr) try(args ...string) (stdout, stderr string, code int) {
+// Try runs a command and returns what it printed and its exit code.
+func (f *Flwr) Try(args ...string) (stdout, stderr string, code int) {
 	f.w.t.Helper()
-	ctx, cancel := context.WithTimeout(f.w.t.Context(), runLimit)
+	ctx, cancel := context.WithTimeout(f.w.t.Context(), RunLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, f.bin, args...)
 	// Wide, so that tables are not folded.
-	cmd.Env, cmd.Dir = f.w.env("FLWR_HOME="+f.home, "COLUMNS=250", "NO_COLOR=1", "TERM=dumb"), f.w.dir
+	cmd.Env, cmd.Dir = f.w.Env("FLWR_HOME="+f.home, "COLUMNS=250", "NO_COLOR=1", "TERM=dumb"), f.w.dir
 	cmd.WaitDelay = time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		f.w.t.Fatalf("flwr %v does not end within %v:\n%s%s", args, runLimit, out.String(), errs.String())
+		f.w.t.Fatalf("flwr %v does not end within %v:\n%s%s", args, RunLimit, out.String(), errs.String())
 	}
 	if err != nil && cmd.ProcessState == nil {
 		f.w.t.Fatalf("flwr %v: %v", args, err)
@@ -55,60 +55,60 @@ func (f *flwr) try(args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// run is try for a command that must work.
-func (f *flwr) run(args ...string) string {
+// Run is Try for a command that must work.
+func (f *Flwr) Run(args ...string) string {
 	f.w.t.Helper()
-	stdout, stderr, code := f.try(args...)
+	stdout, stderr, code := f.Try(args...)
 	if code != 0 {
 		f.w.t.Fatalf("flwr %v: exit code %d\n%s%s", args, code, stdout, stderr)
 	}
 	return stdout
 }
 
-// json runs a command with --format json and decodes its answer.
-func (f *flwr) json(answer any, args ...string) {
+// JSON runs a command with --format json and decodes its answer.
+func (f *Flwr) JSON(answer any, args ...string) {
 	f.w.t.Helper()
-	stdout := f.run(append(args, "--format", "json")...)
+	stdout := f.Run(append(args, "--format", "json")...)
 	if err := json.Unmarshal([]byte(stdout), answer); err != nil {
 		f.w.t.Fatalf("flwr %v --format json: %v in\n%s", args, err, stdout)
 	}
 }
 
-// submit starts a run and returns its id.
-func (f *flwr) submit(app string, args ...string) string {
+// Submit starts a run and returns its id.
+func (f *Flwr) Submit(app string, args ...string) string {
 	f.w.t.Helper()
 	var answer struct {
 		Success bool        `json:"success"`
 		RunID   json.Number `json:"run-id"`
 	}
-	f.json(&answer, append([]string{"run", app, "test"}, args...)...)
+	f.JSON(&answer, append([]string{"run", app, "test"}, args...)...)
 	if !answer.Success || answer.RunID == "" {
 		f.w.t.Fatalf("flwr run %s did not give a run id: %+v", app, answer)
 	}
 	return answer.RunID.String()
 }
 
-// runRow is one run as `flwr ls --format json` shows it.
-type runRow struct {
+// RunRow is one run as `flwr ls --format json` shows it.
+type RunRow struct {
 	RunID  json.Number `json:"run-id"`
 	Status string      `json:"status"`
 }
 
-// status is that of a run, such as "running" or "finished:completed".
-func (f *flwr) status(runID string) string {
+// Status is that of a run, such as "running" or "finished:completed".
+func (f *Flwr) Status(runID string) string {
 	f.w.t.Helper()
 	var answer struct {
-		Runs []runRow `json:"runs"`
+		Runs []RunRow `json:"runs"`
 	}
-	f.json(&answer, "ls", "test", "--run-id", runID)
+	f.JSON(&answer, "ls", "test", "--run-id", runID)
 	if len(answer.Runs) != 1 || answer.Runs[0].RunID.String() != runID {
 		f.w.t.Fatalf("flwr ls --run-id %s gave %+v", runID, answer)
 	}
 	return answer.Runs[0].Status
 }
 
-// nodeIDs lists the nodes that are online.
-func (f *flwr) nodeIDs() []string {
+// NodeIDs lists the nodes that are online.
+func (f *Flwr) NodeIDs() []string {
 	f.w.t.Helper()
 	var answer struct {
 		Nodes []struct {
@@ -116,7 +116,7 @@ func (f *flwr) nodeIDs() []string {
 			Status string      `json:"status"`
 		} `json:"nodes"`
 	}
-	f.json(&answer, "supernode", "ls", "test")
+	f.JSON(&answer, "supernode", "ls", "test")
 	var ids []string
 	for _, node := range answer.Nodes {
 		if node.Status == "online" {
@@ -128,21 +128,18 @@ func (f *flwr) nodeIDs() []string {
 
 var weights = regexp.MustCompile(`final weights sha256: ([0-9a-f]{64})`)
 
-// weightsHash finds the line in which the quickstart tells its result.
-func weightsHash(t *testing.T, output string) string {
+// WeightsHash finds the line in which the quickstart tells its result.
+func WeightsHash(t testing.TB, output string) string {
 	t.Helper()
 	match := weights.FindStringSubmatch(output)
 	if match == nil {
-		t.Fatalf("the app did not tell its final weights:\n%s", tail(output, 60))
+		t.Fatalf("the app did not tell its final weights:\n%s", Tail(output, 60))
 	}
 	return match[1]
 }
 
-func example(t *testing.T, name ...string) string {
+// Example is the folder of an app in examples/.
+func Example(t testing.TB, name ...string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join(append([]string{"..", "examples"}, name...)...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return filepath.Join(append([]string{checkout(t), "examples"}, name...)...)
 }

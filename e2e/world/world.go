@@ -1,4 +1,4 @@
-package e2e
+package world
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 
 // Limits of the harness. They bound what hangs; what a test promises is measured apart.
 const (
-	startLimit = 60 * time.Second  // of a daemon, with cold Python on a busy machine
-	stopLimit  = 20 * time.Second  // of a daemon that was asked to end
-	runLimit   = 180 * time.Second // of one flwr command
+	StartLimit = 60 * time.Second  // of a daemon, with cold Python on a busy machine
+	StopLimit  = 20 * time.Second  // of a daemon that was asked to end
+	RunLimit   = 180 * time.Second // of one flwr command
 )
 
 var binary struct {
@@ -28,16 +28,18 @@ var binary struct {
 	err  error
 }
 
-func TestMain(m *testing.M) {
+// Main is for TestMain: it runs the tests, removes the binary that was built for them, and
+// returns the exit code.
+func Main(m *testing.M) int {
 	code := m.Run()
 	if binary.path != "" {
 		_ = os.RemoveAll(filepath.Dir(binary.path))
 	}
-	os.Exit(code)
+	return code
 }
 
-// rhizomeBinary builds the binary once for all tests.
-func rhizomeBinary(t *testing.T) string {
+// Binary is the path of the rhizome binary, which is built once for all tests.
+func Binary(t testing.TB) string {
 	t.Helper()
 	binary.once.Do(func() {
 		dir, err := os.MkdirTemp("", "rhizome-e2e-")
@@ -46,7 +48,8 @@ func rhizomeBinary(t *testing.T) string {
 			return
 		}
 		binary.path = filepath.Join(dir, "rhizome")
-		build := exec.Command("go", "build", "-o", binary.path, "../cmd/rhizome")
+		build := exec.Command("go", "build", "-o", binary.path, "./cmd/rhizome")
+		build.Dir = checkout(t)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			binary.err = fmt.Errorf("build the binary: %w\n%s", err, out)
@@ -58,12 +61,29 @@ func rhizomeBinary(t *testing.T) string {
 	return binary.path
 }
 
+// checkout is the folder of the source tree.
+func checkout(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
+			return dir
+		}
+		if filepath.Dir(dir) == dir {
+			err = errors.New("no go.mod above the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal(err)
+	return ""
+}
+
 // venv is the Python environment for the tests.
-func venv(t *testing.T) string {
+func venv(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv("RHIZOME_TEST_VENV")
 	if path == "" {
-		path = filepath.Join("..", ".venv", "flwr-1.41")
+		path = filepath.Join(checkout(t), ".venv", "flwr-1.41")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -75,43 +95,46 @@ func venv(t *testing.T) string {
 	return path
 }
 
-// world is what one test runs: daemons with their folders, and a FLWR_HOME for flwr.
-type world struct {
-	t    *testing.T
+// World is what one test runs: daemons with their folders, and a FLWR_HOME for flwr. Its
+// methods fail the test when something goes wrong; they are for the goroutine of the test.
+type World struct {
+	t    testing.TB
 	dir  string
 	mark string // is in the environment of all processes of this world
 	venv string
 
-	daemons []*daemon
+	daemons []*Daemon
+	probes  int // copies of the test app that were made
 }
 
-// newWorld makes an empty world. At the end of the test it stops what still runs and fails
+// New makes an empty world. At the end of the test it stops what still runs and fails
 // the test if a process is left.
-func newWorld(t *testing.T) *world {
+func New(t testing.TB) *World {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), venv: venv(t)}
+	w := &World{t: t, dir: t.TempDir(), venv: venv(t)}
 	w.mark = "RHIZOME_E2E_WORLD=" + w.dir
 	t.Cleanup(func() {
 		for i := len(w.daemons) - 1; i >= 0; i-- {
-			w.daemons[i].stop()
+			w.daemons[i].Stop()
 		}
 		w.checkNoOrphans()
 		if t.Failed() {
 			for _, d := range w.daemons {
-				t.Logf("--- output of %s ---\n%s", d.name, tail(d.output(), 60))
+				t.Logf("--- output of %s ---\n%s", d.Name, Tail(d.Output(), 60))
 			}
 		}
 	})
 	return w
 }
 
-func (w *world) path(elem ...string) string {
+// Path of something in the folder of the world.
+func (w *World) Path(elem ...string) string {
 	return filepath.Join(append([]string{w.dir}, elem...)...)
 }
 
-// env is the environment of the world's processes. FLWR_HOME is that of the flwr command;
+// Env is the environment of the world's processes. FLWR_HOME is that of the flwr command;
 // daemons of ours do not get it, so that they use their own as they do for a user.
-func (w *world) env(extra ...string) []string {
+func (w *World) Env(extra ...string) []string {
 	var env []string
 	for _, pair := range os.Environ() {
 		if !strings.HasPrefix(pair, "FLWR_") && !strings.HasPrefix(pair, "PATH=") {
@@ -127,8 +150,8 @@ func (w *world) env(extra ...string) []string {
 	), extra...)
 }
 
-// freePort finds a port that nobody listens on.
-func (w *world) freePort() int {
+// FreePort finds a port that nobody listens on.
+func (w *World) FreePort() int {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,10 +161,11 @@ func (w *world) freePort() int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-func (w *world) freeAddress() string { return "127.0.0.1:" + strconv.Itoa(w.freePort()) }
+// FreeAddress is a free port with its host.
+func (w *World) FreeAddress() string { return "127.0.0.1:" + strconv.Itoa(w.FreePort()) }
 
-// eventually waits for a condition that nobody can tell us about.
-func (w *world) eventually(what string, limit time.Duration, holds func() bool) {
+// Eventually waits for a condition that nobody can tell us about.
+func (w *World) Eventually(what string, limit time.Duration, holds func() bool) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
 	defer cancel()
@@ -159,7 +183,8 @@ func (w *world) eventually(what string, limit time.Duration, holds func() bool) 
 	}
 }
 
-func tail(text string, lines int) string {
+// Tail is the end of a text.
+func Tail(text string, lines int) string {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
