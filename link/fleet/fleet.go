@@ -99,7 +99,6 @@ func ofNode[Req proto.Message](s *server, limit int64, call func(http.ResponseWr
 		if err := isFrom(node, req); err != nil {
 			return err
 		}
-		s.lives(r.Context(), &node)
 		return call(w, r, node, req)
 	}
 }

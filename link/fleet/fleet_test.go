@@ -173,6 +173,31 @@ func TestObjectsOfOthers(t *testing.T) {
 	}
 }
 
+func TestAnObjectOnItsWayIsWaitedFor(t *testing.T) {
+	h := newHub(t, false)
+	n, other := newSuperNode(t, h).join(), newSuperNode(t, h).join()
+	run := h.run(true)
+	m := h.instruct(run.ID, n.id)
+	reply := n.reply(m.msg.GetMetadata())
+	n.push(reply)
+	type answer struct {
+		body []byte
+		err  error
+	}
+	pulled := make(chan answer, 1)
+	go func() {
+		_, body, err := other.call(t.Context(), flwr.PathFleetPullObject, &flwrpb.PullObjectRequest{Node: other.node(), RunId: run.ID, ObjectId: reply.id()})
+		pulled <- answer{body, err}
+	}()
+	n.pushObject(run.ID, reply.id(), reply.objects[reply.id()])
+	got, res := <-pulled, &flwrpb.PullObjectResponse{}
+	must(t, got.err)
+	must(t, proto.Unmarshal(got.body, res))
+	if !bytes.Equal(res.GetObjectContent(), reply.objects[reply.id()]) {
+		t.Errorf("the object came as %v", res)
+	}
+}
+
 // Whatever goes wrong on the link's side, a SuperNode must only be told to try again.
 func TestTransientFailures(t *testing.T) {
 	h := newHub(t, false)

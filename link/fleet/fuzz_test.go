@@ -53,7 +53,8 @@ func FuzzBodies(f *testing.F) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		switch w.Code {
-		case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed:
+		case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
+			http.StatusRequestEntityTooLarge:
 		case http.StatusServiceUnavailable:
 			if !held {
 				t.Errorf("%s: 503 %s", path, w.Body)

@@ -125,7 +125,7 @@ func (s *server) touch(ctx context.Context, nodeID uint64, interval time.Duratio
 	return true, s.cfg.Store.ExtendLeases(ctx, nodeID, until)
 }
 
-// lives takes a request for a sign of life: on a slow line the heartbeats may be late because
+// lives takes a request about messages for a sign of life: on a slow line the heartbeats may be late because
 // of the very objects that the node moves. Only a node that is online stays so: a straggler
 // does not bring back one that has left. Failing to note it fails no request.
 func (s *server) lives(ctx context.Context, node *state.Node) {

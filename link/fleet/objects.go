@@ -17,6 +17,7 @@ import (
 // guessed, and whoever knows it was given it or has the content. An object that is on its
 // way is waited for.
 func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.Node, req *flwrpb.PullObjectRequest) error {
+	s.lives(r.Context(), &node)
 	run, err := s.running(r.Context(), req.GetRunId(), flwr.CodeRunStatusNotAllowed)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 // pullMessages leases the node its next message, when there is one. Of the pulls of a node
 // only the last is held, since the client of an earlier one has left: it is answered empty.
 func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, node state.Node, _ *flwrpb.PullMessagesRequest) error {
+	s.lives(r.Context(), &node)
 	s.traffic.keepAll(r.Context(), s.cfg.Store) // whoever pulls has pushed all it had
 	var res *flwrpb.PullMessagesResponse
 	err := flwr.Hold(w, r, func(ctx context.Context) (err error) {
@@ -116,6 +117,7 @@ func pulled(m state.Message) (*flwrpb.PullMessagesResponse, error) {
 // confirm ends the lease: the node has the message and all its objects. What is unknown
 // was confirmed before, or nobody waits for it any more.
 func (s *server) confirm(ctx context.Context, node state.Node, req *flwrpb.ConfirmMessageReceivedRequest) (proto.Message, error) {
+	s.lives(ctx, &node)
 	run, err := s.running(ctx, req.GetRunId(), flwr.CodeRunStatusNotAllowed)
 	if err != nil {
 		return nil, err

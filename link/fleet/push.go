@@ -27,6 +27,7 @@ func (s *server) pushMessages(ctx context.Context, node state.Node, req *flwrpb.
 	if len(messages) != 1 || len(trees) != 1 || len(runtimes) > 1 {
 		return nil, flwr.NewError(flwr.CodeInvalidMessageCount)
 	}
+	s.lives(ctx, &node)
 	md := messages[0].GetMetadata()
 	if _, err := s.running(ctx, md.GetRunId(), flwr.CodeRunStatusNotAllowed); err != nil {
 		return nil, err
