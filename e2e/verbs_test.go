@@ -78,11 +78,11 @@ func checkFederation(t *testing.T, f *world.Flwr) {
 		{[]string{"federation", "ls", "test"}, "@none/default"},
 		{[]string{"federation", "ls", "test", "--federation", "@none/default"}, "role:owner"},
 	} {
-		if out := f.run(c.args...); !strings.Contains(out, "@none/default") {
+		if out := f.Run(c.args...); !strings.Contains(out, "@none/default") {
 			t.Errorf("flwr %v:\n%s", c.args, out)
 		}
 		var answer any
-		f.json(&answer, c.args...)
+		f.JSON(&answer, c.args...)
 		if text := fmt.Sprint(answer); !strings.Contains(text, c.want) {
 			t.Errorf("flwr %v --format json: %s", c.args, text)
 		}
