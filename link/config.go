@@ -34,6 +34,10 @@ type Config struct {
 	// ExecSecret, if not empty, must have signed every request of a SuperExec for a task.
 	ExecSecret []byte
 
+	// FleetHTTP lets stock SuperNodes join over HTTP: all that reach the address, or with
+	// RegisteredNodesOnly those whose keys `flwr supernode register` has made known.
+	FleetHTTP, RegisteredNodesOnly bool
+
 	// Federation is the name in tickets and of the run announcements.
 	Federation string
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/exec/runtime"
 	"github.com/rhizome-fl/rhizome/link/control"
+	"github.com/rhizome-fl/rhizome/link/fleet"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
@@ -38,6 +39,11 @@ func (l *Link) openHTTP(ctx context.Context) error {
 	all := flwr.NewMux()
 	all.Mount(flwr.PathControl, control)
 	all.Mount(flwr.PathRuntime, runtime.NewHandler(l.appio, runtime.Options{ExecSecret: l.cfg.ExecSecret}))
+	if l.cfg.FleetHTTP {
+		all.Mount(flwr.PathFleet, fleet.New(fleet.Config{
+			Store: l.store, Objects: l.objects, Intake: l.intake, RegisteredOnly: l.cfg.RegisteredNodesOnly,
+		}))
+	}
 	l.handler = all
 	// Operators far away get the Control API only: tasks are run on the link's machine.
 	far := flwr.NewMux()

@@ -38,6 +38,8 @@ member list.`,
 	flags.StringVar(&o.cfg.KeyFile, "tls-key", "", "key `file` (PEM) of the certificate")
 	flags.StringVar(&o.superExec.ca, "tls-ca", "", "`file` (PEM) that the link's own SuperExec trusts (default: the certificate)")
 	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS on other addresses than loopback too")
+	flags.BoolVar(&o.cfg.FleetHTTP, "fleet-http", false, "let stock flower-supernode processes join over HTTP")
+	flags.BoolVar(&o.cfg.RegisteredNodesOnly, "enable-supernode-auth", false, "take only stock SuperNodes whose keys flwr supernode register has made known")
 	flags.StringVar(&o.cfg.Federation, "federation", "", "`name` of the federation (default @none/default)")
 	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", 0, "how often a silent session is probed (default 5s)")
 	flags.DurationVar(&o.cfg.Grace, "grace", 0, "how long a node may be away before its messages fail (default 30s)")
