@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build demo test lint generate clean
+.PHONY: help build demo test chaos lint generate clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -26,6 +26,9 @@ demo: build venv ## Run a real Flower app over relay, link and three nodes
 
 test: venv ## Run all tests, with the real flwr
 	scripts/test.sh
+
+chaos: venv ## Kill everything, 100 times and at every moment, and want the same result
+	scripts/chaos.sh
 
 lint: ## gofmt, vet, staticcheck, and that all platforms build
 	scripts/lint.sh

@@ -56,7 +56,8 @@ func (w *World) Start(name, ready string, env []string, program string, args ...
 	return d
 }
 
-func (d *Daemon) run(ready string) {
+// Launch starts the daemon with the same arguments, without waiting for it.
+func (d *Daemon) Launch() {
 	d.w.t.Helper()
 	d.cmd = exec.Command(d.args[0], d.args[1:]...)
 	d.cmd.Env, d.cmd.Dir = d.env, d.w.dir
@@ -65,13 +66,18 @@ func (d *Daemon) run(ready string) {
 	// what it leaves behind must not keep Wait from returning.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	d.cmd.WaitDelay = time.Second
-	before := len(d.out.String())
 	if err := d.cmd.Start(); err != nil {
 		d.w.t.Fatalf("start %s: %v", d.Name, err)
 	}
 	cmd, done := d.cmd, make(chan struct{})
 	d.done, d.stopped = done, false
 	go func() { defer close(done); _ = cmd.Wait() }()
+}
+
+func (d *Daemon) run(ready string) {
+	d.w.t.Helper()
+	before := len(d.out.String())
+	d.Launch()
 	pattern := regexp.MustCompile(`(?m)` + ready)
 	d.w.Eventually(fmt.Sprintf("%s is ready (%s)", d.Name, ready), StartLimit, func() bool {
 		if d.Ended() && !pattern.MatchString(d.out.String()[before:]) {

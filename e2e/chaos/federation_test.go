@@ -1,0 +1,162 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/e2e/world"
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/link"
+)
+
+// temporary is the name of the folder for temporary files.
+const temporary = "tmp"
+
+// federation is a relay, a link that can be reached through it alone, and nodes.
+type federation struct {
+	t *testing.T
+	*world.World
+	flwr        *world.Flwr
+	relay, link *world.Daemon
+	nodes       []*world.Daemon
+}
+
+func newFederation(t *testing.T, nodes int) *federation {
+	t.Helper()
+	f := &federation{t: t, World: world.New(t)}
+	// What our processes leave in the temporary folder is looked at, too.
+	if err := os.Mkdir(f.Path(temporary), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", f.Path(temporary))
+	var relayAddress, linkAddress string
+	f.relay, relayAddress = f.Relay()
+	f.link, linkAddress = f.LinkListening("none", "--relay", relayAddress)
+	f.flwr = f.Flwr(linkAddress)
+	ticket := f.Ticket("--uses", fmt.Sprint(nodes))
+	for i := range nodes {
+		f.nodes = append(f.nodes, f.Node(ticket, i, nodes, "--listen", "none"))
+	}
+	return f
+}
+
+// hosts are the daemons that have a SuperExec.
+func (f *federation) hosts() []*world.Daemon { return append([]*world.Daemon{f.link}, f.nodes...) }
+
+func (f *federation) daemons() []*world.Daemon {
+	return append([]*world.Daemon{f.relay}, f.hosts()...)
+}
+
+// superExec is the pid of a daemon's SuperExec; 0 if none runs.
+func (f *federation) superExec(host *world.Daemon) int {
+	var card struct {
+		Process struct{ PID int }
+	}
+	text, err := os.ReadFile(f.Path(host.Name, "superexec", "superexec.json"))
+	if err != nil || json.Unmarshal(text, &card) != nil {
+		return 0
+	}
+	return f.ours(card.Process.PID)
+}
+
+// apps are the pids of the app processes that a daemon's SuperExec has written down.
+func (f *federation) apps(host *world.Daemon) []int {
+	f.t.Helper()
+	records, err := filepath.Glob(f.Path(host.Name, "superexec", "apps", "*.json"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var pids []int
+	for _, path := range records {
+		var record struct {
+			Handle struct{ PID int }
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || json.Unmarshal(text, &record) != nil {
+			continue // it ended this moment, or does not run yet
+		}
+		if pid := f.ours(record.Handle.PID); pid != 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// forkServers are the pids of the fork servers of a daemon's SuperExec, and of their forks
+// that are not apps (any more).
+func (f *federation) forkServers(host *world.Daemon) []int {
+	f.t.Helper()
+	isApp := make(map[int]bool)
+	for _, pid := range f.apps(host) {
+		isApp[pid] = true
+	}
+	var pids []int
+	for _, p := range f.Processes(f.Path(host.Name, "superexec", "warm", "forkserver.py")) {
+		if !isApp[p.PID] {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+// ours is the pid if a living process of this world has it, else 0. Pids on disk may be of
+// processes that are long gone.
+func (f *federation) ours(pid int) int {
+	if pid == 0 || !world.Alive(pid) {
+		return 0
+	}
+	for _, p := range f.Processes() {
+		if p.PID == pid {
+			return pid
+		}
+	}
+	return 0
+}
+
+// status asks the link; false while it does not answer.
+func (f *federation) status() (link.Status, bool) {
+	f.t.Helper()
+	client, err := admin.NewClient(f.Path("link"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Second)
+	defer cancel()
+	var status link.Status
+	err = client.Call(ctx, http.MethodGet, "/status", nil, &status)
+	return status, err == nil
+}
+
+// awaitEnd waits until a run is finished, and gives it as the status shows it.
+func (f *federation) awaitEnd(runID string, limit time.Duration) link.RunStatus {
+	f.t.Helper()
+	var found link.RunStatus
+	f.Eventually("the end of run "+runID, limit, func() bool {
+		status, ok := f.status()
+		for _, run := range status.Runs {
+			if fmt.Sprint(run.ID) == runID {
+				found = run
+			}
+		}
+		return ok && len(found.Status) > len("finished") && found.Status[:len("finished")] == "finished"
+	})
+	return found
+}
+
+// train runs the test app and gives its result, when nothing happens to it.
+func (f *federation) train(name string, settings ...string) string {
+	f.t.Helper()
+	s := newSteady(f.t, f.World, name)
+	f.flwr.Run("run", s.app(), "test", "--stream", "-c", s.config(settings...))
+	if s.result() == "" {
+		f.t.Fatal("the undisturbed run gave no result")
+	}
+	return s.result()
+}
