@@ -21,11 +21,13 @@ func startOf(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	state, ticks, err := parseStat(stat)
+	state, threads, ticks, err := parseStat(stat)
 	if err != nil {
 		return "", err
 	}
-	if state == "Z" || state == "X" {
+	// The first thread may have ended while others still do, and with them the process still
+	// holds its files and locks.
+	if state == "X" || state == "Z" && threads <= 1 {
 		return "", os.ErrProcessDone
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -35,18 +37,22 @@ func startOf(pid int) (string, error) {
 	return string(bytes.TrimSpace(boot)) + "/" + ticks, nil
 }
 
-// parseStat picks the state (field 3) and the start time (field 22) out of /proc/PID/stat.
-// The name of the program, field 2, is in parentheses and may hold anything.
-func parseStat(stat []byte) (state, startTicks string, err error) {
+// parseStat picks the state (field 3), the number of threads (20) and the start time (22)
+// out of /proc/PID/stat. The name of the program, field 2, is in parentheses and may hold
+// anything.
+func parseStat(stat []byte) (state string, threads int, startTicks string, err error) {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {
-		return "", "", fmt.Errorf("stat of process has no program name: %q", stat)
+		return "", 0, "", fmt.Errorf("stat of process has no program name: %q", stat)
 	}
 	fields := bytes.Fields(stat[end+1:])
 	if len(fields) < 20 {
-		return "", "", fmt.Errorf("stat of process has %d fields after the name, want 20", len(fields))
+		return "", 0, "", fmt.Errorf("stat of process has %d fields after the name, want 20", len(fields))
 	}
-	return string(fields[0]), string(fields[19]), nil
+	if threads, err = strconv.Atoi(string(fields[17])); err != nil {
+		return "", 0, "", fmt.Errorf("stat of process: number of threads: %w", err)
+	}
+	return string(fields[0]), threads, string(fields[19]), nil
 }
 
 // WaitPushed is Wait where the kernel tells us about the end, and ErrNoPush at once where it
