@@ -71,11 +71,10 @@ type request struct {
 
 // startServer starts a fork server; it loads in the background.
 func startServer(interpreter, script, preload string, env []string, output *os.File) (*server, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("socket of the fork server: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "forkserver"), os.NewFile(uintptr(pair[1]), "forkserver-child")
 	defer ours.Close() // FileConn duplicates it
 	defer theirs.Close()
 	conn, err := net.FileConn(ours)
@@ -98,6 +97,21 @@ func startServer(interpreter, script, preload string, env []string, output *os.F
 	}
 	go s.read()
 	return s, nil
+}
+
+// socketPair makes two connected sockets that no other child inherits.
+func socketPair() (ours, theirs *os.File, err error) {
+	// SOCK_CLOEXEC would do both steps at once, and does not exist on darwin.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, fd := range pair {
+		unix.CloseOnExec(fd)
+	}
+	return os.NewFile(uintptr(pair[0]), "forkserver"), os.NewFile(uintptr(pair[1]), "forkserver-child"), nil
 }
 
 // read is the server's only reader; it ends when the server does, and reaps it.

@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/store"
 	"github.com/rhizome-fl/rhizome/node/trust"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/fab"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
@@ -181,7 +182,7 @@ func (in *Intake) take(ctx context.Context, offer store.Offer, run *flwrpb.Run, 
 	case errors.Is(err, trust.ErrNotTrusted):
 		log.Warnw("app is not trusted here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
 		return in.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, trust.Reason)
-	case errors.Is(err, appconfig.ErrBadFAB):
+	case errors.Is(err, fab.ErrInvalid):
 		log.Warnw("app bundle is broken", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
 		return in.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, err.Error())
 	case err != nil:
@@ -206,12 +207,12 @@ func (in *Intake) check(ctx context.Context, known store.Run, run *flwrpb.Run) e
 	if stored.Config != nil {
 		return nil
 	}
-	fab, err := in.cfg.Objects.Open(known.FABHash)
+	bundle, err := in.cfg.Objects.Open(known.FABHash)
 	if err != nil {
 		return fmt.Errorf("open app bundle of run %d: %w", known.ID, err)
 	}
-	defer fab.Close()
-	defaults, err := appconfig.Defaults(fab, fab.Size())
+	defer bundle.Close()
+	defaults, err := appconfig.Defaults(bundle, bundle.Size())
 	if err != nil {
 		return fmt.Errorf("app bundle of run %d: %w", known.ID, err)
 	}

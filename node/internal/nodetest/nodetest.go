@@ -52,14 +52,26 @@ func NewRun(t testing.TB, id uint64) *Run {
 	return NewRunOf(t, id, id+1000, fmt.Sprintf("[tool.flwr.app.config]\nlr = 0.1\nrun = %d\n", id))
 }
 
-// NewRunOf makes a run of a series, with a bundle of the given pyproject.toml.
-func NewRunOf(t testing.TB, id, seriesID uint64, pyproject string) *Run {
+// app is what the pyproject.toml of every app has.
+const app = `
+[project]
+name = "app"
+version = "1.0.0"
+[tool.flwr.app]
+publisher = "us"
+[tool.flwr.app.components]
+serverapp = "app:server"
+clientapp = "app:client"
+`
+
+// NewRunOf makes a run of a series, whose bundle has this at the end of its pyproject.toml.
+func NewRunOf(t testing.TB, id, seriesID uint64, more string) *Run {
 	t.Helper()
 	var fab bytes.Buffer
 	w := zip.NewWriter(&fab)
 	f, err := w.Create("pyproject.toml")
 	if err == nil {
-		_, err = f.Write([]byte(pyproject))
+		_, err = f.Write([]byte(app + more))
 	}
 	if err == nil {
 		err = w.Close()
