@@ -26,7 +26,7 @@ import (
 //	                │ standing
 //	Member ─────────┼──────────► the host's own switch: every protocol
 //	relay of ours ──┼──────────► identify, ping, circuits that it brings, dial-back
-//	Joining ────────┼──────────► identify, join
+//	Joining ────────┼──────────► identify, join, observe
 //	whom we dialled ┴──────────► identify, dial-back
 //	or may be a dial-back
 //
@@ -56,7 +56,7 @@ type doors struct {
 func newLobby(h *Host, through network.StreamHandler) *lobby {
 	l := &lobby{h: h, through: through, peers: make(map[network.Conn]*guest)}
 	l.relay = l.doors(ping.ID, identify.IDPush, circuit.ProtoIDv2Stop, autonatv2.DialBackProtocol)
-	l.joining = l.doors(JoinProtocol)
+	l.joining = l.doors(JoinProtocol, ObserveProtocol)
 	l.refused = l.doors(refusedProtocol)
 	l.stranger = l.doors(autonatv2.DialBackProtocol)
 	return l

@@ -1,0 +1,105 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/sec"
+)
+
+// Failure is the kind of an error, as far as its cause can be told from it.
+type Failure string
+
+const (
+	FailTimeout     Failure = "timeout"      // nothing came back: dropped, or nobody is there
+	FailRefused     Failure = "refused"      // a reset or ICMP said that nobody listens
+	FailUnreachable Failure = "unreachable"  // this machine has no route there, or a router said so
+	FailName        Failure = "name"         // the name has no address
+	FailNameTimeout Failure = "name-timeout" // no name server answered
+	FailWrongPeer   Failure = "wrong-peer"   // somebody else proved another peer id
+	FailCertificate Failure = "certificate"  // of wss: not trusted
+	FailCut         Failure = "cut"          // connected, and then ended by the other side or on the way
+	FailGated       Failure = "gated"        // the other side says that this peer is no member
+	FailProxy       Failure = "proxy"        // the proxy said no
+	FailProxyAuth   Failure = "proxy-auth"   // the proxy wants a password
+	FailOther       Failure = "other"
+)
+
+// failureOf sorts an error.
+func failureOf(err error) Failure {
+	var wrongPeer sec.ErrPeerIDMismatch
+	var closed *network.ConnError
+	var name *net.DNSError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &wrongPeer), saysWrongPeer(err):
+		return FailWrongPeer
+	case errors.As(err, &closed) && closed.Remote && closed.ErrorCode == network.ConnGated:
+		return FailGated
+	case errors.As(err, &name) && !name.IsTimeout && !name.IsTemporary:
+		return FailName
+	case errors.As(err, &name):
+		return FailNameTimeout
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)):
+		return FailCertificate
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return FailRefused
+	case unreachable(err):
+		return FailUnreachable
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return FailTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, network.ErrReset):
+		return FailCut
+	}
+	return FailOther
+}
+
+// saysWrongPeer knows the error of QUIC, whose stack keeps only the text.
+func saysWrongPeer(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "peer id mismatch")
+}
+
+func unreachable(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETDOWN)
+}
+
+// done describes a step that began at some time and ended with err or without.
+func done(began time.Time, err error) Step {
+	s := Step{State: OK, Millis: millis(time.Since(began))}
+	if err != nil {
+		s.State, s.Failure, s.Detail = Failed, failureOf(err), printable(err.Error())
+	}
+	return s
+}
+
+func skipped(why string) Step { return Step{Detail: why} }
+
+func millis(d time.Duration) float64 {
+	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+}
+
+// printable makes what others wrote fit for a line of a terminal.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(s, "?"))
+	if runes := []rune(s); len(runes) > maxDetail {
+		s = string(runes[:maxDetail]) + "..."
+	}
+	return strings.Join(strings.Fields(s), " ")
+}

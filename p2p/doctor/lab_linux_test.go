@@ -1,0 +1,174 @@
+//go:build linux
+
+package doctor
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/p2p/natlab"
+)
+
+// sitePort is where a node's own host would be, and what the fullcone site forwards.
+const sitePort = 4001
+
+func newKey(t *testing.T) ([]byte, peer.ID) {
+	t.Helper()
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := crypto.MarshalPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw, id
+}
+
+// labCase is a site, and what the doctor is to say there.
+type labCase struct {
+	host           string
+	joining        bool
+	proxy          bool
+	ticket         string // home: of the link that sits behind a NAT
+	cause          Cause
+	user, firewall string // $LINK, $WEB and $FAR stand for the addresses of link and relays
+	udp            Mapping
+	filter         Filtering
+}
+
+const (
+	nothingToChange = "Nothing is to be changed: TCP port 4001 of $LINK and UDP port 4001 of $LINK can be reached from this site."
+	directly        = "This site reaches the link directly, by QUIC and TCP, and "
+	punchable       = directly + "sits behind a NAT that hole punching gets through."
+	symmetric       = directly + "sits behind a symmetric NAT, which takes another port for each destination, so that other peers behind a NAT reach it only through a relay."
+)
+
+var labCases = []labCase{
+	{host: "public", cause: CauseDirect, user: directly + "has a public address at which others reach it too.", firewall: nothingToChange, udp: MappingIndependent, filter: FilterOpen},
+	{host: "firewalled", cause: CauseDirect, user: directly + "has a public address behind a firewall that lets only answers in, which hole punching gets through.", firewall: nothingToChange, udp: MappingIndependent, filter: FilterClosed},
+	{host: "cone", cause: CauseDirect, user: punchable, firewall: nothingToChange, udp: MappingIndependent, filter: FilterClosed},
+	{host: "cone-reject", cause: CauseDirect, user: punchable, firewall: nothingToChange, udp: MappingIndependent, filter: FilterClosed},
+	{host: "cone", joining: true, cause: CauseDirect, user: punchable, firewall: nothingToChange, udp: MappingIndependent, filter: FilterClosed},
+	{host: "fullcone", cause: CauseDirect, user: directly + "sits behind a NAT that lets others in at its port 4001.", firewall: nothingToChange, udp: MappingIndependent, filter: FilterOpen},
+	{host: "symmetric", cause: CauseDirect, user: symmetric, firewall: nothingToChange, udp: MappingDependent, filter: FilterClosed},
+	{host: "cgnat", cause: CauseDirect, user: punchable, firewall: nothingToChange, udp: MappingIndependent, filter: FilterClosed},
+	{host: "cgnat-sym", cause: CauseDirect, user: symmetric, firewall: nothingToChange, udp: MappingDependent, filter: FilterClosed},
+	{
+		host: "udpblocked", cause: CauseOnlyWeb,
+		user:     "This site reaches the link only through the relay $WEB:443, since only TCP to port 443 gets out of this site: it works, and all data takes the way through the relay.",
+		firewall: "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK and UDP port 4001 of $LINK; TCP port 443 of $WEB works already and is enough to take part.",
+	},
+	{
+		host: "proxy", proxy: true, cause: CauseOnlyProxy,
+		user:     "This site reaches the link only through the relay $WEB:443 and the HTTP proxy http://192.168.1.1:3128, over WebSocket, since nothing else gets out.",
+		firewall: "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK and UDP port 4001 of $LINK past the proxy; CONNECT to TCP port 443 of $WEB works already and is enough to take part.",
+	},
+	{
+		host: "proxy", cause: CauseBlocked, // nobody told it of the proxy
+		user:     "Nothing answers, neither the link nor a relay: a firewall of this site drops what goes out, or the addresses are old; ask the firewall team, name an HTTP proxy with --proxy if there is one, or ask for a new ticket.",
+		firewall: "Allow outgoing TCP port 4001 of $LINK, UDP port 4001 of $LINK, TCP port 443 of $WEB, UDP port 443 of $WEB and 2 more (see above), and the answers; one of them over TCP is enough to take part.",
+	},
+	{
+		host: "home-b", ticket: "home", cause: CauseDirect, // beside the link, behind one NAT
+		user:     "This site reaches the link directly in its own network, by QUIC and TCP.",
+		firewall: "Nothing is to be changed: TCP port 4001 of 192.168.1.10 and UDP port 4001 of 192.168.1.10 are open.",
+		udp:      MappingIndependent, filter: FilterClosed,
+	},
+	{
+		host: "flat", ticket: "home", cause: CauseRelayed, // the link is behind a NAT
+		user:     "This site reaches the link only through the relays $WEB:443 and $FAR:4001, since the link has no address that everybody can dial; hole punching will make a direct path if the link's NAT allows it, and this site's does.",
+		firewall: "Nothing is to be changed: TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site; a direct path also needs outgoing UDP to any port.",
+		udp:      MappingIndependent, filter: FilterClosed,
+	},
+}
+
+// TestNamesTheCauseInEachSite is the table of the issue: site, sentence expected.
+func TestNamesTheCauseInEachSite(t *testing.T) {
+	c := newClinic(t,
+		natlab.Site{Name: "link", Kind: natlab.Public}, natlab.Site{Name: "web", Kind: natlab.Public}, natlab.Site{Name: "far", Kind: natlab.Public},
+		natlab.Site{Name: "public", Kind: natlab.Public}, natlab.Site{Name: "firewalled", Kind: natlab.Firewalled},
+		natlab.Site{Name: "cone", Kind: natlab.Cone}, natlab.Site{Name: "cone-reject", Kind: natlab.ConeReject},
+		natlab.Site{Name: "fullcone", Kind: natlab.FullCone, Forward: []int{sitePort}},
+		natlab.Site{Name: "symmetric", Kind: natlab.Symmetric}, natlab.Site{Name: "cgnat", Kind: natlab.CGNAT}, natlab.Site{Name: "cgnat-sym", Kind: natlab.CGNATSym},
+		natlab.Site{Name: "udpblocked", Kind: natlab.UDPBlocked}, natlab.Site{Name: "proxy", Kind: natlab.Proxy},
+		natlab.Site{Name: "home", Kind: natlab.Cone, Hosts: []string{"home-a", "home-b"}}, natlab.Site{Name: "flat", Kind: natlab.Cone},
+	)
+	links := make(map[string]party) // by ticket
+	keys := make([][]byte, len(labCases))
+	var members []peer.ID
+	for i := range labCases {
+		key, id := newKey(t)
+		keys[i], members = key, append(members, id)
+	}
+	homeKey, homeID := newKey(t)
+	linkKey, linkID := newKey(t)
+	var relays []peer.AddrInfo
+	for _, r := range []party{{Port: 443, WebSocket: true}, {Port: sitePort}} {
+		r.Role, r.AllowLinks = "relay", []peer.ID{linkID, homeID}
+		r.Key, _ = newKey(t)
+		relays = append(relays, c.start(map[int]string{443: "web", sitePort: "far"}[r.Port], r))
+	}
+	for ticket, l := range map[string]struct {
+		host string
+		key  []byte
+		id   peer.ID
+	}{"": {"link", linkKey, linkID}, "home": {"home-a", homeKey, homeID}} {
+		info := c.start(l.host, party{Role: "link", Key: l.key, Port: sitePort, Relays: relays, Members: members})
+		p := party{Link: l.id, Port: sitePort}
+		for _, a := range info.Addrs {
+			p.Addrs = append(p.Addrs, a.String())
+		}
+		links[ticket] = p
+	}
+	t.Run("sites", func(t *testing.T) {
+		for i, k := range labCases {
+			p := links[k.ticket]
+			p.Key, p.Joining = keys[i], k.joining
+			if k.proxy {
+				p.Proxy = fmt.Sprintf("http://%s:%d", c.lab.Gateway(k.host), natlab.ProxyPort)
+			}
+			t.Run(fmt.Sprintf("%s,joining=%v,proxy=%v", k.host, k.joining, k.proxy), func(t *testing.T) {
+				t.Parallel()
+				r, err := c.examine(k.host, p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				k.check(t, c, r)
+			})
+		}
+	})
+}
+
+func (k labCase) check(t *testing.T, c *clinic, r Report) {
+	names := strings.NewReplacer("$LINK", c.lab.Addr("link"), "$WEB", c.lab.Addr("web"), "$FAR", c.lab.Addr("far"))
+	if r.Verdict.Cause != k.cause {
+		t.Errorf("cause %q, want %q", r.Verdict.Cause, k.cause)
+	}
+	if want := names.Replace(k.user); r.Verdict.User != want {
+		t.Errorf("the user is told\n  %s\nwant\n  %s", r.Verdict.User, want)
+	}
+	if want := names.Replace(k.firewall); r.Verdict.Firewall != want {
+		t.Errorf("the firewall team is told\n  %s\nwant\n  %s", r.Verdict.Firewall, want)
+	}
+	if r.NAT.UDP != k.udp || r.NAT.UDPFilter != k.filter {
+		t.Errorf("UDP mapping %q and filtering %q, want %q and %q", r.NAT.UDP, r.NAT.UDPFilter, k.udp, k.filter)
+	}
+	if r.Took > MaxTime.Seconds()+1 {
+		t.Errorf("it took %v s", r.Took)
+	}
+	if t.Failed() {
+		text, _ := json.MarshalIndent(r, "", " ")
+		t.Logf("%s", text)
+	}
+}

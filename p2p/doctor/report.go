@@ -1,0 +1,152 @@
+package doctor
+
+import (
+	"crypto/x509"
+	"net/url"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p"
+)
+
+// Report is all that an examination found. It prints as JSON as it is.
+type Report struct {
+	At       time.Time `json:"at"`
+	Took     float64   `json:"took_seconds"`
+	Software string    `json:"software,omitempty"`
+	// Self is the peer id that was used. Temporary: it was made up for this examination, because
+	// there is none yet or its owner is running.
+	Self      peer.ID `json:"peer_id"`
+	Temporary bool    `json:"temporary_peer_id,omitempty"`
+	// Link is whom the site belongs to or wants to join. OwnLink: the site is that link.
+	Link       peer.ID `json:"link,omitempty"`
+	OwnLink    bool    `json:"own_link,omitempty"`
+	Federation string  `json:"federation,omitempty"`
+	// Proxy that WebSocket goes through.
+	Proxy string `json:"proxy,omitempty"`
+
+	Addresses []Address `json:"addresses"`
+	Relays    []Relay   `json:"relays"`
+	NAT       NAT       `json:"nat"`
+	Clock     Clock     `json:"clock"`
+	Paths     []Path    `json:"paths"`
+	MTU       MTU       `json:"mtu"`
+	// Daemon is what the running daemon of this site says of its own paths.
+	Daemon []Path `json:"daemon_paths,omitempty"`
+	// Unknown lists what could not be determined, each with the reason.
+	Unknown []string `json:"unknown"`
+
+	Verdict Verdict `json:"verdict"`
+}
+
+// State of one step of a check.
+type State string
+
+const (
+	NotTried State = "" // Detail says why, if that is not plain
+	OK       State = "ok"
+	Failed   State = "failed"
+)
+
+// Step is one thing that was tried.
+type Step struct {
+	State   State   `json:"state,omitempty"`
+	Failure Failure `json:"failure,omitempty"`
+	Detail  string  `json:"detail,omitempty"`
+	Millis  float64 `json:"ms,omitempty"`
+}
+
+// Address is what was found of one address of the link or of a relay.
+type Address struct {
+	Peer      peer.ID `json:"peer"`
+	Relay     bool    `json:"relay,omitempty"` // of a relay, else of the link
+	Address   string  `json:"address"`
+	Transport string  `json:"transport"` // tcp, quic-v1 or websocket
+	Host      string  `json:"host"`
+	Port      int     `json:"port"`
+	Private   bool    `json:"private,omitempty"` // of a LAN, not of the internet
+
+	Resolve   Step `json:"resolve"`   // of the name in it
+	Connect   Step `json:"connect"`   // plain TCP, past any proxy
+	Proxy     Step `json:"proxy"`     // CONNECT at the proxy
+	Handshake Step `json:"handshake"` // the transport's, up to the proof of the peer id
+	Identify  Step `json:"identify"`
+	ViaProxy  bool `json:"via_proxy,omitempty"`
+
+	// Standing is how the other side sees this one: refused, joining or member.
+	Standing string  `json:"standing,omitempty"`
+	Agent    string  `json:"agent,omitempty"`
+	Observed string  `json:"observed,omitempty"` // this side's address, as the other side sees it
+	Local    string  `json:"local,omitempty"`
+	RTT      float64 `json:"rtt_ms,omitempty"`
+	// MTU of the way that TCP told of, in bytes; 0: not known.
+	MTU int `json:"mtu,omitempty"`
+}
+
+// Relay is what was found of one relay.
+type Relay struct {
+	Peer    peer.ID `json:"peer"`
+	Connect Step    `json:"connect"`
+	// Role that this peer has there, and Limits; of a relay that is not ours they are not known.
+	Ask          Step   `json:"ask"`
+	Role         string `json:"role,omitempty"`
+	Limits       string `json:"limits,omitempty"`
+	LastRefusal  string `json:"last_refusal,omitempty"`
+	Reservation  Step   `json:"reservation"`
+	LimitedBytes uint64 `json:"limited_bytes,omitempty"` // of each circuit, each way
+	LimitedTime  string `json:"limited_time,omitempty"`
+	// Circuit to the link, with its proof of the peer id.
+	Circuit  Step    `json:"circuit"`
+	Standing string  `json:"standing,omitempty"` // at the link
+	RTT      float64 `json:"rtt_ms,omitempty"`
+}
+
+// Clock compares this machine's clock with that of the link, or else of a relay.
+type Clock struct {
+	Known  bool    `json:"known"`
+	With   peer.ID `json:"with,omitempty"`
+	Ahead  float64 `json:"ahead_seconds"`     // of this machine; negative: it is behind
+	Within float64 `json:"within_seconds"`    // how far off that can be: half a round trip
+	Why    string  `json:"unknown,omitempty"` // if not Known
+}
+
+// Path is a way to the link, and how fast it is.
+type Path struct {
+	Way       string  `json:"way"` // direct, or through which relay
+	Transport string  `json:"transport"`
+	RTT       float64 `json:"rtt_ms,omitempty"`
+	// Down and Up in bytes per second. The transfers are short: a line of high delay may be
+	// faster.
+	Down float64 `json:"down,omitempty"`
+	Up   float64 `json:"up,omitempty"`
+	Why  string  `json:"unknown,omitempty"` // why Down or Up is not known
+}
+
+// MTU is a hint at the largest packet that passes.
+type MTU struct {
+	Bytes int    `json:"bytes,omitempty"` // 0: not known
+	How   string `json:"how"`
+}
+
+// Config of an examination. Link or Relays is needed.
+type Config struct {
+	// Link to examine the way to, at Addrs, circuits among them.
+	Link  peer.ID
+	Addrs []ma.Multiaddr
+	// OwnLink: this site is the link, and the way is that from its relays. Running: it, or the
+	// node of this site, is running and has its port.
+	OwnLink, Running bool
+	// Relays besides those in Addrs.
+	Relays     []peer.AddrInfo
+	Federation string
+	// Identity of the site; zero: one is made up, and nobody takes this site for a member.
+	Identity p2p.Identity
+	// Proxy and RootCAs are those of [p2p.Config].
+	Proxy   *url.URL
+	RootCAs *x509.CertPool
+	// Port that the site's own host has or will have; 0: none yet.
+	Port     int
+	Software string
+}

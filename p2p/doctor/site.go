@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/transport"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p"
+)
+
+// site is where the doctor runs, and whom it knows.
+type site struct {
+	cfg       Config
+	temporary bool
+	relays    []peer.AddrInfo
+	direct    []ma.Multiaddr // addresses of the link itself
+	unknown   []string
+}
+
+func newSite(cfg Config) (*site, error) {
+	s := &site{cfg: cfg, relays: slices.Clone(cfg.Relays)}
+	for _, a := range cfg.Addrs {
+		relay, ok := relayIn(a)
+		switch {
+		case !throughRelay(a):
+			if !cfg.OwnLink { // nobody can judge from here how others reach it
+				s.direct = append(s.direct, a)
+			}
+		case ok:
+			s.relays = append(s.relays, relay)
+		default:
+			s.dontKnow("the address %s names no relay and was not tried", a)
+		}
+	}
+	s.relays = merge(s.relays)
+	if len(s.relays) > maxRelays {
+		s.dontKnow("%d of %d relays were not examined", len(s.relays)-maxRelays, len(s.relays))
+		s.relays = s.relays[:maxRelays]
+	}
+	if s.cfg.Identity.Key == nil {
+		key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("make a temporary key: %w", err)
+		}
+		id, err := peer.IDFromPrivateKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("make a temporary peer id: %w", err)
+		}
+		s.cfg.Identity, s.temporary = p2p.Identity{Key: key, ID: id}, true
+	}
+	return s, nil
+}
+
+func (s *site) dontKnow(format string, args ...any) {
+	s.unknown = append(s.unknown, fmt.Sprintf(format, args...))
+}
+
+// relayIn takes the relay out of the address of a circuit.
+func relayIn(a ma.Multiaddr) (peer.AddrInfo, bool) {
+	head, _ := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
+	if head == nil {
+		return peer.AddrInfo{}, false
+	}
+	info, err := peer.AddrInfoFromP2pAddr(head)
+	if err != nil {
+		return peer.AddrInfo{}, false
+	}
+	return *info, true
+}
+
+// merge joins the addresses of each relay, in the order of first appearance.
+func merge(infos []peer.AddrInfo) []peer.AddrInfo {
+	var merged []peer.AddrInfo
+	for _, info := range infos {
+		i := slices.IndexFunc(merged, func(m peer.AddrInfo) bool { return m.ID == info.ID })
+		if i < 0 {
+			i = len(merged)
+			merged = append(merged, peer.AddrInfo{ID: info.ID})
+		}
+		merged[i].Addrs = ma.Unique(append(merged[i].Addrs, info.Addrs...))
+	}
+	return merged
+}
+
+// host makes a host with the site's identity and proxy, which lets in only whom it examines.
+// Port 0: any. listen: from the port that it listens on it also dials.
+func (s *site) host(listen bool, port int) (*p2p.Host, error) {
+	if listen && port == 0 {
+		var err error
+		if port, err = p2p.PickPort(); err != nil {
+			return nil, err
+		}
+	}
+	return p2p.NewHost(p2p.Config{
+		Identity: s.cfg.Identity, Role: p2p.Leaf, NoListen: !listen, Port: port,
+		Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs, UserAgent: s.cfg.Software,
+		Gate: p2p.GateFunc(func(p peer.ID) p2p.Standing {
+			known := func(r peer.AddrInfo) bool { return r.ID == p }
+			if p == s.cfg.Link || slices.ContainsFunc(s.relays, known) {
+				return p2p.Member
+			}
+			return p2p.Refused
+		}),
+	})
+}
+
+// transportFor finds the transport of a host that dials an address.
+func transportFor(h *p2p.Host, a ma.Multiaddr) (transport.Transport, error) {
+	sw, ok := h.Network().(interface {
+		TransportForDialing(ma.Multiaddr) transport.Transport
+	})
+	if !ok {
+		return nil, fmt.Errorf("libp2p's network is a %T, which does not show its transports", h.Network())
+	}
+	t := sw.TransportForDialing(a)
+	if t == nil {
+		return nil, errNoTransport
+	}
+	return t, nil
+}
+
+var errNoTransport = errors.New("this version knows no such transport")
+
+// proxyFor gives the proxy that WebSocket to host:port goes through, as package p2p takes it; nil: none.
+func (s *site) proxyFor(hostPort string) *url.URL {
+	if s.cfg.Proxy != nil {
+		return s.cfg.Proxy
+	}
+	req := &http.Request{URL: &url.URL{Scheme: "https", Host: hostPort}}
+	proxy, err := http.ProxyFromEnvironment(req.WithContext(context.Background()))
+	if err != nil {
+		return nil
+	}
+	return proxy
+}

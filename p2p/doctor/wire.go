@@ -1,0 +1,62 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/multiformats/go-multistream"
+	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/proto"
+)
+
+// opener gives a fresh stream of one connection: network.Conn has it, and so has a
+// transport's connection that no swarm knows of.
+type opener func(context.Context) (network.MuxedStream, error)
+
+// ask opens a stream for proto and has use speak on it, until limit is over or ctx ends.
+// The stream is closed afterwards.
+func ask(ctx context.Context, open opener, proto protocol.ID, limit time.Duration, use func(network.MuxedStream) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	s, err := open(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", proto, err)
+	}
+	defer s.Reset()
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.SetDeadline(deadline)
+	}
+	if err := multistream.SelectProtoOrFail(proto, s); err != nil {
+		return fmt.Errorf("open %s: %w", proto, err)
+	}
+	if err := use(s); err != nil {
+		return fmt.Errorf("%s: %w", proto, err)
+	}
+	return nil
+}
+
+// byteReader reads messages without taking a byte of what follows them.
+type byteReader struct {
+	io.Reader
+	one [1]byte
+}
+
+func (r *byteReader) ReadByte() (byte, error) {
+	_, err := io.ReadFull(r.Reader, r.one[:])
+	return r.one[0], err
+}
+
+func readMessage(from io.Reader, m proto.Message) error {
+	return protodelim.UnmarshalOptions{MaxSize: maxMessage}.UnmarshalFrom(&byteReader{Reader: from}, m)
+}
+
+func writeMessage(to io.Writer, m proto.Message) error {
+	_, err := protodelim.MarshalTo(to, m)
+	return err
+}
