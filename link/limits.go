@@ -13,14 +13,6 @@ const (
 	// stopTimeout is how long requests may take to end when the link stops; they have been
 	// told by their context.
 	stopTimeout = 3 * time.Second
-	// superExecStop is how long the SuperExec may take to end its apps.
-	superExecStop = 10 * time.Second
-
-	// retryFirst and retryMost bound the pause after something failed that must not be
-	// given up, such as releasing the objects of a run while the disk is full.
-	retryFirst = time.Second
-	retryMost  = time.Minute
-
 	// tokenBytes of a ticket's secret: not to be guessed.
 	tokenBytes = 32
 	// tokenIDBytes of a ticket's id, which people type to revoke it.

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link/appio"
 	"github.com/rhizome-fl/rhizome/link/intake"
@@ -43,7 +44,7 @@ type Link struct {
 	gossip    *gossip.Publisher
 	fetcher   *objects.Fetcher
 	nodes     *nodes.Server
-	superExec *superExec
+	superExec *launch.Owned
 
 	listener net.Listener // of HTTP
 	handler  http.Handler
@@ -131,9 +132,9 @@ func (l *Link) Run(ctx context.Context) error {
 		starting, cancel := context.WithCancel(ctx)
 		defer context.AfterFunc(serving, cancel)()
 		defer cancel()
-		l.superExec.start(starting)
+		l.superExec.Start(starting)
 		<-starting.Done()
-		return l.superExec.stop(context.WithoutCancel(ctx))
+		return l.superExec.Stop(context.WithoutCancel(ctx), l.cfg.LeaveSuperExec)
 	})
 	return group.Wait()
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 )
@@ -107,7 +108,7 @@ func (m *members) follow(ctx context.Context) error {
 	watch := m.store.Bell().Watch(state.KeyMembers())
 	defer watch.Close()
 	for {
-		if err := persist(ctx, "load the membership", func() error { return m.load(ctx) }); err != nil {
+		if err := persist.Do(ctx, log, "load the membership", func() error { return m.load(ctx) }); err != nil {
 			return err
 		}
 		select {

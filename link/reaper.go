@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -22,7 +23,7 @@ func reap(ctx context.Context, store state.Store) error {
 			return ctx.Err()
 		}
 		var next time.Time
-		err := persist(ctx, "apply deadlines", func() (err error) {
+		err := persist.Do(ctx, log, "apply deadlines", func() (err error) {
 			next, err = store.Expire(ctx, time.Now())
 			return err
 		})

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"golang.org/x/sync/semaphore"
@@ -44,7 +45,7 @@ func (k *runKeeper) run(ctx context.Context) error {
 	watch := k.store.Bell().Watch(state.KeyRunEnds(), state.KeyPendingTask())
 	defer watch.Close()
 	for {
-		if err := persist(ctx, "look at the runs", func() error { return k.look(ctx) }); err != nil {
+		if err := persist.Do(ctx, log, "look at the runs", func() error { return k.look(ctx) }); err != nil {
 			return err
 		}
 		select {
@@ -99,7 +100,7 @@ func (k *runKeeper) finish(ctx context.Context, runID uint64) {
 			defer k.mu.Unlock()
 			delete(k.ending, runID)
 		}()
-		_ = persist(ctx, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
+		_ = persist.Do(ctx, log, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
 	})
 }
 

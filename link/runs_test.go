@@ -163,7 +163,7 @@ func TestCleaningUpIsNotGivenUp(t *testing.T) {
 		d := keepRuns(t, store)
 		synctest.Wait()
 		d.expect(t, "announce 7 finished", "end 7")
-		time.Sleep(2 * retryMost)
+		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		d.expect(t, "announce 7 finished", "end 7", "remove object-7")
 	})

@@ -87,7 +87,7 @@ type PathStatus struct {
 func (l *Link) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		PeerID: l.host.ID().String(), Software: l.cfg.Software, Federation: l.cfg.Federation, StartedAt: l.started,
-		HTTPAddress: l.HTTPAddress(), TLS: l.cfg.CertFile != "", SuperExec: l.superExec.describe(),
+		HTTPAddress: l.HTTPAddress(), TLS: l.cfg.CertFile != "", SuperExec: l.superExec.Describe(),
 		Addresses: l.Addresses(), Nodes: []NodeStatus{},
 	}
 	known, err := l.store.ListNodes(ctx)
@@ -200,7 +200,7 @@ func (l *Link) runStatus(ctx context.Context, run state.Run, nodes map[uint64]No
 	switch t.Status {
 	case task.Pending:
 		status.Since = t.PendingAt
-		status.Waiting = "a SuperExec to take its ServerApp; the SuperExec is " + l.superExec.describe()
+		status.Waiting = "a SuperExec to take its ServerApp; the SuperExec is " + l.superExec.Describe()
 		return status, nil
 	case task.Starting:
 		status.Since = t.StartingAt

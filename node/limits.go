@@ -18,15 +18,8 @@ const (
 	maxHeader     = 64 << 10
 	stopTimeout   = 3 * time.Second
 
-	// superExecStop is how long the SuperExec may take to end its apps.
-	superExecStop = 10 * time.Second
 	// leaveLimit is how long saying goodbye to the link may hold up a stop.
 	leaveLimit = 2 * time.Second
-	// retryFirst and retryMost bound the pause after something local failed that must not
-	// be given up, such as starting the SuperExec or removing objects from a sick disk.
-	retryFirst = time.Second
-	retryMost  = time.Minute
-
 	// maxEnded is how many ended runs are remembered, so that a late announcement of their
 	// start does not bring them back.
 	maxEnded = 1024

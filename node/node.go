@@ -11,7 +11,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/node/appio"
 	"github.com/rhizome-fl/rhizome/node/intake"
 	"github.com/rhizome-fl/rhizome/node/session"
@@ -40,7 +42,7 @@ type Node struct {
 	appio   *appio.Host
 
 	listener  net.Listener // of the Runtime API
-	superExec *superExec
+	superExec *launch.Owned
 	news      *news
 
 	closers []func() error // in the order of opening
@@ -117,7 +119,7 @@ func (n *Node) Run(ctx context.Context) error {
 		starting, cancel := context.WithCancel(ctx)
 		defer context.AfterFunc(working, cancel)()
 		defer cancel()
-		n.superExec.start(starting)
+		n.superExec.Start(starting)
 		<-starting.Done()
 		return n.stopWork(context.WithoutCancel(ctx))
 	})
@@ -132,7 +134,7 @@ func (n *Node) stopWork(ctx context.Context) error {
 	if !n.cfg.LeaveSuperExec {
 		n.store.Stopping()
 	}
-	return n.superExec.stop(ctx, n.cfg.LeaveSuperExec)
+	return n.superExec.Stop(ctx, n.cfg.LeaveSuperExec)
 }
 
 // collect removes objects that nothing needs any more.
@@ -140,7 +142,7 @@ func (n *Node) collect(ctx context.Context) error {
 	watch := n.store.Bell().Watch(store.KeyGarbage())
 	defer watch.Close()
 	for {
-		err := persist(ctx, "remove unused objects", func() error { return n.store.Collect(ctx) })
+		err := persist.Do(ctx, log, "remove unused objects", func() error { return n.store.Collect(ctx) })
 		if err != nil {
 			return err
 		}

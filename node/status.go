@@ -81,7 +81,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		PeerID: n.host.ID().String(), NodeID: identity.NodeID, Name: n.cfg.Name, Software: n.cfg.Software,
 		Federation: identity.Federation, StartedAt: n.started, RuntimeAddress: n.RuntimeAddress(),
-		Slots: n.cfg.Slots, SuperExec: n.superExec.describe(), Runs: []RunStatus{},
+		Slots: n.cfg.Slots, SuperExec: n.superExec.Describe(), Runs: []RunStatus{},
 		Link: LinkStatus{
 			PeerID: identity.Link, Addresses: identity.LinkAddrs, Joined: identity.Joined, Session: n.session.Status(),
 		},

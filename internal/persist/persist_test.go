@@ -1,0 +1,43 @@
+package persist_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/persist"
+)
+
+type counter int
+
+func (c *counter) Errorw(string, ...any) { *c++ }
+
+func TestTriesUntilItWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told counter
+		tries := 0
+		err := persist.Do(t.Context(), &told, "write", func() error {
+			if tries++; tries < 20 {
+				return errors.New("disk full")
+			}
+			return nil
+		})
+		if err != nil || tries != 20 || told != 19 {
+			t.Fatalf("%v after %d tries, %d failures told; want success at the 20th", err, tries, told)
+		}
+	})
+}
+
+func TestEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		err := persist.Do(ctx, new(counter), "write", func() error { return errors.New("disk full") })
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Minute {
+			t.Fatalf("%v after %s, want the context's end after a minute", err, time.Since(began))
+		}
+	})
+}
