@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 // Status is what a link knows about itself and its federation. Ids of 64 bits are strings
@@ -61,26 +62,8 @@ type NodeStatus struct {
 	// Session tells since when the present session is open.
 	Session *time.Time `json:"session,omitempty"`
 	// AwayUntil is when a node without a session is given up.
-	AwayUntil *time.Time  `json:"away_until,omitempty"`
-	Path      *PathStatus `json:"path,omitempty"`
-	// LastFailure on the way to the node.
-	LastFailure   string     `json:"last_failure,omitempty"`
-	LastFailureAt *time.Time `json:"last_failure_at,omitempty"`
-}
-
-// PathStatus is how a peer is reached now.
-type PathStatus struct {
-	Direct    bool      `json:"direct"`
-	Relay     string    `json:"relay,omitempty"` // peer id of the relay
-	Limited   bool      `json:"limited,omitempty"`
-	Transport string    `json:"transport"`
-	Security  string    `json:"security,omitempty"`
-	Address   string    `json:"address"`
-	Since     time.Time `json:"since"`
-	RTTMillis float64   `json:"rtt_ms,omitempty"`
-	// BytesIn and BytesOut count all streams with the peer since the link started.
-	BytesIn  int64 `json:"bytes_in"`
-	BytesOut int64 `json:"bytes_out"`
+	AwayUntil *time.Time `json:"away_until,omitempty"`
+	p2p.Report
 }
 
 // Status tells the truth about the link as it is now.
@@ -146,21 +129,7 @@ func (l *Link) nodeStatus(n state.Node) NodeStatus {
 	} else if n.Status == state.NodeOnline {
 		node.AwayUntil = pointer(n.OnlineUntil)
 	}
-	reach := l.host.Reach(id)
-	if reach.Failure != nil {
-		node.LastFailure, node.LastFailureAt = reach.Failure.Err.Error(), &reach.Failure.At
-	}
-	if len(reach.Paths) > 0 {
-		p := reach.Paths[0]
-		node.Path = &PathStatus{
-			Direct: p.Direct(), Limited: p.Limited, Transport: p.Transport, Security: p.Security,
-			Address: p.Remote.String(), Since: p.Since, RTTMillis: float64(p.RTT) / float64(time.Millisecond),
-			BytesIn: reach.In, BytesOut: reach.Out,
-		}
-		if !p.Direct() {
-			node.Path.Relay = p.Relay.String()
-		}
-	}
+	node.Report = l.host.Report(id)
 	return node
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/node/session"
+	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 // Status is what a node knows about itself. Ids of 64 bits are strings in JSON, since many
@@ -34,25 +35,7 @@ type LinkStatus struct {
 	Addresses []string       `json:"addresses"`
 	Joined    bool           `json:"joined"`
 	Session   session.Status `json:"session"`
-	Path      *PathStatus    `json:"path,omitempty"`
-	// LastFailure on the way to the link.
-	LastFailure   string     `json:"last_failure,omitempty"`
-	LastFailureAt *time.Time `json:"last_failure_at,omitempty"`
-}
-
-// PathStatus is how the link is reached now.
-type PathStatus struct {
-	Direct    bool      `json:"direct"`
-	Relay     string    `json:"relay,omitempty"` // peer id of the relay
-	Limited   bool      `json:"limited,omitempty"`
-	Transport string    `json:"transport"`
-	Security  string    `json:"security,omitempty"`
-	Address   string    `json:"address"`
-	Since     time.Time `json:"since"`
-	RTTMillis float64   `json:"rtt_ms,omitempty"`
-	// BytesIn and BytesOut count all streams with the link since the node started.
-	BytesIn  int64 `json:"bytes_in"`
-	BytesOut int64 `json:"bytes_out"`
+	p2p.Report
 }
 
 // RunStatus is what the node has for a run, in messages.
@@ -92,28 +75,9 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		})
 	}
 	n.host.Measure(ctx, n.target.Peer)
-	n.addPath(&s.Link)
+	s.Link.Report = n.host.Report(n.target.Peer)
 	s.State = s.describe()
 	return s, nil
-}
-
-func (n *Node) addPath(link *LinkStatus) {
-	reach := n.host.Reach(n.target.Peer)
-	if reach.Failure != nil {
-		link.LastFailure, link.LastFailureAt = reach.Failure.Err.Error(), &reach.Failure.At
-	}
-	if len(reach.Paths) == 0 {
-		return
-	}
-	p := reach.Paths[0]
-	link.Path = &PathStatus{
-		Direct: p.Direct(), Limited: p.Limited, Transport: p.Transport, Security: p.Security,
-		Address: p.Remote.String(), Since: p.Since, RTTMillis: float64(p.RTT) / float64(time.Millisecond),
-		BytesIn: reach.In, BytesOut: reach.Out,
-	}
-	if !p.Direct() {
-		link.Path.Relay = p.Relay.String()
-	}
 }
 
 func (s Status) describe() string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/node"
+	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 func newStatus() *cobra.Command {
@@ -92,7 +93,7 @@ func showLink(w io.Writer, s link.Status) error {
 
 func showNode(w io.Writer, s node.Status) error {
 	fmt.Fprintf(w, "node %d %s: %s\n", s.NodeID, printable(s.Name), printable(s.State))
-	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable(s.Federation), describePath((*link.PathStatus)(s.Link.Path), s.Link.LastFailure))
+	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable(s.Federation), describePath(s.Link.Path, s.Link.LastFailure))
 	fmt.Fprintf(w, "Runtime API %s, %d slots, SuperExec %s\n", s.RuntimeAddress, s.Slots, s.SuperExec)
 	return printTable(w, []string{"RUN", "ARRIVING", "QUEUED", "WORKING", "UNSENT", "LAST FAILURE"}, len(s.Runs), func(i int) []string {
 		r := s.Runs[i]
@@ -112,7 +113,7 @@ func showRelay(w io.Writer, s relayStatus) error {
 }
 
 // describePath says in one line how a peer is reached.
-func describePath(p *link.PathStatus, failure string) string {
+func describePath(p *p2p.PathReport, failure string) string {
 	if p == nil {
 		if failure != "" {
 			return "none: " + printable(failure)
