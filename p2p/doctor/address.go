@@ -149,6 +149,7 @@ func (s *site) try(ctx context.Context, tpt transport.Transport, a ma.Multiaddr,
 	asked, err := askPeer(ctx, conn.OpenStream, found.Peer)
 	found.Identify = done(began, err)
 	w := &way{CapableConn: conn, asked: asked}
+	found.dialled = a
 	found.Local = conn.LocalMultiaddr().String()
 	if err != nil {
 		if found.Identify.Failure == FailGated {

@@ -111,8 +111,7 @@ func (s *site) examine(ctx context.Context, r *Report, ways []*way) (circuits []
 	closers := make([]func(), len(s.relays))
 	var all sync.WaitGroup
 	for i, info := range s.relays {
-		answers := slices.ContainsFunc(ways, func(w *way) bool { return w.address.Peer == info.ID && w.asked != nil })
-		all.Go(func() { r.Relays[i], found[i], closers[i] = s.checkRelay(ctx, info, answers) })
+		all.Go(func() { r.Relays[i], found[i], closers[i] = s.checkRelay(ctx, info.ID, answering(ways, info.ID)) })
 	}
 	var door error
 	all.Go(func() {
@@ -129,6 +128,16 @@ func (s *site) examine(ctx context.Context, r *Report, ways []*way) (circuits []
 		}
 	}
 	return slices.DeleteFunc(found, func(w *way) bool { return w == nil }), closeAll
+}
+
+// answering are the addresses at which a peer was reached.
+func answering(ways []*way, p peer.ID) (addrs []ma.Multiaddr) {
+	for _, w := range ways {
+		if w.address.Peer == p && w.asked != nil {
+			addrs = append(addrs, w.address.dialled)
+		}
+	}
+	return addrs
 }
 
 // observe fills in what the connections of phase 1 tell.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,6 +28,9 @@ type doorCheck struct {
 // run fills the NAT's filtering and hairpin. It gives the reason why it could not.
 func (d *doorCheck) run(ctx context.Context) error {
 	knocker := d.knocker()
+	if d.site.cfg.OwnLink && d.site.cfg.Running {
+		return d.knockAtLink(ctx, knocker)
+	}
 	h, err := d.host()
 	if err != nil {
 		return fmt.Errorf("a second socket: %w", err)
@@ -37,11 +41,11 @@ func (d *doorCheck) run(ctx context.Context) error {
 		defer g.Close()
 	}
 	if len(greeted) == 0 {
-		return fmt.Errorf("no peer on the internet said how it sees a second socket")
+		return errors.New("no peer on the internet said how it sees a second socket")
 	}
 	d.hairpin(ctx)
 	if knocker == nil {
-		return fmt.Errorf("no relay or link could be asked to knock")
+		return errNoKnocker
 	}
 	return d.knock(ctx, knocker, greeted)
 }
@@ -125,23 +129,63 @@ func (d *doorCheck) knock(ctx context.Context, knocker *way, greeted []*way) err
 		}
 		fresh[o.UDP] = !sameAddress(g, knocker)
 	}
+	tcp, udp, err := askToKnock(ctx, knocker, req)
+	if err != nil {
+		return err
+	}
+	d.nat.UDPFilter, d.nat.TCPFilter = filterOf(udp, fresh[true]), filterOf(tcp, fresh[false])
+	return nil
+}
+
+func askToKnock(ctx context.Context, knocker *way, req *doctorpb.KnockRequest) (tcp, udp Door, err error) {
 	var answer doctorpb.KnockAnswer
-	err := ask(ctx, knocker.OpenStream, KnockProtocol, askTimeout+knockTimeout, func(s network.MuxedStream) error {
+	err = ask(ctx, knocker.OpenStream, KnockProtocol, askTimeout+knockTimeout, func(s network.MuxedStream) error {
 		if err := writeMessage(s, req); err != nil {
 			return err
 		}
 		return readMessage(s, &answer)
 	})
 	if err != nil {
-		return err
+		return DoorUnknown, DoorUnknown, err
 	}
 	if answer.GetRefused() != "" {
-		return fmt.Errorf("%s does not knock: %s", knocker.from, printable(answer.GetRefused()))
+		return DoorUnknown, DoorUnknown, fmt.Errorf("%s does not knock: %s", knocker.from, printable(answer.GetRefused()))
 	}
-	d.nat.UDPFilter = filterOf(doorOf(answer.GetUdp()), fresh[true])
-	d.nat.TCPFilter = filterOf(doorOf(answer.GetTcp()), fresh[false])
+	return doorOf(answer.GetTcp()), doorOf(answer.GetUdp()), nil
+}
+
+// knockAtLink has the public addresses tried that the running link tells others. The link
+// speaks to its relays by TCP, so that only UDP says whether strangers get in.
+func (d *doorCheck) knockAtLink(ctx context.Context, knocker *way) error {
+	if knocker == nil {
+		return errNoKnocker
+	}
+	from, _ := observationOf(knocker)
+	req := new(doctorpb.KnockRequest)
+	for _, a := range d.site.cfg.Addrs {
+		at, udp, ok := endpointOf(a)
+		if !ok || throughRelay(a) || at.Addr() != from.Observed.Addr() {
+			continue
+		}
+		d.nat.Port, d.nat.OwnPort = d.site.cfg.Port, true
+		if udp {
+			req.UdpPort, d.nat.SeenUDP = uint32(at.Port()), at.String()
+		} else {
+			req.TcpPort, d.nat.SeenTCP = uint32(at.Port()), at.String()
+		}
+	}
+	if !d.nat.OwnPort {
+		return fmt.Errorf("the link tells nobody an address at %s, from where others see it", from.Observed.Addr())
+	}
+	tcp, udp, err := askToKnock(ctx, knocker, req)
+	if err != nil {
+		return err
+	}
+	d.nat.UDPFilter, d.nat.TCPFilter = filterOf(udp, true), filterOf(tcp, false)
 	return nil
 }
+
+var errNoKnocker = errors.New("no relay or link could be asked to knock")
 
 func filterOf(door Door, fresh bool) Filtering {
 	switch {

@@ -91,6 +91,14 @@ func silent(a Address) bool   { return a.failure() == FailTimeout }
 
 // stopped: TCP itself did not get through, whatever a proxy does.
 func stopped(a Address) bool { return overTCP(a) && a.Connect.State == Failed }
+
+// portOf: one of the ports that others are at.
+func portOf(others []Address) func(Address) bool {
+	return func(a Address) bool {
+		return slices.ContainsFunc(others, func(o Address) bool { return o.Port == a.Port })
+	}
+}
+
 func not(c func(Address) bool) func(Address) bool {
 	return func(a Address) bool { return !c(a) }
 }

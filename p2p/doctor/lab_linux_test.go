@@ -11,6 +11,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rhizome-fl/rhizome/p2p/natlab"
 )
@@ -41,11 +42,22 @@ type labCase struct {
 	joining        bool
 	proxy          bool
 	ticket         string // home: of the link that sits behind a NAT
+	own            ownLink
 	cause          Cause
 	user, firewall string // $LINK, $WEB and $FAR stand for the addresses of link and relays
 	udp            Mapping
 	filter         Filtering
 }
+
+// ownLink: the site is itself a link.
+type ownLink int
+
+const (
+	notLink ownLink = iota
+	running         // the link of the ticket, which runs on this host
+	halted          // one that the relays serve, and that does not run now
+	unknown         // one that the relays do not serve
+)
 
 const (
 	nothingToChange = "Nothing is to be changed: TCP port 4001 of $LINK and UDP port 4001 of $LINK can be reached from this site."
@@ -86,10 +98,34 @@ var labCases = []labCase{
 		udp:      MappingIndependent, filter: FilterClosed,
 	},
 	{
-		host: "flat", ticket: "home", cause: CauseRelayed, // the link is behind a NAT
-		user:     "This site reaches the link only through the relays $WEB:443 and $FAR:4001, since the link has no address that everybody can dial; hole punching will make a direct path if the link's NAT allows it, and this site's does.",
-		firewall: "Nothing is to be changed: TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site; a direct path also needs outgoing UDP to any port.",
+		host: "flat", ticket: "home", cause: CauseLinkClosed, // the link is behind a NAT, where relays saw it
+		user:     "This site reaches the link only through the relays $WEB:443 and $FAR:4001, since the link's own addresses do not answer: it sits behind a NAT or a firewall; hole punching will make a direct path if the link's NAT allows it, and this site's does.",
+		firewall: "Nothing has to be changed, since TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in TCP port 4001 of $HOME.",
 		udp:      MappingIndependent, filter: FilterClosed,
+	},
+	{
+		host: "link", own: running, joining: true, cause: CauseLinkOpen,
+		user:     "Others reach this link directly at UDP port 4001 of $LINK, and through its relays $WEB:443 and $FAR:4001.",
+		firewall: "Nothing is to be changed: incoming UDP port 4001 of $LINK gets through.",
+		udp:      MappingIndependent, filter: FilterOpen,
+	},
+	{
+		host: "home-a", own: running, ticket: "home", joining: true, cause: CauseLinkRelayed,
+		user:     "Others reach this link through its relays $WEB:443 and $FAR:4001; hole punching will make direct paths to nodes whose NAT allows it.",
+		firewall: "To let others in directly, which is faster, allow incoming TCP and UDP port 4001 and forward it to this machine; TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site, which is enough to take part.",
+		udp:      MappingIndependent, filter: FilterUnknown, // its relays saw it by TCP only
+	},
+	{
+		host: "fullcone", own: halted, cause: CauseLinkOpen,
+		user:     "Others reach this link directly at TCP port 4001 of $FULL and UDP port 4001 of $FULL, and through its relays $WEB:443 and $FAR:4001.",
+		firewall: "Nothing is to be changed: incoming TCP port 4001 of $FULL and UDP port 4001 of $FULL gets through.",
+		udp:      MappingIndependent, filter: FilterOpen,
+	},
+	{
+		host: "symmetric", own: unknown, cause: CauseRelayDenies,
+		user:     "This link reaches a relay at TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR, which does not serve it: have its operator allow the link (rhizome relay --allow-link $SELF).",
+		firewall: "Nothing is to be changed for the relay: TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site.",
+		udp:      MappingDependent, filter: FilterClosed,
 	},
 }
 
@@ -113,9 +149,10 @@ func TestNamesTheCauseInEachSite(t *testing.T) {
 	}
 	homeKey, homeID := newKey(t)
 	linkKey, linkID := newKey(t)
+	spareKey, spareID := newKey(t)
 	var relays []peer.AddrInfo
 	for _, r := range []party{{Port: 443, WebSocket: true}, {Port: sitePort}} {
-		r.Role, r.AllowLinks = "relay", []peer.ID{linkID, homeID}
+		r.Role, r.AllowLinks = "relay", []peer.ID{linkID, homeID, spareID}
 		r.Key, _ = newKey(t)
 		relays = append(relays, c.start(map[int]string{443: "web", sitePort: "far"}[r.Port], r))
 	}
@@ -131,27 +168,45 @@ func TestNamesTheCauseInEachSite(t *testing.T) {
 		}
 		links[ticket] = p
 	}
-	t.Run("sites", func(t *testing.T) {
-		for i, k := range labCases {
-			p := links[k.ticket]
-			p.Key, p.Joining = keys[i], k.joining
-			if k.proxy {
-				p.Proxy = fmt.Sprintf("http://%s:%d", c.lab.Gateway(k.host), natlab.ProxyPort)
+	reports, errs := make([]Report, len(labCases)), make([]error, len(labCases))
+	var all errgroup.Group
+	all.SetLimit(atATime)
+	for i, k := range labCases {
+		p := links[k.ticket]
+		p.Key, p.Joining = keys[i], k.joining
+		switch k.own {
+		case running:
+			p.OwnLink, p.PortHeld = true, true
+		case halted, unknown:
+			p.OwnLink, p.Link, p.Addrs, p.Relays = true, spareID, nil, relays
+			if k.own == halted {
+				p.Key = spareKey
+			} else {
+				p.Link = members[i]
 			}
-			t.Run(fmt.Sprintf("%s,joining=%v,proxy=%v", k.host, k.joining, k.proxy), func(t *testing.T) {
-				t.Parallel()
-				r, err := c.examine(k.host, p)
-				if err != nil {
-					t.Fatal(err)
-				}
-				k.check(t, c, r)
-			})
 		}
-	})
+		if k.proxy {
+			p.Proxy = fmt.Sprintf("http://%s:%d", c.lab.Gateway(k.host), natlab.ProxyPort)
+		}
+		all.Go(func() error { reports[i], errs[i] = c.examine(k.host, p); return nil })
+	}
+	_ = all.Wait()
+	for i, k := range labCases {
+		t.Run(fmt.Sprintf("%s,joining=%v,proxy=%v,link=%v", k.host, k.joining, k.proxy, k.own), func(t *testing.T) {
+			if errs[i] != nil {
+				t.Fatal(errs[i])
+			}
+			k.check(t, c, reports[i])
+		})
+	}
 }
 
+// atATime is how many doctors run: they mostly wait.
+const atATime = 6
+
 func (k labCase) check(t *testing.T, c *clinic, r Report) {
-	names := strings.NewReplacer("$LINK", c.lab.Addr("link"), "$WEB", c.lab.Addr("web"), "$FAR", c.lab.Addr("far"))
+	names := strings.NewReplacer("$LINK", c.lab.Addr("link"), "$WEB", c.lab.Addr("web"), "$FAR", c.lab.Addr("far"), "$HOME", c.lab.PublicAddr("home-a"),
+		"$FULL", c.lab.PublicAddr("fullcone"), "$SELF", r.Self.String())
 	if r.Verdict.Cause != k.cause {
 		t.Errorf("cause %q, want %q", r.Verdict.Cause, k.cause)
 	}

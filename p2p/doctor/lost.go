@@ -1,6 +1,10 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rhizome-fl/rhizome/p2p/relay"
+)
 
 // judgeLost: the link was not reached in any way.
 func (f facts) judgeLost() Verdict {
@@ -76,7 +80,7 @@ func (f facts) linkGone() Verdict {
 		switch {
 		case r.LastRefusal != "" && r.Circuit.State == Failed:
 			reason = "the relay says: " + r.LastRefusal
-			if r.Role == "stranger" {
+			if r.Role == relay.Stranger.String() {
 				cause = CauseRelayDenies
 			}
 		case r.Circuit.State == Failed && r.Circuit.Failure == FailWrongPeer:

@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
 // judgeLink: the site is the link, and the question is whether others reach it.
@@ -29,7 +31,7 @@ func (f facts) judgeLink() Verdict {
 			"Nothing can be said about the firewall: " + listed(endpoints(good), "and") + " can be reached from this site"}
 	}
 	return Verdict{CauseLinkRelayed,
-		fmt.Sprintf("Others reach this link through its relay %s; %s", f.relayNames(usable), f.NAT.directly()),
+		fmt.Sprintf("Others reach this link through %s; %s", f.relays(usable), f.NAT.directly()),
 		fmt.Sprintf("To let others in directly, which is faster, allow incoming TCP and UDP port %s and forward it to this machine; %s can be reached from this site, which is enough to take part",
 			f.NAT.portName(), listed(endpoints(good), "and"))}
 }
@@ -38,10 +40,11 @@ func (f facts) judgeLink() Verdict {
 func (f facts) usableRelays() (usable []Relay, denied string) {
 	for _, r := range f.Relays {
 		switch {
+		case !f.Temporary && (r.Role == relay.Stranger.String() || r.Role == relay.Member.String()):
+			// A member may hold a reservation there, but nobody may come to it to join.
+			denied = fmt.Sprintf("have its operator allow the link (rhizome relay --allow-link %s)", f.Link)
 		case r.Circuit.State == OK, r.Reservation.State == OK:
 			usable = append(usable, r)
-		case r.Role == "stranger" && !f.Temporary:
-			denied = fmt.Sprintf("have its operator allow the link (rhizome relay --allow-link %s)", f.Link)
 		case r.Reservation.State == Failed:
 			denied = r.Reservation.Detail
 		case r.Circuit.State == Failed:
@@ -55,7 +58,14 @@ func (f facts) alsoThrough(usable []Relay) string {
 	if len(usable) == 0 {
 		return ""
 	}
-	return ", and through its relay " + f.relayNames(usable)
+	return ", and through " + f.relays(usable)
+}
+
+func (f facts) relays(some []Relay) string {
+	if len(some) == 1 {
+		return "its relay " + f.relayNames(some)
+	}
+	return "its relays " + f.relayNames(some)
 }
 
 // opens lists the public endpoints of the site's own port at which strangers were let in.

@@ -18,10 +18,10 @@ import (
 
 // checkRelay examines one relay with a host of its own: libp2p lets only one circuit to a
 // peer be dialled at a time. A way is given if the link answers through it; close ends both.
-func (s *site) checkRelay(ctx context.Context, info peer.AddrInfo, answers bool) (found Relay, w *way, closeAll func()) {
-	found = Relay{Peer: info.ID}
+func (s *site) checkRelay(ctx context.Context, p peer.ID, at []ma.Multiaddr) (found Relay, w *way, closeAll func()) {
+	found = Relay{Peer: p}
 	closeAll = func() {}
-	if !answers {
+	if len(at) == 0 {
 		found.Connect = skipped("none of its addresses gave a handshake")
 		return found, nil, closeAll
 	}
@@ -32,7 +32,7 @@ func (s *site) checkRelay(ctx context.Context, info peer.AddrInfo, answers bool)
 	}
 	closeAll = func() { _ = h.Close() }
 	began := time.Now()
-	err = h.Connect(ctx, info)
+	err = h.Connect(ctx, peer.AddrInfo{ID: p, Addrs: at})
 	found.Connect = done(began, err)
 	if err != nil {
 		return found, nil, closeAll

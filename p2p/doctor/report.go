@@ -83,6 +83,8 @@ type Address struct {
 	RTT      float64 `json:"rtt_ms,omitempty"`
 	// MTU of the way that TCP told of, in bytes; 0: not known.
 	MTU int `json:"mtu,omitempty"`
+
+	dialled ma.Multiaddr // with the name resolved; nil: not reached
 }
 
 // Relay is what was found of one relay.

@@ -137,7 +137,7 @@ func (f facts) proxied(user string) Verdict {
 func (f facts) judgeRelayed() Verdict {
 	good := which(f.relay, works)
 	relays := f.relayNames(f.circuits)
-	refusedHere := which(f.link, public, not(works))
+	unanswered := which(f.link, public, not(works))
 	head := fmt.Sprintf("This site reaches the link only through the relay %s", relays)
 	if len(f.circuits) > 1 {
 		head = fmt.Sprintf("This site reaches the link only through the relays %s", relays)
@@ -147,7 +147,7 @@ func (f facts) judgeRelayed() Verdict {
 	case every(good, viaProxy) && every(which(f.all(), overTCP), stopped):
 		return f.proxied(fmt.Sprintf("%s and the HTTP proxy %s, over WebSocket, since nothing else gets out", head, f.Proxy))
 	case every(good, overTCP, webPort) && len(blocked) > 0 && !some(f.all(), overUDP, works):
-		wanted := refusedHere
+		wanted := unanswered
 		if len(wanted) == 0 {
 			wanted = blocked
 		}
@@ -155,14 +155,19 @@ func (f facts) judgeRelayed() Verdict {
 			head + ", since only TCP to port 443 gets out of this site: it works, and all data takes the way through the relay",
 			fmt.Sprintf("To have a direct and faster path, allow outgoing %s; %s works already and is enough to take part",
 				listed(endpoints(wanted), "and"), listed(endpoints(good), "and"))}
-	case len(refusedHere) > 0:
+	case len(unanswered) > 0 && some(good, overUDP):
+		where := "it sits behind a NAT or a firewall"
+		if !some(good, portOf(unanswered)) {
+			where += ", or a rule of this site is about their ports"
+		}
 		return Verdict{CauseLinkClosed,
-			fmt.Sprintf("%s: the link's own addresses do not answer, while the relay does at other ports, so that the link's side or a rule for these ports is in the way; %s", head, f.NAT.punching()),
-			fmt.Sprintf("On the link's side allow incoming, and on this side outgoing, %s; %s works already", listed(endpoints(refusedHere), "and"), listed(endpoints(good), "and"))}
+			fmt.Sprintf("%s, since the link's own addresses do not answer: %s; %s", head, where, f.NAT.punching()),
+			fmt.Sprintf("Nothing has to be changed, since %s can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in %s",
+				listed(endpoints(good), "and"), listed(endpoints(unanswered), "and"))}
 	case !some(good, overUDP) && some(f.relay, overUDP, fails):
 		noUDP := which(f.relay, overUDP, fails)
 		return Verdict{CauseNoUDP,
-			head + ", and UDP gets no answer, so that it will hardly get a direct path: the link has no address that everybody can dial",
+			head + ", and UDP gets no answer, so that it will hardly get a direct path: no address of the link itself answers",
 			fmt.Sprintf("Allow outgoing UDP to all, and the answers, at least %s; %s works already", listed(endpoints(noUDP), "and"), listed(endpoints(good), "and"))}
 	}
 	return Verdict{CauseRelayed,
