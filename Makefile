@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build demo test chaos lint generate clean
+.PHONY: help build venv venvs demo test chaos lint generate clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -16,15 +16,17 @@ build: bin/rhizome ## Build the one binary, bin/rhizome
 bin/rhizome: $(SOURCES)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/rhizome
 
-venv: .venv/flwr-1.41/ready ## Make the Python environment that the demo and the tests use
+venv: .venv/flwr-1.41/ready ## Make the Python environment that the demo and most tests use
 
-.venv/flwr-1.41/ready: scripts/venv.sh
-	scripts/venv.sh 1.41.0 .venv/flwr-1.41
+venvs: $(foreach version,1.40 1.41 1.42,.venv/flwr-$(version)/ready) ## Make one for each version of flwr that is tested
+
+.venv/flwr-%/ready: scripts/venv.sh
+	scripts/venv.sh $*.0 .venv/flwr-$*
 
 demo: build venv ## Run a real Flower app over relay, link and three nodes
 	bin/rhizome demo --python .venv/flwr-1.41
 
-test: venv ## Run all tests, with the real flwr
+test: venvs ## Run all tests, with the real flwr
 	scripts/test.sh
 
 chaos: venv ## Kill everything, 100 times and at every moment, and want the same result

@@ -111,7 +111,23 @@ type World struct {
 // the test if a process is left.
 func New(t testing.TB) *World {
 	t.Helper()
-	w := &World{t: t, dir: t.TempDir(), venv: venv(t)}
+	return newWorld(t, venv(t))
+}
+
+// NewOf is New with another version of Flower, such as "1.40", for all Python processes. Its
+// environment lies beside the usual one; without it the test is skipped.
+func NewOf(t testing.TB, version string) *World {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(venv(t)), "flwr-"+version)
+	if _, err := os.Stat(filepath.Join(path, "ready")); err != nil {
+		t.Skipf("no flwr %s in %s: run \"make venvs\"", version, path)
+	}
+	return newWorld(t, path)
+}
+
+func newWorld(t testing.TB, venv string) *World {
+	t.Helper()
+	w := &World{t: t, dir: t.TempDir(), venv: venv}
 	w.mark = "RHIZOME_E2E_WORLD=" + w.dir
 	t.Cleanup(func() {
 		for i := len(w.daemons) - 1; i >= 0; i-- {
