@@ -120,7 +120,6 @@ func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 		}
 	}
 	book := d.h.Peerstore()
-	book.AddAddrs(d.target.Peer, direct, peerstore.TempAddrTTL)
 	// What identify or mDNS told may be better than the ticket. Circuits that are known from
 	// earlier must go: the swarm would start with all, and libp2p dials through one relay after
 	// the other, for 5 s each, also through those that are dead.
@@ -133,7 +132,12 @@ func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 		}
 	}
 	book.SetAddrs(d.target.Peer, stale, 0)
-	return ma.Unique(direct), relays
+	direct = ma.Unique(d.h.proxied(direct))
+	book.AddAddrs(d.target.Peer, direct, peerstore.TempAddrTTL)
+	for i := range relays {
+		relays[i].Addrs = d.h.proxied(relays[i].Addrs)
+	}
+	return direct, relays
 }
 
 // direct dials all direct addresses at once.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -28,6 +29,7 @@ type Host struct {
 	gate     Gate
 	announce []ma.Multiaddr
 	relays   map[peer.ID]peer.AddrInfo // constant
+	proxy    *url.URL                  // nil: that of the environment
 
 	lobby        *lobby
 	reservations *reservations
@@ -62,6 +64,7 @@ func NewHost(cfg Config) (*Host, error) {
 		role:     cfg.Role,
 		gate:     cfg.Gate,
 		announce: cfg.Announce,
+		proxy:    cfg.Proxy,
 		relays:   make(map[peer.ID]peer.AddrInfo),
 		traffic:  newTraffic(),
 		paths:    newPathBook(),

@@ -181,14 +181,15 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 	if _, err := k.h.pingConn(serving, c); err != nil {
 		log.Debugw("round trip not measured", "peer", p, "err", err)
 	}
-	every := punchRetry
-	if !isCircuit(c.RemoteMultiaddr()) {
-		every = relayedLinger
+	relayed := isCircuit(c.RemoteMultiaddr())
+	first, every := firstDirectRetry, punchRetry
+	if !relayed {
+		first, every = relayedLinger, relayedLinger
 	}
-	timer := time.NewTicker(every)
+	timer := time.NewTimer(first)
 	defer timer.Stop()
 	for {
-		if isCircuit(c.RemoteMultiaddr()) && k.h.hasDirect(p) {
+		if relayed && k.h.hasDirect(p) {
 			end(ErrBetterPath)
 			return
 		}
@@ -197,8 +198,9 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 			return
 		case <-changed:
 		case <-timer.C:
-			if isCircuit(c.RemoteMultiaddr()) {
-				k.retryDirect(serving)
+			timer.Reset(every)
+			if relayed {
+				k.dial.work.Go(func() { k.retryDirect(serving) })
 			} else {
 				k.h.closeIdleCircuits(p)
 			}
@@ -206,10 +208,14 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 	}
 }
 
-// retryDirect tries the direct addresses once more; success shows as a change of connections.
+// retryDirect tries the direct addresses once more, and those that the peer has told since;
+// success shows as a change of connections.
 func (k *keeper) retryDirect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	if direct, _ := k.dial.split(); len(direct) == 0 {
+		return
+	}
 	if _, err := k.dial.direct(ctx); err != nil {
 		log.Debugw("still no direct path", "peer", k.dial.target.Peer, "err", err)
 	}

@@ -101,12 +101,17 @@ const (
 	// that began on it end on it, and a direct path that dies young falls back at once.
 	relayedLinger = time.Minute
 
-	// punchTimeout of one attempt: 3 s are ten round trips of 300 ms. libp2p's 10 s make
-	// the third attempt, the one with swapped roles, come after 20 s.
-	punchTimeout = 3 * time.Second
+	// punchTimeout of one attempt, which takes three round trips by QUIC and five by TCP: 2 s
+	// are enough for a satellite line by QUIC. The third attempt is the one with swapped
+	// roles; it has to be over 5 s after the session opened, and libp2p's 10 s make it 20.
+	punchTimeout = 2 * time.Second
 	// punchRetry is when a relayed connection tries again: NATs and addresses change.
 	// Each retry is a burst of packets to a peer that probably can not be reached.
 	punchRetry = 3 * time.Minute
+	// firstDirectRetry is when addresses are dialled that the peer told on the relayed path and
+	// that no ticket names: of a port forward that it was observed at. Punching, which
+	// mostly is done by then, does not serve a side that can send to few ports only.
+	firstDirectRetry = 2 * time.Second
 	// firstPunchRetry: the first attempt fails at once when the other side has not yet
 	// learnt its public address, which happens within its first seconds.
 	firstPunchRetry = time.Second

@@ -82,6 +82,7 @@ func (r *reservations) reserve(ctx context.Context, relay peer.AddrInfo) (*circu
 	ctx, cancel := context.WithTimeout(ctx, reserveTimeout)
 	defer cancel()
 	r.h.clearBackoff(relay.ID)
+	relay.Addrs = r.h.proxied(relay.Addrs)
 	if err := r.h.Connect(ctx, relay); err != nil {
 		return nil, fmt.Errorf("connect to relay %s: %w", relay.ID, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gorilla/websocket"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -13,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcpreuse"
 	libp2pws "github.com/libp2p/go-libp2p/p2p/transport/websocket"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // proxyKey is the context key of the proxy of one host.
@@ -62,14 +64,67 @@ func newWebSocket(cfg Config) func(transport.Upgrader, network.ResourceManager, 
 	}
 }
 
+// CanDial takes the addresses of proxied as well.
+func (t *webSocket) CanDial(a ma.Multiaddr) bool {
+	return t.WebsocketTransport.CanDial(swapLast(a, ma.P_HTTP, ma.P_WS))
+}
+
 // Dial goes through the proxy if there is one.
 func (t *webSocket) Dial(ctx context.Context, raddr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
-	if t.proxy != nil {
-		ctx = withProxy(ctx, t.proxy)
+	return t.WebsocketTransport.Dial(withProxy(ctx, t.proxy), swapLast(raddr, ma.P_HTTP, ma.P_WS), p)
+}
+
+// Resolve keeps the name that a certificate is checked for.
+func (t *webSocket) Resolve(ctx context.Context, a ma.Multiaddr) ([]ma.Multiaddr, error) {
+	plain := swapLast(a, ma.P_HTTP, ma.P_WS)
+	resolved, err := t.WebsocketTransport.Resolve(ctx, plain)
+	if err == nil && !plain.Equal(a) {
+		for i := range resolved {
+			resolved[i] = swapLast(resolved[i], ma.P_WS, ma.P_HTTP)
+		}
 	}
-	return t.WebsocketTransport.Dial(ctx, raddr, p)
+	return resolved, err
+}
+
+// proxied adds to addresses, for each WebSocket address that a proxy leads to, the same
+// with /http in the place of /ws. The swarm does not dial WebSocket where it knows TCP on the same
+// port too, and behind a proxy only WebSocket works; under this name it tries both.
+func (h *Host) proxied(addrs []ma.Multiaddr) []ma.Multiaddr {
+	all := slices.Clone(addrs)
+	for _, a := range addrs {
+		if alias := swapLast(a, ma.P_WS, ma.P_HTTP); !alias.Equal(a) && h.hasProxy(a) {
+			all = append(all, alias)
+		}
+	}
+	return all
+}
+
+// hasProxy tells whether a WebSocket address is dialled through a proxy.
+func (h *Host) hasProxy(a ma.Multiaddr) bool {
+	tcp, _ := ma.SplitFunc(a, func(c ma.Component) bool {
+		return slices.Contains([]int{ma.P_TLS, ma.P_WS, ma.P_WSS}, c.Protocol().Code)
+	})
+	_, to, err := manet.DialArgs(tcp)
+	if err != nil {
+		return false
+	}
+	u := url.URL{Scheme: "https", Host: to}
+	proxy, err := proxyOf((&http.Request{URL: &u}).WithContext(withProxy(h.ctx, h.proxy)))
+	return proxy != nil && err == nil
+}
+
+// swapLast replaces the last part of an address, if it is of one kind, by one of another.
+func swapLast(a ma.Multiaddr, from, to int) ma.Multiaddr {
+	head, last := ma.SplitLast(a)
+	if head == nil || last == nil || last.Protocol().Code != from {
+		return a
+	}
+	return head.Encapsulate(ma.StringCast("/" + ma.ProtocolWithCode(to).Name))
 }
 
 func withProxy(ctx context.Context, proxy *url.URL) context.Context {
+	if proxy == nil {
+		return ctx
+	}
 	return context.WithValue(ctx, proxyKey{}, proxy)
 }
