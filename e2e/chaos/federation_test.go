@@ -13,6 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/node"
 )
 
 // temporary is the name of the folder for temporary files.
@@ -25,18 +26,22 @@ type federation struct {
 	flwr        *world.Flwr
 	relay, link *world.Daemon
 	nodes       []*world.Daemon
+
+	app   *steady // of the run that is disturbed
+	runID string
 }
 
-func newFederation(t *testing.T, nodes int) *federation {
+func newFederation(t *testing.T, nodes int, relayFlags ...string) *federation {
 	t.Helper()
 	f := &federation{t: t, World: world.New(t)}
+	world.Binary(t) // before our temporary folder is another
 	// What our processes leave in the temporary folder is looked at, too.
 	if err := os.Mkdir(f.Path(temporary), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", f.Path(temporary))
 	var relayAddress, linkAddress string
-	f.relay, relayAddress = f.Relay()
+	f.relay, relayAddress = f.Relay(relayFlags...)
 	f.link, linkAddress = f.LinkListening("none", "--relay", relayAddress)
 	f.flwr = f.Flwr(linkAddress)
 	ticket := f.Ticket("--uses", fmt.Sprint(nodes))
@@ -120,18 +125,29 @@ func (f *federation) ours(pid int) int {
 }
 
 // status asks the link; false while it does not answer.
-func (f *federation) status() (link.Status, bool) {
+func (f *federation) status() (status link.Status, ok bool) {
 	f.t.Helper()
-	client, err := admin.NewClient(f.Path("link"))
+	ok = f.ask(f.link, &status)
+	return status, ok
+}
+
+// nodeStatus asks a node; false while it does not answer.
+func (f *federation) nodeStatus(d *world.Daemon) (status node.Status, ok bool) {
+	f.t.Helper()
+	ok = f.ask(d, &status)
+	return status, ok
+}
+
+func (f *federation) ask(d *world.Daemon, status any) bool {
+	f.t.Helper()
+	client, err := admin.NewClient(f.Path(d.Name))
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Second)
 	defer cancel()
-	var status link.Status
-	err = client.Call(ctx, http.MethodGet, "/status", nil, &status)
-	return status, err == nil
+	return client.Call(ctx, http.MethodGet, "/status", nil, status) == nil
 }
 
 // awaitEnd waits until a run is finished, and gives it as the status shows it.

@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"syscall"
@@ -38,16 +37,19 @@ func TestRandomKills(t *testing.T) {
 		c.app.hold(fmt.Sprintf("round-%d", round+1))
 	}
 	began := time.Now()
-	c.run = c.flwr.Submit(c.app.app(), "-c", c.app.config(append(settings, "work=0.7")...))
+	c.runID = c.flwr.Submit(c.app.app(), "-c", c.app.config(append(settings, "work=0.7")...))
 	for round := range rounds {
 		c.app.release(fmt.Sprintf("round-%d", round+1))
 		c.app.await(fmt.Sprintf("round-%d", round+1), recovery)
+		if round == 0 && len(c.leftFiles()) == 0 {
+			t.Fatal("the look for files that are left does not see those of a run under way")
+		}
 		for range (round+1)*kills/rounds - round*kills/rounds {
 			c.kill()
 		}
 		c.restartAll()
 	}
-	end := c.awaitEnd(c.run, recovery)
+	end := c.awaitEnd(c.runID, recovery)
 	t.Logf("%d kills in %v: %v; %d messages were asked again", kills, time.Since(began).Round(time.Second), c.hits, c.app.count("crashed"))
 	if end.Status != "finished:completed" {
 		t.Fatalf("the run is %s: %s", end.Status, end.Details)
@@ -63,8 +65,6 @@ type killer struct {
 	t    *testing.T
 	rand *rand.Rand
 	*federation
-	app  *steady
-	run  string
 	down []outage
 	hits map[string]int
 }
@@ -159,49 +159,4 @@ func (c *killer) restartAll() { c.restart(time.Now().Add(time.Hour)) }
 
 func (c *killer) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(c.rand.Int64N(int64(most-least)))
-}
-
-// checkNothingIsLeft looks for processes and files that belong to a run that is over.
-func (c *killer) checkNothingIsLeft() {
-	c.t.Helper()
-	c.Eventually("all nodes are connected and all SuperExecs run", recovery, func() bool {
-		status, ok := c.status()
-		for _, node := range status.Nodes {
-			ok = ok && node.Session != nil
-		}
-		for _, host := range c.hosts() {
-			ok = ok && c.superExec(host) != 0
-		}
-		return ok
-	})
-	c.checkProcesses()
-	c.checkFiles(recovery)
-}
-
-// checkProcesses wants one SuperExec for each host and no app.
-func (c *killer) checkProcesses() {
-	c.t.Helper()
-	c.Eventually("no app process is left", recovery, func() bool {
-		return len(c.Processes("--token-file")) == 0 && len(c.appsOfAll()) == 0
-	})
-	wanted := make(map[int]bool)
-	for _, host := range c.hosts() {
-		wanted[c.superExec(host)] = true
-	}
-	for _, p := range c.Processes(" exec ", "--runtime-api-address") {
-		if !wanted[p.PID] {
-			c.t.Errorf("a SuperExec too many: %d %s", p.PID, p.Args)
-		}
-		delete(wanted, p.PID)
-	}
-	if len(wanted) > 0 {
-		c.t.Errorf("no SuperExec: %v", slices.Collect(maps.Keys(wanted)))
-	}
-}
-
-func (c *killer) appsOfAll() (pids []int) {
-	for _, host := range c.hosts() {
-		pids = append(pids, c.apps(host)...)
-	}
-	return pids
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -60,4 +61,49 @@ func (f *federation) leftFiles() []string {
 	}
 	slices.Sort(left)
 	return left
+}
+
+// checkNothingIsLeft looks for processes and files that belong to a run that is over.
+func (f *federation) checkNothingIsLeft() {
+	f.t.Helper()
+	f.Eventually("all nodes are connected and all SuperExecs run", recovery, func() bool {
+		status, ok := f.status()
+		for _, node := range status.Nodes {
+			ok = ok && node.Session != nil
+		}
+		for _, host := range f.hosts() {
+			ok = ok && f.superExec(host) != 0
+		}
+		return ok
+	})
+	f.checkProcesses()
+	f.checkFiles(recovery)
+}
+
+// checkProcesses wants one SuperExec for each host and no app.
+func (f *federation) checkProcesses() {
+	f.t.Helper()
+	f.Eventually("no app process is left", recovery, func() bool {
+		return len(f.Processes("--token-file")) == 0 && len(f.appsOfAll()) == 0
+	})
+	wanted := make(map[int]bool)
+	for _, host := range f.hosts() {
+		wanted[f.superExec(host)] = true
+	}
+	for _, p := range f.Processes(" exec ", "--runtime-api-address") {
+		if !wanted[p.PID] {
+			f.t.Errorf("a SuperExec too many: %d %s", p.PID, p.Args)
+		}
+		delete(wanted, p.PID)
+	}
+	if len(wanted) > 0 {
+		f.t.Errorf("no SuperExec: %v", slices.Collect(maps.Keys(wanted)))
+	}
+}
+
+func (f *federation) appsOfAll() (pids []int) {
+	for _, host := range f.hosts() {
+		pids = append(pids, f.apps(host)...)
+	}
+	return pids
 }

@@ -37,9 +37,12 @@ func (w *World) Command(args ...string) string {
 }
 
 // Relay starts a relay for anybody and returns its address.
-func (w *World) Relay() (*Daemon, string) {
+func (w *World) Relay(args ...string) (*Daemon, string) {
 	w.t.Helper()
-	d := w.Rhizome("relay", "relay", "--data", w.Path("relay"), "--listen", "/ip4/127.0.0.1/tcp/"+fmt.Sprint(w.FreePort()), "--open")
+	args = append([]string{
+		"relay", "--data", w.Path("relay"), "--listen", "/ip4/127.0.0.1/tcp/" + fmt.Sprint(w.FreePort()), "--open",
+	}, args...)
+	d := w.Rhizome("relay", args...)
 	match := regexp.MustCompile(`/ip4/127\.0\.0\.1/tcp/\d+/p2p/\w+`).FindString(d.Output())
 	if match == "" {
 		w.t.Fatalf("the relay does not tell its address:\n%s", d.Output())

@@ -143,6 +143,10 @@ func newWorld(t testing.TB, venv string) *World {
 	return w
 }
 
+// For makes t the test that fails when something goes wrong from now on: one of the subtests
+// that share a world, and then the test again that made it.
+func (w *World) For(t testing.TB) { w.t = t }
+
 // Path of something in the folder of the world.
 func (w *World) Path(elem ...string) string {
 	return filepath.Join(append([]string{w.dir}, elem...)...)

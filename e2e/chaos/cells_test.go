@@ -1,0 +1,83 @@
+package chaos
+
+// What is killed.
+const (
+	procLink      = "link"
+	procNode      = "node"
+	procLinkExec  = "SuperExec of the link"
+	procNodeExec  = "SuperExec of the node"
+	procRelay     = "relay"
+	procClientApp = "ClientApp"
+	procServerApp = "ServerApp"
+)
+
+var processes = []string{procLink, procNode, procLinkExec, procNodeExec, procRelay, procClientApp, procServerApp}
+
+// moment of a round. reach brings the run there and returns what lets it go on.
+type moment struct {
+	name string
+	// means tells when that is.
+	means string
+	big   bool // needs a model that takes a while to transfer
+	reach func(*federation) (resume func())
+}
+
+var (
+	beforeOffer   = moment{name: "before offer", means: "the link has the messages on disk, no node has heard of them", reach: reachOffer}
+	objectsFlow   = moment{name: "objects in flight", means: "the node has received a part of the model", big: true, reach: reachObjectsIn("node0")}
+	accepted      = moment{name: "accepted", means: "the node has the message on disk, its app has not started", reach: reachAccepted}
+	appRunning    = moment{name: "app running", means: "the ClientApp trains", reach: reachRunning}
+	replyFlows    = moment{name: "reply in flight", means: "the link has received a part of the reply", big: true, reach: reachObjectsIn("link")}
+	betweenRounds = moment{name: "between rounds", means: "the ServerApp has all replies of a round and computes", reach: reachBetween}
+	atFinish      = moment{name: "at finish", means: "the ServerApp has the result and is about to end", reach: reachFinish}
+	moments       = []moment{beforeOffer, objectsFlow, accepted, appRunning, replyFlows, betweenRounds, atFinish}
+)
+
+// outcome of a cell.
+type outcome string
+
+const (
+	sameWeights outcome = "same weights"
+	askedAgain  outcome = "error 8, asked again"
+	runFails    outcome = "run fails, with the reason"
+	noProcess   outcome = "no such process"
+)
+
+// cell is one process at one moment.
+type cell struct {
+	process string
+	moment  moment
+	outcome outcome
+	slow    bool // waits for the claim of a task to expire
+}
+
+// expected is the outcome of a cell. What Rhizome is made of may die at any time; what an
+// app has done in memory is lost with it, and only the app can say what that means: a dead
+// ClientApp is error 8 for its ServerApp, a dead ServerApp is the end of its run.
+func expected(process, at string) outcome {
+	switch {
+	case process == procServerApp:
+		return runFails
+	case process == procClientApp && at == appRunning.name:
+		return askedAgain
+	case process == procClientApp:
+		return noProcess
+	default:
+		return sameWeights
+	}
+}
+
+// cellsOf gives the cells of a moment that can be tried.
+func cellsOf(m moment) []cell {
+	var cells []cell
+	for _, process := range processes {
+		c := cell{process: process, moment: m, outcome: expected(process, m.name)}
+		// The task was given to the SuperExec that died, so it is given out again when the
+		// claim expires.
+		c.slow = process == procNodeExec && m.name == accepted.name
+		if c.outcome != noProcess {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
