@@ -2,7 +2,11 @@
 
 package natlab
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
 
 // addSite builds the i-th site, from the router inwards. It owns 11.0.i.0/24, and its
 // uplink is 11.255.i.0/30.
@@ -75,6 +79,9 @@ func (l *Lab) addCarrier(gw, isp string) error {
 // addHosts puts hosts on a bridge of the gateway.
 func (l *Lab) addHosts(gw, inside, up string, s Site) error {
 	g := l.Namespace(gw)
+	if err := letBridge(g); err != nil {
+		return err
+	}
 	err := ip(g, "link add br0 type bridge", fmt.Sprintf("addr add %s.1/24 dev br0", inside), "link set br0 up")
 	if err != nil {
 		return err
@@ -102,6 +109,16 @@ func (l *Lab) addHosts(gw, inside, up string, s Site) error {
 		}
 	}
 	return nil
+}
+
+// letBridge keeps a gateway's rules off what its hosts send to each other, where the kernel
+// has br_netfilter loaded: a router does not see it.
+func letBridge(ns string) error {
+	err := sysctl(ns, map[string]string{"net.bridge.bridge-nf-call-iptables": "0"})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (l *Lab) addNS(name string) error {
