@@ -1,0 +1,152 @@
+//go:build linux
+
+package nat
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+)
+
+// daemon is one process of the binary on a host of the lab.
+type daemon struct {
+	w          *world
+	name, host string
+	args       []string
+	cmd        *exec.Cmd
+	started    time.Time
+	done       chan struct{} // closed when it has ended
+
+	mu    sync.Mutex
+	out   bytes.Buffer
+	ready time.Time // when it said so; zero: not yet
+	wake  chan struct{}
+}
+
+// start starts `rhizome args...` on a host. Its data is in a folder of its name.
+func (w *world) start(host, name string, args ...string) *daemon {
+	w.t.Helper()
+	d := &daemon{w: w, name: name, host: host}
+	d.args = append([]string{args[0], "--data", d.data()}, args[1:]...)
+	w.daemons = append(w.daemons, d)
+	d.run()
+	return d
+}
+
+func (d *daemon) data() string { return d.w.path(d.name) }
+
+// run starts the process, or starts it anew.
+func (d *daemon) run() {
+	d.w.t.Helper()
+	cmd := d.w.lab.Cmd(context.Background(), d.host, binary.path, d.args...)
+	cmd.Dir, cmd.Env = d.w.dir, append(os.Environ(), "HTTPS_PROXY=", "HTTP_PROXY=", "ALL_PROXY=")
+	cmd.Stdout, cmd.Stderr = d, d
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	d.mu.Lock()
+	d.ready, d.wake = time.Time{}, make(chan struct{})
+	d.mu.Unlock()
+	d.started, d.done = time.Now(), make(chan struct{})
+	if err := cmd.Start(); err != nil {
+		d.w.t.Fatalf("start %s: %v", d.name, err)
+	}
+	d.cmd = cmd
+	done := d.done
+	go func() { defer close(done); _ = cmd.Wait() }()
+}
+
+var readyLine = regexp.MustCompile(`(?m)^ready `)
+
+// Write takes the output of the process.
+func (d *daemon) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ready.IsZero() && readyLine.Match(p) {
+		d.ready = time.Now()
+		close(d.wake)
+	}
+	return d.out.Write(p)
+}
+
+func (d *daemon) output() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.out.String()
+}
+
+// awaitReady waits until the daemon says that it is ready, and gives how long after its
+// start that was. False: it ended before, or was not ready in time.
+func (d *daemon) awaitReady(limit time.Duration) (time.Duration, bool) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-d.wake:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.ready.Sub(d.started), true
+	case <-d.done:
+	case <-timer.C:
+	}
+	return 0, false
+}
+
+func (d *daemon) mustBeReady() time.Duration {
+	d.w.t.Helper()
+	after, ok := d.awaitReady(startLimit)
+	if !ok {
+		d.w.t.Fatalf("%s is not ready:\n%s", d.name, tail(d.output(), 30))
+	}
+	return after
+}
+
+// stop asks the daemon to end and insists on it.
+func (d *daemon) stop() {
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(stopLimit):
+		d.w.t.Errorf("%s does not end within %v", d.name, stopLimit)
+		d.kill()
+	}
+}
+
+// kill ends the daemon without a chance to say goodbye. Its sockets are closed by the
+// kernel, which tells peers of it.
+func (d *daemon) kill() {
+	_ = d.cmd.Process.Kill()
+	<-d.done
+}
+
+func stop(daemons ...*daemon) {
+	var all sync.WaitGroup
+	for _, d := range daemons {
+		all.Go(d.stop)
+	}
+	all.Wait()
+}
+
+// status asks the daemon; out is a pointer to its kind of status. False: it does not answer.
+func (d *daemon) status(out any) bool { return d.call(http.MethodGet, "/status", nil, out) == nil }
+
+func (d *daemon) call(method, path string, in, out any) error {
+	client, err := admin.NewClient(d.data())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Call(d.w.t.Context(), method, path, in, out)
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,77 @@
+//go:build linux
+
+package nat
+
+import "time"
+
+// What `rhizome status --json` says, as far as the tests look at it.
+
+type pathStatus struct {
+	Direct    bool      `json:"direct"`
+	Relay     string    `json:"relay"`
+	Transport string    `json:"transport"`
+	Address   string    `json:"address"`
+	Since     time.Time `json:"since"`
+	RTTMillis float64   `json:"rtt_ms"`
+	BytesIn   int64     `json:"bytes_in"`
+	BytesOut  int64     `json:"bytes_out"`
+}
+
+type nodeStatus struct {
+	PeerID string `json:"peer_id"`
+	Link   struct {
+		Session struct {
+			Open  bool      `json:"open"`
+			Since time.Time `json:"since"`
+			Heard time.Time `json:"heard"`
+		} `json:"session"`
+		Path        *pathStatus `json:"path"`
+		LastFailure string      `json:"last_failure"`
+	} `json:"link"`
+}
+
+type linkStatus struct {
+	PeerID    string   `json:"peer_id"`
+	Addresses []string `json:"addresses"`
+	Nodes     []struct {
+		Name    string      `json:"name"`
+		PeerID  string      `json:"peer_id"`
+		Session *time.Time  `json:"session"`
+		Path    *pathStatus `json:"path"`
+	} `json:"nodes"`
+}
+
+type relayStatus struct {
+	PeerID    string   `json:"peer_id"`
+	Addresses []string `json:"addresses"`
+}
+
+// asNode asks a node. A node that does not answer has no session.
+func (d *daemon) asNode() (s nodeStatus) {
+	d.status(&s)
+	return s
+}
+
+// asLink asks a link.
+func (d *daemon) asLink() (s linkStatus) {
+	d.status(&s)
+	return s
+}
+
+// direct is the node's direct path to its link, or nil. Since is when it opened.
+func (d *daemon) direct() *pathStatus {
+	if p := d.asNode().Link.Path; p != nil && p.Direct {
+		return p
+	}
+	return nil
+}
+
+// sees is how a link sees a node with an open session, or nil.
+func (s linkStatus) sees(name string) *pathStatus {
+	for _, n := range s.Nodes {
+		if n.Name == name && n.Session != nil {
+			return n.Path
+		}
+	}
+	return nil
+}
