@@ -18,6 +18,7 @@ func (l *Link) AdminHandler() http.Handler {
 		status, err := l.Status(r.Context())
 		answer(w, status, err)
 	})
+	mux.HandleFunc("GET /doctor", l.targets)
 	mux.HandleFunc("GET /tickets", func(w http.ResponseWriter, r *http.Request) {
 		tickets, err := l.ListTickets(r.Context())
 		answer(w, tickets, err)

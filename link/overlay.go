@@ -59,6 +59,7 @@ func (l *Link) openOverlay() error {
 		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses,
 	})
 	l.openExchange()
+	l.openDoctor()
 	return nil
 }
 

@@ -110,5 +110,6 @@ func (n *Node) AdminHandler() http.Handler {
 		}
 		admin.WriteJSON(w, status)
 	})
+	mux.HandleFunc("GET /doctor", n.targets)
 	return mux
 }

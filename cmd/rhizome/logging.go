@@ -49,3 +49,6 @@ func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
+
+// quietLogs is for commands whose answer says all.
+func quietLogs() { logging.SetAllLoggers(logging.LevelFatal) }

@@ -19,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/doctor"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
@@ -107,6 +108,7 @@ func (o relayOptions) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
+	defer doctor.Serve(host, nil).Close()
 	return o.serve(cmd, dir, host, service, registry)
 }
 

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,7 +168,7 @@ func (d *doorCheck) knockAtLink(ctx context.Context, knocker *way) error {
 		if !ok || throughRelay(a) || at.Addr() != from.Observed.Addr() {
 			continue
 		}
-		d.nat.Port, d.nat.OwnPort = d.site.cfg.Port, true
+		d.nat.Port, d.nat.OwnPort = cmp.Or(d.site.cfg.Port, int(at.Port())), true
 		if udp {
 			req.UdpPort, d.nat.SeenUDP = uint32(at.Port()), at.String()
 		} else {

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/node"
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/doctor"
+	"github.com/rhizome-fl/rhizome/p2p/ticket"
+)
+
+func newDoctor() *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out how this site reaches its link, and what is in the way",
+		Long: `Tries every address of the link and of its relays as a node would: names, TCP, QUIC,
+WebSocket, the proxy, the proof of the peer id, reservations and circuits at relays. Looks at the
+NAT through their eyes, compares clocks, measures round trips and throughput, and ends
+with one sentence for you and one for whoever runs the firewall.
+
+It examines the site of a link or node by its data directory, whether that runs or not; or
+a site before it joins, with a ticket. It never joins and uses up no ticket. It takes
+20 seconds at most, and sends nothing to anybody but the link, its relays, the proxy,
+name servers and the router of this network.
+
+Exit status 0 means that the examination was made, whatever it found.`,
+		Example: `  rhizome doctor --join @hospital.ticket                 # before joining
+  rhizome doctor --data ./n1                             # a site that has joined
+  rhizome doctor --join rhz1... --proxy http://proxy.example:3128 --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	dataFlag(cmd, &o.data, "node")
+	flags := cmd.Flags()
+	flags.StringVar(&o.join, "join", "", "`ticket`, multiaddr, or @FILE, to examine the way to instead of what the data directory knows")
+	flags.StringArrayVar(&o.overlay.relays, "relay", nil, "`multiaddr` of a relay to examine too (repeat for more)")
+	flags.StringVar(&o.overlay.proxy, "proxy", "", "`URL` of an HTTP CONNECT proxy for WebSocket addresses (default: HTTPS_PROXY)")
+	flags.StringVar(&o.overlay.ca, "websocket-ca", "", "`file` (PEM) with the authority that signs the wss certificates of others")
+	jsonFlag(cmd, &o.json)
+	return cmd
+}
+
+type doctorOptions struct {
+	data, join string
+	overlay    overlayOptions
+	json       bool
+}
+
+func (o doctorOptions) run(cmd *cobra.Command) error {
+	if err := o.overlay.parse(); err != nil {
+		return err
+	}
+	if !cmd.Flags().Changed("log-level") {
+		quietLogs() // the report says what failed
+	}
+	cfg, paths, err := o.config(cmd)
+	if err != nil {
+		return err
+	}
+	report, err := doctor.Examine(cmd.Context(), cfg)
+	if errors.Is(err, doctor.ErrNothing) && cfg.OwnLink {
+		return errors.New("this link has no relay that could look at it from outside: run rhizome doctor --join with one of its tickets at a node's site")
+	}
+	if err != nil {
+		return err
+	}
+	report.Daemon = paths
+	if o.json {
+		return printJSON(cmd, report)
+	}
+	return showReport(cmd.OutOrStdout(), report)
+}
+
+// config settles whom to examine the way to, and as whom.
+func (o doctorOptions) config(cmd *cobra.Command) (doctor.Config, []doctor.Path, error) {
+	cfg := doctor.Config{
+		Relays: o.overlay.relayPeers, Proxy: o.overlay.proxyURL, RootCAs: o.overlay.roots, Software: software(), Port: o.port(),
+	}
+	targets, running, err := o.targets(cmd)
+	if err != nil && (o.join == "" || !errors.Is(err, errNoTargets)) {
+		return cfg, nil, err
+	}
+	if err == nil {
+		if err := targets.Apply(&cfg); err != nil {
+			return cfg, nil, err
+		}
+	}
+	cfg.Running = running
+	if o.join != "" {
+		if err := o.useTicket(&cfg); err != nil {
+			return cfg, nil, err
+		}
+	}
+	if !running { // its owner's connections would be confused with ours
+		cfg.Identity, err = o.identity()
+	}
+	return cfg, targets.Paths, err
+}
+
+// useTicket replaces what the data directory knew.
+func (o doctorOptions) useTicket(cfg *doctor.Config) error {
+	text, err := readJoin(o.join)
+	if err != nil {
+		return err
+	}
+	t, err := ticket.ParseJoin(text)
+	if err != nil {
+		return fmt.Errorf("--join: %w", err)
+	}
+	if cfg.OwnLink && cfg.Link == t.Link {
+		return errors.New("--join: the ticket is one of the link that lives in this data directory: leave it away, or examine it from another site")
+	}
+	if cfg.Link != "" {
+		if err := t.For(cfg.Link); err != nil {
+			return fmt.Errorf("--join: %w, to which %s belongs: name another --data", err, o.data)
+		}
+	}
+	cfg.Link, cfg.Addrs, cfg.OwnLink = t.Link, t.Addrs, false
+	if t.Federation != "" {
+		cfg.Federation = t.Federation
+	}
+	return nil
+}
+
+// errNoTargets: the data directory does not know whom it belongs to.
+var errNoTargets = errors.New("there is nothing to examine yet: name a data directory with --data, or a ticket with --join")
+
+// targets asks the running daemon of the data directory, or else reads what it left there.
+func (o doctorOptions) targets(cmd *cobra.Command) (targets doctor.Targets, running bool, err error) {
+	client, err := admin.NewClient(o.data)
+	if err != nil {
+		return targets, false, err
+	}
+	defer client.Close()
+	err = client.Call(cmd.Context(), http.MethodGet, "/doctor", nil, &targets)
+	if err == nil {
+		return targets, true, nil
+	}
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return targets, true, fmt.Errorf("the daemon on %s does not say whom to examine (%w): a relay's site is examined from the links that use it", o.data, err)
+	}
+	kind, err := datadir.KindOf(o.data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return targets, false, errNoTargets
+	case err != nil:
+		return targets, false, err
+	}
+	targets, err = o.recall(cmd.Context(), kind)
+	return targets, false, err
+}
+
+// recall reads the data directory of a daemon that does not run.
+func (o doctorOptions) recall(ctx context.Context, kind string) (doctor.Targets, error) {
+	switch kind {
+	case "node":
+		targets, err := node.RecallTargets(ctx, o.data)
+		if errors.Is(err, node.ErrNoLink) {
+			err = errNoTargets
+		}
+		return targets, err
+	case "link":
+		return o.recallOwnLink()
+	case "proxy":
+		return o.recallProxy()
+	}
+	return doctor.Targets{}, fmt.Errorf("%s holds the data of a %s: what can be examined is a link, a node, a proxy, or the way that a ticket names", o.data, kind)
+}
+
+// recallOwnLink takes the relays of a link from the ticket of its last start.
+func (o doctorOptions) recallOwnLink() (doctor.Targets, error) {
+	text, err := os.ReadFile(filepath.Join(o.data, ticketFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		if len(o.overlay.relayPeers) == 0 {
+			return doctor.Targets{}, errors.New("this link has never been ready: start it, or name its relays with --relay")
+		}
+		identity, err := o.identity()
+		return doctor.Targets{Link: identity.ID, OwnLink: true}, err
+	}
+	if err != nil {
+		return doctor.Targets{}, fmt.Errorf("read the link's last ticket: %w", err)
+	}
+	t, err := ticket.Parse(string(text))
+	if err != nil && !errors.Is(err, ticket.ErrExpired) {
+		return doctor.Targets{}, fmt.Errorf("read the link's last ticket: %w", err)
+	}
+	targets := doctor.Targets{Link: t.Link, OwnLink: true, Federation: t.Federation}
+	for _, a := range t.Addrs {
+		targets.Addresses = append(targets.Addresses, a.String())
+	}
+	return targets, nil
+}
+
+func (o doctorOptions) recallProxy() (_ doctor.Targets, err error) {
+	dir, err := datadir.Open(o.data, "proxy")
+	if err != nil {
+		return doctor.Targets{}, fmt.Errorf("a running proxy can not be asked; stop it, or name its ticket with --join and another --data: %w", err)
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	target, err := recallLink(dir)
+	if err != nil {
+		return doctor.Targets{}, err
+	}
+	targets := doctor.Targets{Link: target.Peer}
+	for _, a := range target.Addrs {
+		targets.Addresses = append(targets.Addresses, a.String())
+	}
+	return targets, nil
+}
+
+// identity of the data directory; zero if it has none, since the doctor makes none.
+func (o doctorOptions) identity() (p2p.Identity, error) {
+	path := filepath.Join(o.data, identityFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return p2p.Identity{}, nil
+	}
+	return p2p.LoadOrCreateIdentity(path)
+}
+
+// port that the daemon has chosen for itself; 0: none yet.
+func (o doctorOptions) port() int {
+	text, err := os.ReadFile(filepath.Join(o.data, portFile))
+	if err != nil {
+		return 0
+	}
+	port, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || port < 0 || port > 1<<16-1 {
+		return 0
+	}
+	return port
+}
