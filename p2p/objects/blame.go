@@ -14,6 +14,7 @@ func (j *fetch) commit(t taken, src *source) {
 		switch {
 		case err == nil:
 			j.opts.Arrived(t.id)
+			j.came(t.id)
 			j.finish(t.item)
 		case errors.Is(err, ErrMismatch):
 			j.wrong(t.item, src)
@@ -46,11 +47,12 @@ func (j *fetch) strikeLocked(it *item, src *source) {
 	why := fmt.Errorf("peer %s sent bytes that are not the object's: %w", src.Peer, ErrMismatch)
 	src.last = why
 	log.Warnw("a peer sent bytes that are not the object's", "peer", src.Peer, "object", it.id, "times", src.strikes)
-	if src.strikes == 1 && !j.othersLocked(it, src) {
+	if src.out != nil || src.strikes == 1 && !j.othersLocked(it, src) {
 		return
 	}
 	j.blamed.add(src.Peer)
 	src.out = why
+	j.liarLocked(src)
 	for _, it := range j.items {
 		if it.pinnedTo == src {
 			it.pinnedTo = nil
@@ -61,6 +63,11 @@ func (j *fetch) strikeLocked(it *item, src *source) {
 
 // othersLocked tells whether the item may be had from somebody else.
 func (j *fetch) othersLocked(it *item, src *source) bool {
+	if j.swarm != nil {
+		// Peers come and go; the hub alone can tell that an object is not to be had.
+		hub := j.sources[0]
+		return hub != src && hub.out == nil && it.no[hub] == nil
+	}
 	for _, other := range j.sources {
 		if other != src && other.out == nil && it.no[other] == nil {
 			return true
@@ -73,8 +80,12 @@ func (j *fetch) othersLocked(it *item, src *source) bool {
 func (j *fetch) refused(it *item, src *source, why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	it.refuse(src, why)
 	it.pinnedTo = nil
+	if j.swarm != nil && src != j.sources[0] {
+		src.hasNotLocked(it) // until it says again that it has it
+		return
+	}
+	it.refuse(src, why)
 	j.hopeLocked(it)
 }
 

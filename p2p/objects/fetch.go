@@ -55,6 +55,15 @@ func (o FetchOptions) withDefaults() FetchOptions {
 type Provider struct {
 	Peer  peer.ID
 	Addrs []ma.Multiaddr
+	// Direct providers are asked on direct connections that exist, and never dialled.
+	Direct bool
+}
+
+// Sink is the part of a [Store] that a fetch writes to.
+type Sink interface {
+	Has(id string) bool
+	Partial(ctx context.Context, id string) (Partial, error)
+	TryPartial(ctx context.Context, id string) (Partial, error)
 }
 
 // Fetcher brings objects from peers into a store. It remembers who sent wrong bytes. Its
@@ -62,13 +71,13 @@ type Provider struct {
 type Fetcher struct {
 	net    overlay
 	self   peer.ID
-	store  Store
+	store  Sink
 	opts   FetchOptions
 	blamed *blameList
 }
 
 // NewFetcher makes a Fetcher. It has no goroutines beyond those of a running Fetch.
-func NewFetcher(h host.Host, store Store, opts FetchOptions) *Fetcher {
+func NewFetcher(h host.Host, store Sink, opts FetchOptions) *Fetcher {
 	opts = opts.withDefaults()
 	return &Fetcher{
 		net: hostOverlay{host: h, noDial: opts.NoDial}, self: h.ID(),
@@ -77,7 +86,7 @@ func NewFetcher(h host.Host, store Store, opts FetchOptions) *Fetcher {
 }
 
 // Fetch is [Fetcher.Fetch] from one peer, for callers that fetch once.
-func Fetch(ctx context.Context, h host.Host, from peer.ID, runID uint64, ids []string, store Store, opts FetchOptions) error {
+func Fetch(ctx context.Context, h host.Host, from peer.ID, runID uint64, ids []string, store Sink, opts FetchOptions) error {
 	return NewFetcher(h, store, opts).Fetch(ctx, runID, ids, Provider{Peer: from})
 }
 
@@ -89,6 +98,11 @@ func Fetch(ctx context.Context, h host.Host, from peer.ID, runID uint64, ids []s
 // with ErrNoSpace or another error of the store, and with the cause of ctx's end. Whatever
 // was received is kept, so that the next Fetch goes on there.
 func (f *Fetcher) Fetch(ctx context.Context, runID uint64, ids []string, from ...Provider) error {
+	return f.fetch(ctx, runID, ids, from, func(string) {})
+}
+
+// fetch is Fetch; came is told of each object that this fetch has brought itself.
+func (f *Fetcher) fetch(ctx context.Context, runID uint64, ids []string, from []Provider, came func(id string)) error {
 	items, err := f.missing(ids)
 	if err != nil || len(items) == 0 {
 		return err
@@ -101,7 +115,9 @@ func (f *Fetcher) Fetch(ctx context.Context, runID uint64, ids []string, from ..
 		// Receivers that begin at different ends have something for each other early.
 		rand.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 	}
-	if err := newFetch(ctx, f, runID, items, sources).run(); err != nil {
+	j := newFetch(ctx, f, runID, items, sources)
+	j.came = came
+	if err := j.run(); err != nil {
 		return fmt.Errorf("fetch %d objects of run %d: %w", len(items), runID, err)
 	}
 	return nil

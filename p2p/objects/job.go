@@ -23,10 +23,13 @@ type fetch struct {
 	end     context.CancelCauseFunc
 	runID   uint64
 	items   []*item
-	sources []*source
-	commits errgroup.Group // objects that are being made durable
+	workers sync.WaitGroup
+	commits errgroup.Group  // objects that are being made durable
+	came    func(id string) // is told of what this fetch has brought itself
+	swarm   *swarming       // nil: what the sources are is known from the start
 
 	mu      sync.Mutex
+	sources []*source
 	queue   []*item
 	shared  []*item
 	done    map[*item]bool
@@ -41,7 +44,7 @@ var errDone = errors.New("all objects are here")
 func newFetch(ctx context.Context, f *Fetcher, runID uint64, items []*item, sources []*source) *fetch {
 	j := &fetch{
 		Fetcher: f, runID: runID, items: items, sources: sources, queue: append([]*item(nil), items...),
-		done: make(map[*item]bool, len(items)), moved: time.Now(), changed: make(chan struct{}),
+		came: func(string) {}, done: make(map[*item]bool, len(items)), moved: time.Now(), changed: make(chan struct{}),
 	}
 	j.ctx, j.end = context.WithCancelCause(ctx)
 	j.commits.SetLimit(maxCommits)
@@ -50,19 +53,27 @@ func newFetch(ctx context.Context, f *Fetcher, runID uint64, items []*item, sour
 
 // run returns when all is done or nothing more can be.
 func (j *fetch) run() error {
-	var workers sync.WaitGroup
+	j.workers.Go(j.watch)
 	for _, src := range j.sources {
-		for range min(j.opts.Streams, len(j.items)) {
-			workers.Go(func() { j.work(src) })
-		}
+		j.start(src)
 	}
-	workers.Go(j.watch)
-	workers.Wait()
-	_ = j.commits.Wait() // they report to committed
+	j.search()
+	j.workers.Wait()
+	_ = j.commits.Wait() // they report to finish and wrong
 	if cause := context.Cause(j.ctx); cause != errDone {
 		return cause
 	}
 	return nil
+}
+
+// start has workers ask a source.
+func (j *fetch) start(src *source) {
+	if src.streams == 0 {
+		src.streams = j.opts.Streams
+	}
+	for range min(src.streams, len(j.items)) {
+		j.workers.Go(func() { j.work(src) })
+	}
 }
 
 // watch ends the fetch when its patience is over.
@@ -133,6 +144,7 @@ func (j *fetch) take(src *source) []taken {
 			case <-changed:
 			case <-j.ctx.Done():
 			}
+			j.leaveIdle(src)
 		default:
 			return nil
 		}
@@ -148,7 +160,8 @@ func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan 
 	if src.out != nil {
 		return nil, nil, nil
 	}
-	share := min(len(j.queue)/(j.opts.Streams*len(j.sources))+1, maxWants)
+	share := min(len(j.queue)/(src.streams*len(j.sources))+1, maxWants)
+	j.rarestFirstLocked(src)
 	rest := j.queue[:0]
 	for _, it := range j.queue {
 		if len(items) < share && it.usable(src) {
@@ -170,7 +183,14 @@ func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan 
 			return nil, it, nil
 		}
 	}
+	src.idle++
 	return nil, nil, j.changed
+}
+
+func (j *fetch) leaveIdle(src *source) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	src.idle--
 }
 
 // claim makes sure that no other fetch receives the items. It does not wait for one: who
@@ -248,6 +268,7 @@ func (j *fetch) finish(it *item) {
 	defer j.mu.Unlock()
 	j.moved = time.Now()
 	j.done[it] = true
+	j.gotLocked(it)
 	if len(j.done) == len(j.items) {
 		j.end(errDone)
 	}

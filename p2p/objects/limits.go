@@ -104,6 +104,20 @@ const (
 	// maxSources of one fetch that are asked at a time.
 	maxSources = 16
 
+	// swarmStreams to one peer of a swarm: there are several of them.
+	swarmStreams = 2
+	// busyPause bounds the pause after a peer of a swarm was busy. Its turn comes within an
+	// object's time, and its uplink must not rest.
+	busyPause = time.Second
+	// slowLook is how often the pace of a transfer in a swarm is looked at, and slowStart how
+	// long one may take to come up to speed. After that it is taken from a source that is
+	// slowFactor times slower than another that has nothing to do, or slower than slowRate
+	// (bytes per second) if it is not known what that one can do.
+	slowLook   = time.Second
+	slowStart  = 3 * time.Second
+	slowFactor = 4
+	slowRate   = 256 << 10
+
 	// maxBlamed peers are remembered, each for blameTime: long enough to keep them out of
 	// a run's next rounds, short enough for a repaired one to be useful again.
 	maxBlamed = 1024
@@ -116,6 +130,9 @@ const (
 	// DefaultQueued streams wait for their turn, for ten thousand nodes that all hear of a
 	// new model.
 	DefaultQueued = 50_000
+	// DefaultGuests are served at a time. An object that goes to two peers is there twice as
+	// soon as one that goes to four, and those two help with the rest.
+	DefaultGuests = 4
 	// DefaultPerPeer is how many streams one peer may have at a time, queued ones included.
 	// It lets several fetches of a peer go on side by side.
 	DefaultPerPeer = 32

@@ -31,14 +31,21 @@ func (o hostOverlay) open(ctx context.Context, to Provider) (network.Stream, err
 	if len(to.Addrs) > 0 {
 		o.host.Peerstore().AddAddrs(to.Peer, to.Addrs, peerstore.TempAddrTTL)
 	}
-	// A relay's limits end a transfer at worst, and it goes on from there.
-	ctx = network.WithAllowLimitedConn(ctx, "objects")
-	if o.noDial {
+	if !to.Direct {
+		// A relay's limits end a transfer at worst, and it goes on from there.
+		ctx = network.WithAllowLimitedConn(ctx, "objects")
+	}
+	if o.noDial || to.Direct {
 		ctx = network.WithNoDial(ctx, "objects")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errors.New("opening a stream takes too long"))
 	defer cancel()
-	return o.host.NewStream(ctx, to.Peer, ProtocolID)
+	stream, err := o.host.NewStream(ctx, to.Peer, ProtocolID)
+	if err == nil && to.Direct && relayed(stream.Conn()) {
+		_ = stream.Reset()
+		return nil, errors.New("there is no direct connection")
+	}
+	return stream, err
 }
 
 func (o hostOverlay) outdated(stream network.Stream) bool {

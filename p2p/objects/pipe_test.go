@@ -122,7 +122,7 @@ func TestASilentPeerIsGivenUp(t *testing.T) {
 		"is not there":    {refuse: errors.New("no route")},
 		"speaks nonsense": {play: func(s network.Stream) { _, _ = s.Write([]byte("HTTP/1.1 400 Bad Request\r\n")) }},
 		"is always busy": {play: func(s network.Stream) {
-			leave, err := serverFor(nil, ServerOptions{PerPeer: -1}).enter("me")
+			leave, err := serverFor(nil, ServerOptions{PerPeer: -1}).enter("me", false)
 			if err == nil {
 				leave()
 				return

@@ -33,8 +33,14 @@ func (j *fetch) work(src *source) {
 		if r.came {
 			pause.Reset()
 		}
-		if err != nil && !errors.Is(err, errFresh) {
-			j.rest(src, err, pause.NextBackOff())
+		switch next := pause.NextBackOff(); {
+		case err == nil, errors.Is(err, errFresh):
+		case errors.Is(err, errSlow):
+			j.rest(src, err, maxPause)
+		case src.Direct:
+			j.rest(src, err, min(next, busyPause))
+		default:
+			j.rest(src, err, next)
 		}
 	}
 }
@@ -64,8 +70,10 @@ type receiving struct {
 	*fetch
 	src   *source
 	batch []taken
-	came  bool // something useful
+	asked []*item // the batch as it was
+	came  bool    // something useful
 	buf   []byte
+	pace  pace
 }
 
 // stream asks for the batch and receives as much of it as the other end sends.
@@ -76,8 +84,17 @@ func (r *receiving) stream() error {
 	}
 	stop := context.AfterFunc(r.ctx, func() { _ = stream.Reset() })
 	defer stop()
-	if err := r.exchange(stream); err != nil {
+	for _, t := range r.batch {
+		r.asked = append(r.asked, t.item)
+	}
+	stopPace := r.keepPace(stream)
+	err = r.exchange(stream)
+	stopPace()
+	if err != nil {
 		_ = stream.Reset()
+		if r.pace.slow.Load() {
+			return errSlow
+		}
 		return err
 	}
 	return stream.Close()
@@ -212,6 +229,7 @@ func (r *receiving) copy(stream network.Stream, in io.Reader, t taken, length in
 				return err
 			}
 			r.came = true
+			r.pace.bytes.Add(int64(n))
 			r.alive()
 			r.opts.Meter.Received(r.src.Peer, r.runID, n)
 		}

@@ -22,6 +22,12 @@ type ServerOptions struct {
 	Queued  int // streams that wait for their turn
 	PerPeer int // streams of one peer, queued ones included
 
+	// Guest, if set, tells which peers are given only what is spare: on direct connections,
+	// on Guests streams at a time. Further ones are told to come again, not queued: they
+	// have others to ask meanwhile.
+	Guest  func(peer.ID) bool
+	Guests int
+
 	// Meter is told what is sent; nil for nobody.
 	Meter Meter
 	// Pace, if set, is called before each block and may wait: a limit on uploads. What it
@@ -38,6 +44,12 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	}
 	if o.PerPeer == 0 {
 		o.PerPeer = DefaultPerPeer
+	}
+	if o.Guest == nil {
+		o.Guest = func(peer.ID) bool { return false }
+	}
+	if o.Guests == 0 {
+		o.Guests = DefaultGuests
 	}
 	if o.Meter == nil {
 		o.Meter = noMeter{}
@@ -63,6 +75,7 @@ type Server struct {
 	mu      sync.Mutex
 	closed  bool
 	streams int
+	guests  int
 	byPeer  map[peer.ID]int
 	done    sync.WaitGroup
 }
@@ -92,7 +105,12 @@ func (s *Server) Close() {
 // handle is libp2p's entry, on a goroutine of its own.
 func (s *Server) handle(stream network.Stream) {
 	to := stream.Conn().RemotePeer()
-	leave, err := s.enter(to)
+	guest := s.opts.Guest(to)
+	if guest && relayed(stream.Conn()) {
+		_ = stream.Reset()
+		return
+	}
+	leave, err := s.enter(to, guest)
 	if err != nil {
 		_ = writeAnswer(lively{stream}, answer{status: exchangepb.Answer_BUSY, detail: err.Error()})
 		_ = stream.Close()
@@ -108,9 +126,13 @@ func (s *Server) handle(stream network.Stream) {
 }
 
 // enter counts a stream in, unless there are too many.
-func (s *Server) enter(to peer.ID) (leave func(), err error) {
+func (s *Server) enter(to peer.ID, guest bool) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	guests := 0
+	if guest {
+		guests = 1
+	}
 	switch {
 	case s.closed:
 		return nil, errors.New("shutting down")
@@ -118,13 +140,17 @@ func (s *Server) enter(to peer.ID) (leave func(), err error) {
 		return nil, fmt.Errorf("%d streams are waiting already", s.streams)
 	case s.byPeer[to] >= s.opts.PerPeer:
 		return nil, fmt.Errorf("a peer may have %d streams at a time", s.opts.PerPeer)
+	case s.guests+guests > s.opts.Guests:
+		return nil, fmt.Errorf("%d others are being served", s.guests)
 	}
 	s.streams++
+	s.guests += guests
 	s.byPeer[to]++
 	s.done.Add(1)
 	return func() {
 		s.mu.Lock()
 		s.streams--
+		s.guests -= guests
 		if s.byPeer[to]--; s.byPeer[to] == 0 {
 			delete(s.byPeer, to)
 		}

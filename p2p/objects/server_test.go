@@ -10,7 +10,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	s := serverFor(nil, ServerOptions{Serving: 3, Queued: 2, PerPeer: 2})
 	enter := func(p peer.ID, want bool) func() {
 		t.Helper()
-		leave, err := s.enter(p)
+		leave, err := s.enter(p, false)
 		if (err == nil) != want {
 			t.Errorf("a stream of %s: %v", string(p), err)
 		}

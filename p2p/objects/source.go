@@ -13,6 +13,12 @@ type source struct {
 	out     error // why it is not asked any more
 	strikes int   // objects of which it alone sent wrong bytes
 	last    error // its last failure, for the report
+
+	streams int // at a time
+	idle    int // workers that have nothing to ask it for
+	// has is what it is known to give, in a swarm; nil: it may be asked for everything.
+	has  map[*item]struct{}
+	rate float64 // of its last transfer in bytes per second; 0: none yet
 }
 
 // item is an object in one fetch.
@@ -31,11 +37,16 @@ type item struct {
 	pinnedTo *source
 	// suspect is the source that is to look at its copy before it sends it again.
 	suspect *source
+	// holders is how many sources are known to have it, in a swarm.
+	holders int
 }
 
 // usable tells whether the source may be asked for the item now.
 func (it *item) usable(src *source) bool {
 	if src.out != nil || it.no[src] != nil {
+		return false
+	}
+	if _, has := src.has[it]; src.has != nil && !has {
 		return false
 	}
 	return !it.pinned || it.pinnedTo == nil || it.pinnedTo == src
