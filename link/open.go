@@ -27,7 +27,7 @@ func (l *Link) openState(ctx context.Context) (err error) {
 	if l.objects, err = objects.OpenDir(l.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err
 	}
-	l.intake = intake.New(l.store, l.objects, objects.NewGatherer(l.objects))
+	l.intake = intake.New(l.store, l.objects)
 	if err := l.intake.Resume(ctx); err != nil {
 		return fmt.Errorf("take up incomplete messages: %w", err)
 	}

@@ -150,8 +150,8 @@ func (l *Link) openExchange() {
 }
 
 // fetch pulls objects of a reply from its node.
-func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []string) error {
-	return l.fetcher.Fetch(ctx, runID, ids, objects.Provider{Peer: from})
+func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(id string)) error {
+	return l.fetcher.FetchOwn(ctx, runID, ids, objects.Provider{Peer: from}, shown)
 }
 
 // serveControl serves the Control API to operators through the overlay.

@@ -51,6 +51,9 @@ func (h *Host) errorReply(ctx context.Context, runID uint64, a state.Answer) (*f
 	if err := h.objects.Put(ctx, id, int64(len(content)), bytes.NewReader(content)); err != nil {
 		return nil, nil, fmt.Errorf("store the error reply to %s: %w", a.InstructionID, err)
 	}
+	if err := h.store.HoldObjects(ctx, runID, []string{id}); err != nil {
+		return nil, nil, fmt.Errorf("give the run the error reply to %s: %w", a.InstructionID, err)
+	}
 	h.errors.add(runID, a.InstructionID, msg)
 	return msg, &flwrpb.ObjectTree{ObjectId: id}, nil
 }

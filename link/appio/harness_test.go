@@ -47,7 +47,7 @@ func (l *link) open() {
 	must(l.t, err)
 	l.objects, err = objects.OpenDir(filepath.Join(l.dir, "objects"), objects.DirOptions{})
 	must(l.t, err)
-	in := intake.New(l.store, l.objects, objects.NewGatherer(l.objects))
+	in := intake.New(l.store, l.objects)
 	must(l.t, in.Resume(l.t.Context()))
 	l.host = New(l.store, l.objects, in)
 }
@@ -165,7 +165,7 @@ func (l *link) reply(m message) string {
 	for id, content := range r.objects {
 		must(l.t, l.objects.Put(l.t.Context(), id, int64(len(content)), bytes.NewReader(content)))
 	}
-	in.Message.State = state.Waiting
+	in.Message.State, in.Message.Brought = state.Waiting, in.ObjectIDs
 	must(l.t, l.store.InsertReply(l.t.Context(), in.Message, time.Second))
 	return r.id()
 }

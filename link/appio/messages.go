@@ -12,7 +12,6 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/intake"
 	"github.com/rhizome-fl/rhizome/link/state"
-	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
@@ -113,29 +112,9 @@ func (h *Host) PullObject(ctx context.Context, t task.Task, req *flwrpb.PullObje
 	if req.GetNode().GetNodeId() != flwr.NodeSuperLink {
 		return runtime.Object{}, flwr.NewError(flwr.CodeUnexpectedNodeID)
 	}
-	id := req.GetObjectId()
-	known, err := h.store.RunHasObject(ctx, t.RunID, id)
-	if err != nil {
-		return runtime.Object{}, fmt.Errorf("look for object %s in run %d: %w", id, t.RunID, err)
-	}
-	if !known {
-		return runtime.Object{}, nil
-	}
-	file, err := h.objects.Open(id)
-	if errors.Is(err, objects.ErrNotFound) {
-		wait, cancel := context.WithTimeout(ctx, objectHold)
-		defer cancel()
-		if h.intake.Wait(wait, id) != nil {
-			return runtime.Object{Found: true}, ctx.Err()
-		}
-		file, err = h.objects.Open(id)
-	}
-	switch {
-	case errors.Is(err, objects.ErrCorrupt):
-		log.Errorf("run %d: object %s is damaged on disk and was set aside", t.RunID, id)
-		return runtime.Object{}, nil
-	case err != nil:
-		return runtime.Object{}, fmt.Errorf("open object %s: %w", id, err)
+	known, file, err := h.intake.Open(ctx, t.RunID, req.GetObjectId(), objectHold)
+	if err != nil || file == nil {
+		return runtime.Object{Found: known}, err
 	}
 	return runtime.Object{Found: true, Content: file, Size: file.Size()}, nil
 }

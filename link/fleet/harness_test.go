@@ -51,7 +51,7 @@ func newHub(t testing.TB, registeredOnly bool) *hub {
 	t.Cleanup(func() { _ = store.Close() }) // some tests close it themselves
 	disk, err := objects.OpenDir(filepath.Join(dir, "objects"), objects.DirOptions{})
 	must(t, err)
-	h := &hub{t: t, store: store, objects: disk, intake: intake.New(store, disk, objects.NewGatherer(disk))}
+	h := &hub{t: t, store: store, objects: disk, intake: intake.New(store, disk)}
 	handler := New(Config{Store: store, Objects: disk, Intake: h.intake, RegisteredOnly: registeredOnly})
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

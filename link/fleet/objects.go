@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -14,8 +13,8 @@ import (
 )
 
 // pullObject gives an object of a run. Which node asks does not matter: an id can not be
-// guessed, and whoever knows it was given it or has the content. An object that is on its
-// way is waited for.
+// guessed, and whoever knows it was given it or has the content; the run must have been
+// given it too. An object that is on its way is waited for.
 func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.Node, req *flwrpb.PullObjectRequest) error {
 	s.lives(r.Context(), &node)
 	run, err := s.running(r.Context(), req.GetRunId(), flwr.CodeRunStatusNotAllowed)
@@ -25,7 +24,7 @@ func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.N
 	var found bool
 	var file objects.File
 	err = flwr.Hold(w, r, func(ctx context.Context) (err error) {
-		found, file, err = s.open(ctx, run.ID, req.GetObjectId())
+		found, file, err = s.cfg.Intake.Open(ctx, run.ID, req.GetObjectId(), objectHold)
 		return err
 	})
 	if err != nil {
@@ -41,35 +40,6 @@ func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.N
 	s.traffic.add(run.ID, moved{sent: file.Size()})
 	s.lives(r.Context(), &node) // it may have taken long
 	return nil
-}
-
-// open opens an object that the run knows. No file: the client is to ask again if found, and
-// to give up if not.
-func (s *server) open(ctx context.Context, runID uint64, id string) (found bool, file objects.File, err error) {
-	known, err := s.cfg.Store.RunHasObject(ctx, runID, id)
-	if err != nil {
-		return false, nil, fmt.Errorf("look for object %.80q in run %d: %w", id, runID, err)
-	}
-	if !known {
-		return false, nil, nil
-	}
-	file, err = s.cfg.Objects.Open(id)
-	if errors.Is(err, objects.ErrNotFound) {
-		wait, cancel := context.WithTimeout(ctx, objectHold)
-		defer cancel()
-		if s.cfg.Intake.Wait(wait, id) != nil {
-			return true, nil, ctx.Err()
-		}
-		file, err = s.cfg.Objects.Open(id)
-	}
-	switch {
-	case errors.Is(err, objects.ErrCorrupt):
-		log.Errorw("an object is damaged on disk and was set aside", "run", runID, "object", id)
-		return false, nil, nil
-	case err != nil:
-		return false, nil, fmt.Errorf("open object %s: %w", id, err)
-	}
-	return true, file, nil
 }
 
 // pushObject stores an object of a reply.

@@ -7,9 +7,12 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	logging "github.com/ipfs/go-log/v2"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -17,9 +20,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+var log = logging.Logger("link/intake")
+
 // Store is what the package needs of [state.Store].
 type Store interface {
 	RegisterObjects(ctx context.Context, runID uint64, objectIDs []string) error
+	HoldObjects(ctx context.Context, runID uint64, objectIDs []string) error
+	UnheldObjects(ctx context.Context, runID uint64, objectIDs []string) ([]string, error)
 	RunHasObject(ctx context.Context, runID uint64, objectID string) (bool, error)
 	InsertInstructions(ctx context.Context, msgs []state.Message) ([]error, error)
 	InsertReply(ctx context.Context, m state.Message, runtime time.Duration) error
@@ -27,23 +34,12 @@ type Store interface {
 	GatheringMessages(ctx context.Context) ([]state.Message, error)
 }
 
-// Gatherer keeps count of what is missing: *objects.Gatherer.
-type Gatherer interface {
-	// Add waits for ids in the name of key, and tells which of them are not there.
-	Add(key string, ids []string) (missing []string, err error)
-	// Arrived tells which keys have become complete with this object.
-	Arrived(id string) (complete []string)
-	// Drop forgets a key.
-	Drop(key string)
-	// Wait returns when the object is there.
-	Wait(ctx context.Context, id string) error
-}
-
 // Intake is the one of a SuperLink. Its methods may be called concurrently.
 type Intake struct {
 	store   Store
 	objects objects.Store
-	gather  Gatherer
+	// gather knows objects by run: that one run has an object says nothing of another.
+	gather *objects.Gatherer
 
 	mu sync.Mutex
 	// byRun holds the keys that the gatherer has for each run.
@@ -64,9 +60,9 @@ type Incoming struct {
 }
 
 // New makes an Intake; call Resume before it is used.
-func New(store Store, objectStore objects.Store, gather Gatherer) *Intake {
+func New(store Store, objectStore objects.Store) *Intake {
 	return &Intake{
-		store: store, objects: objectStore, gather: gather,
+		store: store, objects: objectStore, gather: objects.NewGatherer(),
 		byRun: make(map[uint64]map[string]struct{}), runOf: make(map[string]uint64),
 		due: make(map[string]struct{}), storing: make(map[uint64]*writes),
 	}
@@ -171,28 +167,62 @@ func (in *Intake) Reply(ctx context.Context, inc Incoming, runtime time.Duration
 	return in.await(ctx, inc)
 }
 
-// prepare registers the objects, so that they stay, and looks which are there.
+// prepare registers the objects, so that they stay, and looks whether the run has them all.
 func (in *Intake) prepare(ctx context.Context, runID uint64, inc Incoming) (state.Message, error) {
 	if err := in.store.RegisterObjects(ctx, runID, inc.ObjectIDs); err != nil {
 		return state.Message{}, fmt.Errorf("register objects of message %s: %w", inc.Message.ID, err)
 	}
+	lacks, err := in.lacking(ctx, runID, inc.ObjectIDs)
+	if err != nil {
+		return state.Message{}, err
+	}
 	m := inc.Message
-	m.State = state.Waiting
-	for _, id := range inc.ObjectIDs {
-		if !in.objects.Has(id) {
-			m.State = state.Gathering
-			break
-		}
+	if m.State = state.Waiting; len(lacks) > 0 {
+		m.State = state.Gathering
 	}
 	return m, nil
+}
+
+// lacking are the objects that have to be sent in the name of the run: those that are not
+// there, and those that are there for other runs only. Nobody gets the objects of another
+// run by naming them.
+func (in *Intake) lacking(ctx context.Context, runID uint64, ids []string) ([]string, error) {
+	unheld, err := in.store.UnheldObjects(ctx, runID, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look which objects run %d has: %w", runID, err)
+	}
+	var lacks []string
+	for _, id := range ids {
+		switch {
+		case len(unheld) > 0 && unheld[0] == id: // they come in the order of ids
+			unheld = unheld[1:]
+		case in.objects.Has(id):
+			continue
+		}
+		lacks = append(lacks, id)
+	}
+	return lacks, nil
 }
 
 // await has the gatherer watch a stored message. An object may have come between prepare
 // and now, so a message that lacks nothing is marked complete here.
 func (in *Intake) await(ctx context.Context, inc Incoming) ([]string, error) {
-	key := inc.Message.ID
-	in.remember(inc.Message.RunID, key)
-	missing, err := in.gather.Add(key, inc.ObjectIDs)
+	key, runID := inc.Message.ID, inc.Message.RunID
+	in.remember(runID, key)
+	scoped := make([]string, len(inc.ObjectIDs))
+	for i, id := range inc.ObjectIDs {
+		scoped[i] = scope(runID, id)
+	}
+	missing, err := in.gather.Add(key, scoped, func([]string) ([]string, error) {
+		lacks, err := in.lacking(ctx, runID, inc.ObjectIDs)
+		for i, id := range lacks {
+			lacks[i] = scope(runID, id)
+		}
+		return lacks, err
+	})
+	for i, name := range missing {
+		missing[i] = unscope(name)
+	}
 	if err != nil {
 		in.forget(key)
 		return nil, fmt.Errorf("wait for objects of message %s: %w", key, err)
@@ -224,7 +254,57 @@ func (in *Intake) StoreObject(ctx context.Context, runID uint64, id string, size
 	case err != nil:
 		return false, fmt.Errorf("store object %s: %w", id, err)
 	}
-	return true, in.complete(ctx, in.gather.Arrived(id))
+	// Before the sender is told: it does not send what it was told to be stored again.
+	switch err := in.store.HoldObjects(ctx, runID, []string{id}); {
+	case errors.Is(err, state.ErrRunFinished), errors.Is(err, state.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("store object %s: %w", id, err)
+	}
+	return true, in.complete(ctx, in.gather.Arrived(scope(runID, id)))
+}
+
+// scope names an object of a run.
+func scope(runID uint64, id string) string { return strconv.FormatUint(runID, 16) + "/" + id }
+
+func unscope(name string) string { return name[strings.IndexByte(name, '/')+1:] }
+
+// Open opens an object in the name of a run. One that the run knows and does not have yet
+// is waited for as long as hold. known is false if the run knows no such object, or if it is
+// damaged; a nil file of a known one means that it has not come.
+func (in *Intake) Open(ctx context.Context, runID uint64, id string, hold time.Duration) (known bool, file objects.File, err error) {
+	there := func() (bool, error) {
+		lacks, err := in.lacking(ctx, runID, []string{id})
+		return len(lacks) == 0, err
+	}
+	is, err := there()
+	if err != nil {
+		return false, nil, err
+	}
+	if !is {
+		if known, err = in.store.RunHasObject(ctx, runID, id); err != nil || !known {
+			return false, nil, err
+		}
+		wait, cancel := context.WithTimeout(ctx, hold)
+		defer cancel()
+		if err := in.gather.Wait(wait, scope(runID, id), there); err != nil {
+			if ctx.Err() == nil && wait.Err() != nil {
+				err = nil
+			}
+			return true, nil, err
+		}
+	}
+	file, err = in.objects.Open(id)
+	switch {
+	case errors.Is(err, objects.ErrCorrupt):
+		log.Errorw("an object is damaged on disk and was set aside", "run", runID, "object", id)
+		return false, nil, nil
+	case errors.Is(err, objects.ErrNotFound): // removed: the run has just ended
+		return true, nil, nil
+	case err != nil:
+		return true, nil, fmt.Errorf("open object %s of run %d: %w", id, runID, err)
+	}
+	return true, file, nil
 }
 
 // complete makes messages visible. What could not be marked is marked by the next call:
@@ -247,9 +327,6 @@ func (in *Intake) complete(ctx context.Context, keys []string) error {
 	}
 	return nil
 }
-
-// Wait returns nil when the object is there.
-func (in *Intake) Wait(ctx context.Context, id string) error { return in.gather.Wait(ctx, id) }
 
 // begin notes that an object is being written for the run, until done is called.
 func (in *Intake) begin(runID uint64) (done func()) {

@@ -22,7 +22,7 @@ import (
 type table struct {
 	mu       sync.Mutex
 	messages map[string]state.Message
-	known    map[string]bool
+	known    map[string]bool // run and id; true: held
 	fail     bool
 }
 
@@ -36,15 +36,41 @@ func (s *table) RegisterObjects(_ context.Context, runID uint64, ids []string) e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range ids {
-		s.known[fmt.Sprint(runID, id)] = true
+		s.known[fmt.Sprint(runID, id)] = s.known[fmt.Sprint(runID, id)]
 	}
 	return nil
+}
+
+func (s *table) HoldObjects(_ context.Context, runID uint64, ids []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail {
+		return errDisk
+	}
+	for _, id := range ids {
+		if _, known := s.known[fmt.Sprint(runID, id)]; known {
+			s.known[fmt.Sprint(runID, id)] = true
+		}
+	}
+	return nil
+}
+
+func (s *table) UnheldObjects(_ context.Context, runID uint64, ids []string) (unheld []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if !s.known[fmt.Sprint(runID, id)] {
+			unheld = append(unheld, id)
+		}
+	}
+	return unheld, nil
 }
 
 func (s *table) RunHasObject(_ context.Context, runID uint64, id string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known[fmt.Sprint(runID, id)], nil
+	_, known := s.known[fmt.Sprint(runID, id)]
+	return known, nil
 }
 
 func (s *table) InsertInstructions(_ context.Context, msgs []state.Message) ([]error, error) {
@@ -105,7 +131,8 @@ func content(n int) (id, text string) {
 }
 
 // Whatever comes in which order, with failures and restarts in between: a message is
-// visible exactly when all its objects are there, as soon as the disk works.
+// visible exactly when its own run was given all its objects, as soon as the disk works.
+// What was given to another run does not count, and is not written twice.
 func TestVisibleExactlyWhenWhole(t *testing.T) {
 	dir := t.TempDir()
 	runs := 0
@@ -116,14 +143,21 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		start := func() *Intake { return New(store, disk, objects.NewGatherer(disk)) }
+		start := func() *Intake { return New(store, disk) }
 		in := start()
-		const run, kinds = 1, 6
+		const kinds = 6
 		needs := make(map[string][]string)
+		pickRun := rapid.Uint64Range(1, 2)
+		has := func(run uint64, id string) bool {
+			unheld, _ := store.UnheldObjects(rt.Context(), run, []string{id})
+			return len(unheld) == 0 && disk.Has(id)
+		}
+		runOf := func(key string) uint64 { return uint64(key[0] - '0') }
 		pick := rapid.IntRange(0, kinds-1)
 		rt.Repeat(map[string]func(*rapid.T){
 			"announce": func(rt *rapid.T) {
-				key := fmt.Sprint("message ", rapid.IntRange(0, 4).Draw(rt, "message"))
+				run := pickRun.Draw(rt, "run")
+				key := fmt.Sprintf("%d: message %d", run, rapid.IntRange(0, 4).Draw(rt, "message"))
 				ids := needs[key]
 				if ids == nil {
 					for _, n := range rapid.SliceOfNDistinct(pick, 1, 3, rapid.ID[int]).Draw(rt, "objects") {
@@ -140,12 +174,13 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 				}
 				needs[key] = ids
 				for _, id := range ids {
-					if disk.Has(id) == slices.Contains(missing, id) {
-						rt.Fatalf("object %s: there %t, asked for %t", id, disk.Has(id), !disk.Has(id))
+					if has(run, id) == slices.Contains(missing, id) {
+						rt.Fatalf("object %s of run %d: there %t, asked for %t", id, run, has(run, id), !has(run, id))
 					}
 				}
 			},
 			"store": func(rt *rapid.T) {
+				run := pickRun.Draw(rt, "run")
 				id, text := content(pick.Draw(rt, "object"))
 				known, _ := store.RunHasObject(rt.Context(), run, id)
 				stored, err := in.StoreObject(rt.Context(), run, id, int64(len(text)), strings.NewReader(text))
@@ -176,7 +211,7 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 					rt.Fatal(err)
 				}
 				for key, ids := range needs {
-					whole := !slices.ContainsFunc(ids, func(id string) bool { return !disk.Has(id) })
+					whole := !slices.ContainsFunc(ids, func(id string) bool { return !has(runOf(key), id) })
 					if visible := store.state(key) == state.Waiting; visible != whole {
 						rt.Fatalf("%s: visible %t, whole %t", key, visible, whole)
 					}
@@ -184,6 +219,54 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 			},
 		})
 	})
+}
+
+// A run that knows the id of an object of another run gets it only by sending it.
+func TestNamingAnObjectDoesNotGiveIt(t *testing.T) {
+	disk, err := objects.OpenDir(t.TempDir(), objects.DirOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := New(newTable(), disk)
+	id, text := content(1)
+	names := func(run uint64, key string) (missing []string) {
+		_, missing, err := in.Instructions(t.Context(), run, []Incoming{{Message: state.Message{ID: key, RunID: run}, ObjectIDs: []string{id}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return missing
+	}
+	opens := func(run uint64) bool {
+		_, file, err := in.Open(t.Context(), run, id, time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file != nil {
+			_ = file.Close()
+		}
+		return file != nil
+	}
+	send := func(run uint64, text string) bool {
+		stored, err := in.StoreObject(t.Context(), run, id, int64(len(text)), strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stored
+	}
+	names(1, "theirs")
+	names(2, "early") // before it is there
+	if !send(1, text) || !opens(1) {
+		t.Fatal("the run that sent it does not have it")
+	}
+	if missing := names(2, "late"); len(missing) != 1 || opens(2) {
+		t.Error("a run was given the object of another")
+	}
+	if send(2, strings.Repeat("x", len(text))) || opens(2) {
+		t.Error("bytes of the right length were enough")
+	}
+	if !send(2, text) || !opens(2) || in.store.(*table).state("early") != state.Waiting || in.store.(*table).state("late") != state.Waiting {
+		t.Error("a run that sent the same object does not have it")
+	}
 }
 
 // slowReader gives its bytes when it is told to.
@@ -203,7 +286,7 @@ func TestDropRunWaitsForWhatIsBeingWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		in := New(newTable(), disk, objects.NewGatherer(disk))
+		in := New(newTable(), disk)
 		id, text := content(1)
 		if err := in.store.RegisterObjects(t.Context(), 1, []string{id}); err != nil {
 			t.Fatal(err)

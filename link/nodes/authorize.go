@@ -13,7 +13,7 @@ import (
 
 // Authorize tells whether a peer may read an object of a run from the link: a node with a
 // session, and the object is the app of an unfinished run (nodes fetch it ahead), or
-// belongs to a run in which the node takes part. It is the objects.Authorize of the link.
+// is held by a run in which the node takes part. It is the objects.Authorize of the link.
 func (s *Server) Authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
 	one := s.session(p)
 	if one == nil {
@@ -48,5 +48,6 @@ func (one *peerSession) mayFetch(ctx context.Context, runID uint64, objectID str
 		}
 		one.outbox.touch(runID)
 	}
-	return store.RunHasObject(ctx, runID, objectID)
+	unheld, err := store.UnheldObjects(ctx, runID, []string{objectID})
+	return err == nil && len(unheld) == 0, err
 }

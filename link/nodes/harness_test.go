@@ -67,8 +67,8 @@ func (h *hub) start() {
 	var fetcher *objects.Fetcher
 	cfg := Config{
 		Host: h.host, Store: h.store, Objects: h.objects, Federation: "@none/default",
-		Fetch: func(ctx context.Context, from peer.ID, runID uint64, ids []string) error {
-			return fetcher.Fetch(ctx, runID, ids, objects.Provider{Peer: from})
+		Fetch: func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(string)) error {
+			return fetcher.FetchOwn(ctx, runID, ids, objects.Provider{Peer: from}, shown)
 		},
 	}
 	if h.config != nil {
@@ -138,6 +138,7 @@ func (h *hub) instruct(runID, nodeID uint64) string {
 	ids, err := object.PostOrder(treeOf(h.t, m), object.TreeLimits{})
 	must(h.t, err)
 	must(h.t, h.store.RegisterObjects(h.t.Context(), runID, ids))
+	must(h.t, h.store.HoldObjects(h.t.Context(), runID, ids))
 	refused, err := h.store.InsertInstructions(h.t.Context(), []state.Message{m})
 	must(h.t, err)
 	must(h.t, refused[0])

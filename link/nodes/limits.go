@@ -40,6 +40,9 @@ const (
 	// fetchPauseMost bounds the pause between attempts to fetch a reply while the session
 	// lives.
 	fetchPauseMost = 15 * time.Second
+	// noteEvery is how often it is noted on disk what came of a reply that takes longer: so
+	// much is sent again after a crash of the link. Small replies need no such note.
+	noteEvery = time.Second
 
 	// maxQueued is how many cancelled runs and run hints may wait for a session that does
 	// not take them; then it is ended, and the next Hello settles what is open.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -92,7 +93,7 @@ func runtimeOf(reply *sessionpb.Reply) time.Duration {
 func (one *peerSession) storeReply(ctx context.Context, in intake.Incoming, runtime time.Duration) error {
 	store := one.server.cfg.Store
 	m := in.Message
-	m.State = state.Waiting
+	m.State, m.Brought = state.Waiting, in.ObjectIDs
 	if known, err := store.Message(ctx, m.ID); err == nil && known.ReplyTo == m.ReplyTo && known.State != state.Gathering {
 		return nil // stored before; the acknowledgement was lost
 	}
@@ -129,22 +130,17 @@ func storeError(doing, id string, err error) error {
 	return fmt.Errorf("%s %s: %w", doing, id, err)
 }
 
-// fetchMissing pulls the objects that the link lacks, as often as it takes while the
-// session lives. A transfer goes on where it stopped.
+// fetchMissing has the node show the objects that the run does not hold, as often as it
+// takes while the session lives. A transfer goes on where it stopped.
 func (one *peerSession) fetchMissing(ctx context.Context, in intake.Incoming) error {
-	var missing []string
-	for _, id := range in.ObjectIDs {
-		if !one.server.cfg.Objects.Has(id) {
-			missing = append(missing, id)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
+	missing, err := one.missing(ctx, in)
+	if err != nil || len(missing) == 0 {
+		return err
 	}
 	pause := backoff.NewExponentialBackOff()
 	pause.MaxInterval = fetchPauseMost
 	for {
-		err := one.server.cfg.Fetch(ctx, one.peer, in.Message.RunID, missing)
+		err := one.fetchOnce(ctx, in.Message.RunID, missing)
 		if err == nil {
 			return nil
 		}
@@ -157,7 +153,75 @@ func (one *peerSession) fetchMissing(ctx context.Context, in intake.Incoming) er
 		case <-ctx.Done():
 			return fmt.Errorf("fetch reply %s: %w", in.Message.ID, context.Cause(ctx))
 		}
+		if missing, err = one.missing(ctx, in); err != nil {
+			return err
+		}
 	}
+}
+
+// missing are the objects of a reply that the run does not hold, or that are gone.
+func (one *peerSession) missing(ctx context.Context, in intake.Incoming) ([]string, error) {
+	missing, err := one.server.cfg.Store.UnheldObjects(ctx, in.Message.RunID, in.ObjectIDs)
+	if err != nil {
+		return nil, fmt.Errorf("look what reply %s lacks: %w", in.Message.ID, err)
+	}
+	if len(missing) == len(in.ObjectIDs) {
+		return missing, nil
+	}
+	unheld := make(map[string]struct{}, len(missing))
+	for _, id := range missing {
+		unheld[id] = struct{}{}
+	}
+	for _, id := range in.ObjectIDs {
+		if _, listed := unheld[id]; !listed && !one.server.cfg.Objects.Has(id) {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// fetchOnce is one try. What the node has shown is noted now and then, so that it need not
+// show it again after a cut or a restart of the link.
+func (one *peerSession) fetchOnce(ctx context.Context, runID uint64, ids []string) error {
+	var mu sync.Mutex
+	var shown []string
+	note := func(ctx context.Context) error {
+		mu.Lock()
+		ids := shown
+		shown = nil
+		mu.Unlock()
+		if len(ids) == 0 {
+			return nil
+		}
+		return one.server.cfg.Store.HoldObjects(ctx, runID, ids)
+	}
+	noting, stop := context.WithCancel(ctx)
+	var notes sync.WaitGroup
+	notes.Go(func() {
+		ticker := time.NewTicker(noteEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-noting.Done():
+				return
+			}
+			if err := note(noting); err != nil && noting.Err() == nil {
+				log.Warnw("what a node has sent could not be noted", "node", one.node.ID, "run", runID, "error", err)
+			}
+		}
+	})
+	err := one.server.cfg.Fetch(ctx, one.peer, runID, ids, func(id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown = append(shown, id)
+	})
+	stop()
+	notes.Wait()
+	if err != nil {
+		err = errors.Join(err, note(context.WithoutCancel(ctx)))
+	}
+	return err // without one, InsertReply notes them all
 }
 
 // giveUp drops an instruction whose reply can never be had, so that the ServerApp is told

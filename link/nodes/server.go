@@ -23,8 +23,9 @@ type Config struct {
 	Host    host.Host
 	Store   state.Store
 	Objects objects.Store
-	// Fetch pulls objects of a run from a peer into Objects.
-	Fetch func(ctx context.Context, from peer.ID, runID uint64, ids []string) error
+	// Fetch has a peer show objects of a run, and puts into Objects what is not there: see
+	// objects.Fetcher.FetchOwn.
+	Fetch func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(id string)) error
 	// Federation is the name that the Welcome carries.
 	Federation string
 	// Heartbeat and Grace; zero means the default.

@@ -111,9 +111,17 @@ type Runs interface {
 
 	// RegisterObjects notes that the run needs these objects, so that they are kept. Look
 	// which of them are there after this call, not before: until then they may be removed.
-	// ErrNotFound, ErrRunFinished, ErrTooMany.
+	// That an object is there for another run does not mean that this one may have it: see
+	// HoldObjects. ErrNotFound, ErrRunFinished, ErrTooMany.
 	RegisterObjects(ctx context.Context, runID uint64, objectIDs []string) error
-	// RunHasObject tells whether the object was registered for the run.
+	// HoldObjects notes that the run was given the content of these objects, which makes it
+	// a holder: from here on they may be read in its name. Whoever only names the id of
+	// another run's object does not hold it. Ids that are not registered are left out. A
+	// run's app bundle is held from the start. ErrNotFound, ErrRunFinished.
+	HoldObjects(ctx context.Context, runID uint64, objectIDs []string) error
+	// UnheldObjects are those of the ids that the run does not hold, in their order.
+	UnheldObjects(ctx context.Context, runID uint64, objectIDs []string) ([]string, error)
+	// RunHasObject tells whether the object was registered for the run, held or not.
 	RunHasObject(ctx context.Context, runID uint64, objectID string) (bool, error)
 	// ReleaseObjects drops the references of a finished run and calls remove for each
 	// object that no run needs any more; no registration can interleave with a removal, so
@@ -154,13 +162,16 @@ const (
 
 // Message is an instruction (to a node) or a reply (to the SuperLink).
 type Message struct {
-	ID        string
-	RunID     uint64
-	NodeID    uint64 // the node at the other end: destination of an instruction, source of a reply
-	ReplyTo   string // the instruction that a reply answers
-	State     MessageState
-	Proto     []byte  // flwrpb.Message, as received, unknown fields included
-	Tree      []byte  // flwrpb.ObjectTree
+	ID      string
+	RunID   uint64
+	NodeID  uint64 // the node at the other end: destination of an instruction, source of a reply
+	ReplyTo string // the instruction that a reply answers
+	State   MessageState
+	Proto   []byte // flwrpb.Message, as received, unknown fields included
+	Tree    []byte // flwrpb.ObjectTree
+	// Brought are registered objects whose content came with the message: InsertReply has
+	// the run hold them in the same step. It is not stored.
+	Brought   []string
 	CreatedAt float64 // Unix seconds, set by the sender
 	TTL       float64 // seconds
 }

@@ -11,15 +11,14 @@ import (
 var ErrTooMany = errors.New("too many objects are waited for")
 
 // Gatherer keeps account of which sets of objects are not complete yet: messages whose
-// objects are still being pushed. It is memory only; whoever uses it adds the sets again
-// after a restart. Methods may be called concurrently.
+// objects are still being pushed. What an id is, and when it is there, is its user's
+// business: a link's ids name a run and an object. It is memory only; whoever uses it adds
+// the sets again after a restart. Methods may be called concurrently.
 //
-// No completion is lost, and one may be told twice: Add looks into the store only after
-// it has noted what to wait for, so an object that comes at that moment is seen by Add, by
+// No completion is lost, and one may be told twice: Add asks what is there only after it
+// has noted what to wait for, so an object that comes at that moment is seen by Add, by
 // Arrived, or by both.
 type Gatherer struct {
-	store Store
-
 	mu      sync.Mutex
 	count   int                            // ids in sets
 	sets    map[string]map[string]struct{} // what a key still lacks
@@ -33,10 +32,9 @@ type arrival struct {
 	waiters int
 }
 
-// NewGatherer makes the account of a store.
-func NewGatherer(store Store) *Gatherer {
+// NewGatherer makes an empty account.
+func NewGatherer() *Gatherer {
 	return &Gatherer{
-		store:   store,
 		sets:    make(map[string]map[string]struct{}),
 		lackers: make(map[string]map[string]struct{}),
 		waits:   make(map[string]*arrival),
@@ -44,19 +42,29 @@ func NewGatherer(store Store) *Gatherer {
 }
 
 // Add waits for ids in the name of key, and tells which of them are not there, in the
-// order of ids and each once. If none is missing, the set is complete and forgotten. An
-// earlier set of the key is replaced. [ErrTooMany].
-func (g *Gatherer) Add(key string, ids []string) (missing []string, err error) {
+// order of ids and each once; lacking is asked for that. If none is missing, the set is
+// complete and forgotten. An earlier set of the key is replaced. [ErrTooMany], or what
+// lacking failed with.
+func (g *Gatherer) Add(key string, ids []string, lacking func(ids []string) ([]string, error)) (missing []string, err error) {
 	if err := g.note(key, ids); err != nil {
 		return nil, err
 	}
-	for _, id := range ids {
-		if g.store.Has(id) {
-			g.settle(key, id)
-		}
+	lacks, err := lacking(ids)
+	if err != nil {
+		g.Drop(key)
+		return nil, err
+	}
+	lacked := make(map[string]struct{}, len(lacks))
+	for _, id := range lacks {
+		lacked[id] = struct{}{}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for _, id := range ids {
+		if _, still := lacked[id]; !still {
+			g.settleLocked(key, id)
+		}
+	}
 	listed := make(map[string]struct{}, len(g.sets[key]))
 	for _, id := range ids {
 		_, lacks := g.sets[key][id]
@@ -95,9 +103,9 @@ func (g *Gatherer) Drop(key string) {
 	g.dropLocked(key)
 }
 
-// Wait returns nil when the object is in the store, or the cause of ctx's end. It needs
-// Arrived to be called for what comes.
-func (g *Gatherer) Wait(ctx context.Context, id string) error {
+// Wait returns nil when the object is there, as is says, or the cause of ctx's end. It
+// needs Arrived to be called for what comes.
+func (g *Gatherer) Wait(ctx context.Context, id string, is func() (bool, error)) error {
 	g.mu.Lock()
 	wait := g.waits[id]
 	if wait == nil {
@@ -107,8 +115,8 @@ func (g *Gatherer) Wait(ctx context.Context, id string) error {
 	wait.waiters++
 	g.mu.Unlock()
 	defer g.leave(id, wait)
-	if g.store.Has(id) {
-		return nil
+	if there, err := is(); there || err != nil {
+		return err
 	}
 	select {
 	case <-wait.came:
@@ -146,12 +154,6 @@ func (g *Gatherer) note(key string, ids []string) error {
 	g.sets[key] = set
 	g.count += len(set)
 	return nil
-}
-
-func (g *Gatherer) settle(key, id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.settleLocked(key, id)
 }
 
 // settleLocked takes an id off a set, and forgets and reports a set that is complete.

@@ -13,17 +13,29 @@ import (
 	"pgregory.net/rapid"
 )
 
-// present is a Store of which only Has is used.
+// present is what is there.
 type present struct {
-	Store
 	mu  sync.Mutex
 	ids map[string]bool
 }
 
-func (p *present) Has(id string) bool {
+func (p *present) has(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ids[id]
+}
+
+func (p *present) lacking(ids []string) (lacks []string, err error) {
+	for _, id := range ids {
+		if !p.has(id) {
+			lacks = append(lacks, id)
+		}
+	}
+	return lacks, nil
+}
+
+func (p *present) is(id string) func() (bool, error) {
+	return func() (bool, error) { return p.has(id), nil }
 }
 
 func (p *present) come(id string) {
@@ -34,10 +46,10 @@ func (p *present) come(id string) {
 
 func TestGatherer(t *testing.T) {
 	store := &present{ids: map[string]bool{"a": true}}
-	g := NewGatherer(store)
+	g := NewGatherer()
 	missing := func(key string, ids ...string) []string {
 		t.Helper()
-		m, err := g.Add(key, ids)
+		m, err := g.Add(key, ids, store.lacking)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,32 +88,47 @@ func TestGatherer(t *testing.T) {
 }
 
 func TestGathererIsBounded(t *testing.T) {
-	g := NewGatherer(&present{})
+	store := &present{}
+	g := NewGatherer()
 	g.count = maxGathering - 1
-	if _, err := g.Add("1", []string{"a", "b"}); !errors.Is(err, ErrTooMany) {
+	if _, err := g.Add("1", []string{"a", "b"}, store.lacking); !errors.Is(err, ErrTooMany) {
 		t.Error(err)
 	}
-	if _, err := g.Add("1", []string{"a"}); err != nil {
+	if _, err := g.Add("1", []string{"a"}, store.lacking); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGathererForgetsWhatItCouldNotLookUp(t *testing.T) {
+	g := NewGatherer()
+	failing := func([]string) ([]string, error) { return nil, os.ErrDeadlineExceeded }
+	if _, err := g.Add("1", []string{"a"}, failing); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	if len(g.sets)+len(g.lackers)+g.count != 0 {
+		t.Errorf("left over: %+v", g)
+	}
+	if err := g.Wait(t.Context(), "a", func() (bool, error) { return false, os.ErrDeadlineExceeded }); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
 }
 
 func TestGathererWait(t *testing.T) {
 	store := &present{ids: map[string]bool{"a": true}}
-	g := NewGatherer(store)
-	if err := g.Wait(t.Context(), "a"); err != nil {
+	g := NewGatherer()
+	if err := g.Wait(t.Context(), "a", store.is("a")); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			if err := g.Wait(t.Context(), "b"); err != nil {
+			if err := g.Wait(t.Context(), "b", store.is("b")); err != nil {
 				t.Error(err)
 			}
 		})
 		all.Go(func() {
-			if err := g.Wait(ctx, "c"); !errors.Is(err, os.ErrProcessDone) {
+			if err := g.Wait(ctx, "c", store.is("c")); !errors.Is(err, os.ErrProcessDone) {
 				t.Error(err)
 			}
 		})
@@ -118,7 +145,7 @@ func TestGathererWait(t *testing.T) {
 // TestGathererLosesNoCompletion adds sets while their objects come.
 func TestGathererLosesNoCompletion(t *testing.T) {
 	store := &present{ids: map[string]bool{}}
-	g := NewGatherer(store)
+	g := NewGatherer()
 	var mu sync.Mutex
 	complete := map[string]bool{}
 	done := func(keys ...string) {
@@ -134,7 +161,7 @@ func TestGathererLosesNoCompletion(t *testing.T) {
 	for i := range n {
 		all.Go(func() {
 			key := fmt.Sprint("key ", i)
-			missing, err := g.Add(key, []string{id(i), id(i + 1), id(i + 7)})
+			missing, err := g.Add(key, []string{id(i), id(i + 1), id(i + 7)}, store.lacking)
 			if err != nil {
 				t.Error(err)
 			}
@@ -156,14 +183,14 @@ func TestGathererLosesNoCompletion(t *testing.T) {
 func TestGathererAgainstAModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store := &present{ids: map[string]bool{}}
-		g := NewGatherer(store)
+		g := NewGatherer()
 		model := map[string]map[string]bool{}
 		ids := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
 		keys := rapid.SampledFrom([]string{"1", "2", "3"})
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
 				key, set := keys.Draw(t, "key"), rapid.SliceOf(ids).Draw(t, "ids")
-				missing, err := g.Add(key, set)
+				missing, err := g.Add(key, set, store.lacking)
 				if err != nil {
 					t.Fatal(err)
 				}

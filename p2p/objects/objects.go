@@ -37,8 +37,9 @@ type Store interface {
 	// Size of a stored object in bytes, or ErrNotFound.
 	Size(id string) (int64, error)
 	// Put stores exactly size bytes from r. It hashes while it writes and returns only
-	// when the object is durable. An object that is already there is read off r and not
-	// written again. ErrMismatch, ErrNoSpace, ErrTooLarge; io.ErrUnexpectedEOF when r ends early.
+	// when the object is durable. An object that is already there is not written again, but
+	// read off r and hashed: nil always means that r had the content. ErrMismatch,
+	// ErrNoSpace, ErrTooLarge; io.ErrUnexpectedEOF when r ends early.
 	Put(ctx context.Context, id string, size int64, r io.Reader) error
 	// Open opens a stored object for reading from any offset. ErrNotFound, ErrCorrupt.
 	Open(id string) (File, error)

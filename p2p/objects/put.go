@@ -22,7 +22,7 @@ func (d *Dir) Put(ctx context.Context, id string, size int64, r io.Reader) error
 		return err
 	}
 	if there {
-		return drain(id, size, r)
+		return drain(ctx, id, size, r)
 	}
 	if size <= smallObject {
 		return d.putSmall(ctx, id, size, r)
@@ -132,10 +132,16 @@ func (d *Dir) alreadyThere(id string, size int64) (bool, error) {
 	return false, fmt.Errorf("store object %s: %w: it has %d bytes, not %d", id, ErrMismatch, stored, size)
 }
 
-// drain reads off an object that is not needed.
-func drain(id string, size int64, r io.Reader) error {
-	if _, err := io.CopyN(io.Discard, r, size); err != nil {
-		return readError(id, err)
+// drain reads off an object that is not needed. It is hashed all the same: who gets nil
+// from Put had the content.
+func drain(ctx context.Context, id string, size int64, r io.Reader) error {
+	hash := object.NewHash()
+	err := fill(ctx, io.Discard, hash, size, r)
+	if err == nil {
+		err = hash.Verify(id)
+	}
+	if err != nil {
+		return fmt.Errorf("store object %s: %w", id, err)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func (s *Store) RegisterObjects(ctx context.Context, runID uint64, objectIDs []s
 }
 
 func registerObjects(c *change, runID uint64, objectIDs []string) error {
-	result, err := c.tx.Exec(`INSERT INTO run_objects (run_id, object_id) SELECT ?, unhex(value) FROM json_each(?)
+	result, err := c.tx.Exec(`INSERT INTO run_objects (run_id, object_id, held) SELECT ?, unhex(value), 0 FROM json_each(?)
 		WHERE TRUE ON CONFLICT DO NOTHING`, int64(runID), listOf(objectIDs))
 	if err != nil {
 		return err
@@ -48,6 +48,51 @@ func registerObjects(c *change, runID uint64, objectIDs []string) error {
 		return fmt.Errorf("%w: %d objects of one run", state.ErrTooMany, objects)
 	}
 	return nil
+}
+
+// HoldObjects implements state.Runs.
+func (s *Store) HoldObjects(ctx context.Context, runID uint64, objectIDs []string) error {
+	return runErr("note objects that came for", runID, s.write(ctx, func(c *change) error {
+		if err := runUnfinished(c.tx, runID); err != nil {
+			return err
+		}
+		return holdObjects(c.tx, runID, objectIDs)
+	}))
+}
+
+func holdObjects(tx *sql.Tx, runID uint64, objectIDs []string) error {
+	for _, id := range objectIDs {
+		key, ok := objectKey(id)
+		if !ok {
+			continue
+		}
+		if _, err := tx.Exec(`UPDATE run_objects SET held = 1 WHERE run_id = ? AND object_id = ? AND held = 0`, int64(runID), key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UnheldObjects implements state.Runs.
+func (s *Store) UnheldObjects(ctx context.Context, runID uint64, objectIDs []string) ([]string, error) {
+	var unheld []string
+	err := s.read(ctx, func(tx *sql.Tx) error {
+		for _, id := range objectIDs {
+			held := false
+			if key, ok := objectKey(id); ok {
+				err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM run_objects WHERE run_id = ? AND object_id = ? AND held = 1)`,
+					int64(runID), key).Scan(&held)
+				if err != nil {
+					return err
+				}
+			}
+			if !held {
+				unheld = append(unheld, id)
+			}
+		}
+		return nil
+	})
+	return unheld, runErr("look up objects of", runID, err)
 }
 
 // RunHasObject implements state.Runs.

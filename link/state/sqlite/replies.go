@@ -30,6 +30,9 @@ func (s *Store) InsertReply(ctx context.Context, m state.Message, runtime time.D
 		case before != m.ID:
 			return fmt.Errorf("%w: instruction %s has the reply %s", state.ErrNotAllowed, m.ReplyTo, before)
 		}
+		if err := holdObjects(c.tx, m.RunID, m.Brought); err != nil {
+			return err
+		}
 		if complete || m.State == state.Gathering {
 			return nil
 		}

@@ -47,7 +47,11 @@ func (s *Store) CreateRun(ctx context.Context, n state.NewRun) (state.Run, error
 			return err
 		}
 		if _, ok := objectKey(n.FABHash); ok {
-			if err := registerObjects(c, runID, []string{n.FABHash}); err != nil {
+			bundle := []string{n.FABHash}
+			if err := registerObjects(c, runID, bundle); err != nil {
+				return err
+			}
+			if err := holdObjects(c.tx, runID, bundle); err != nil {
 				return err
 			}
 		}

@@ -282,6 +282,45 @@ func testObjects(t *testing.T, e *env) {
 	}
 }
 
+// A run that names an object of another one does not hold it before it was given it too.
+func testHolders(t *testing.T, e *env) {
+	a, b := e.runningRun(), e.runningRun()
+	x, y := objectID("x"), objectID("y")
+	unheld := func(run uint64, ids ...string) []string {
+		t.Helper()
+		got, err := e.UnheldObjects(e.ctx, run, ids)
+		e.ok(err)
+		return got
+	}
+	check := func(what string, got []string, want ...string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	check("a new run", unheld(a.ID, x, a.FABHash, "no id"), x, "no id")
+	e.ok(e.HoldObjects(e.ctx, a.ID, []string{x}))
+	check("not registered", unheld(a.ID, x), x)
+	e.ok(e.RegisterObjects(e.ctx, a.ID, []string{x, y}))
+	check("only registered", unheld(a.ID, y, x), y, x)
+	e.ok(e.HoldObjects(e.ctx, a.ID, []string{x, "no id"}))
+	e.ok(e.RegisterObjects(e.ctx, b.ID, []string{x, y}))
+	e.ok(e.RegisterObjects(e.ctx, a.ID, []string{x})) // again
+	e.reopen()
+	check("held", unheld(a.ID, x, y), y)
+	check("held by the other", unheld(b.ID, x, y), x, y)
+	check("of no run", unheld(7, x), x)
+	e.want("HoldObjects", e.HoldObjects(e.ctx, 7, []string{x}), state.ErrNotFound)
+	e.ok(e.FinishRun(e.ctx, b.ID, task.Stopped, ""))
+	e.want("finished", e.HoldObjects(e.ctx, b.ID, []string{x}), state.ErrRunFinished)
+	e.ok(e.ReleaseObjects(e.ctx, b.ID, func(id string) error {
+		if id != b.FABHash {
+			t.Errorf("%s was removed, and the other run needs it", id)
+		}
+		return nil
+	}))
+}
+
 // A run that registers an object while another lets go of it finds it removed before, or
 // keeps it: it is never removed after the registration.
 func testReleaseAgainstRegister(t *testing.T, e *env) {

@@ -34,6 +34,7 @@ func Run(t *testing.T, open Open) {
 		"logs":                 testLogs,
 		"logs are bounded":     testLogsAreBounded,
 		"objects":              testObjects,
+		"objects, holders":     testHolders,
 		"objects, concurrent":  testReleaseAgainstRegister,
 		"objects, failing":     testReleaseThatFails,
 		"tasks":                testTasks,
