@@ -32,12 +32,16 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return err
 	}
+	env, err := findPython(ctx, cfg.Python)
+	if err != nil {
+		return err
+	}
 	dir, err := datadir.Open(cfg.DataDir, "exec")
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	s, err := newSuperExec(ctx, cfg, dir)
+	s, err := newSuperExec(cfg, env, dir)
 	if err != nil {
 		return err
 	}
@@ -77,16 +81,28 @@ type superExec struct {
 	byTask map[uint64]*app // the latest launch of each task that runs here
 }
 
-func newSuperExec(ctx context.Context, cfg Config, dir *datadir.Dir) (*superExec, error) {
-	env, err := python.Find(ctx, cfg.Python)
+// CheckPython says what is missing in the Python environment of a setting (Config.Python)
+// for a SuperExec to run apps in it.
+func CheckPython(ctx context.Context, setting string) error {
+	_, err := findPython(ctx, setting)
+	return err
+}
+
+// findPython finds an environment with all programs that tasks need.
+func findPython(ctx context.Context, setting string) (python.Env, error) {
+	env, err := python.Find(ctx, setting)
 	if err != nil {
-		return nil, err
+		return python.Env{}, err
 	}
 	for _, program := range taskTypes {
 		if _, err := env.Program(program); err != nil {
-			return nil, err
+			return python.Env{}, err
 		}
 	}
+	return env, nil
+}
+
+func newSuperExec(cfg Config, env python.Env, dir *datadir.Dir) (*superExec, error) {
 	api, err := newClient(cfg)
 	if err != nil {
 		return nil, err

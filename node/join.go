@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -22,6 +24,22 @@ type joinRequest struct {
 	request p2p.JoinRequest
 }
 
+// checkJoin refuses a bad --join before anything is made for it.
+func (n *Node) checkJoin() error {
+	_, err := os.Stat(n.cfg.DataDir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if n.cfg.Join == "" {
+		if isNew {
+			return ErrNoLink
+		}
+		return nil // openTarget knows whether there was one before
+	}
+	if _, err := ticket.ParseJoin(n.cfg.Join); err != nil && (isNew || !errors.Is(err, ticket.ErrExpired)) {
+		return fmt.Errorf("--join: %w", err)
+	}
+	return nil
+}
+
 // openTarget settles whom the node belongs to: what --join says, or what it said before.
 //
 //	data directory     --join          then
@@ -30,6 +48,7 @@ type joinRequest struct {
 //	of A               nothing         A as before
 //	of A               link A          A at the new addresses; joined again if the ticket is another
 //	of A               link B          an error: node ids, contexts and unsent answers are A's
+//	refused by A       link B          join B
 func (n *Node) openTarget(ctx context.Context) error {
 	identity, err := n.store.Identity(ctx)
 	if err != nil {
@@ -43,7 +62,7 @@ func (n *Node) openTarget(ctx context.Context) error {
 	if err != nil && (!known || !errors.Is(err, ticket.ErrExpired)) { // a member needs no ticket
 		return fmt.Errorf("--join: %w", err)
 	}
-	if identity.Link != "" && identity.Link != t.Link.String() {
+	if identity.Joined && identity.Link != t.Link.String() {
 		return fmt.Errorf("data directory %s belongs to a node of SuperLink %s, and --join names %s: use another data directory",
 			n.cfg.DataDir, identity.Link, t.Link)
 	}

@@ -14,10 +14,12 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/appio"
 	"github.com/rhizome-fl/rhizome/node/intake"
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/trust"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
@@ -29,6 +31,9 @@ var log = logging.Logger("node")
 type Node struct {
 	cfg     Config
 	started time.Time
+
+	nodeConfig appconfig.Config
+	trusted    trust.Entities
 
 	dir     *datadir.Dir
 	objects *objects.Dir
@@ -61,7 +66,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	for _, open := range []func(context.Context) error{n.openState, n.openTarget, n.openOverlay, n.openWork, n.openRuntime} {
+	for _, open := range []func(context.Context) error{n.readSettings, n.openState, n.openTarget, n.openOverlay, n.openWork, n.openRuntime} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}

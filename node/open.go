@@ -17,6 +17,19 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
+// readSettings reads what the configuration names, before anything is made.
+func (n *Node) readSettings(context.Context) (err error) {
+	if n.nodeConfig, err = appconfig.Parse(n.cfg.NodeConfig); err != nil {
+		return err
+	}
+	if n.cfg.TrustedEntities != "" {
+		if n.trusted, err = trust.Load(n.cfg.TrustedEntities); err != nil {
+			return err
+		}
+	}
+	return n.checkJoin()
+}
+
 // openState opens everything that is on disk.
 func (n *Node) openState(ctx context.Context) (err error) {
 	if n.dir, err = datadir.Open(n.cfg.DataDir, "node"); err != nil {
@@ -84,19 +97,9 @@ func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID 
 
 // openWork makes the parts that messages go through.
 func (n *Node) openWork(context.Context) error {
-	nodeConfig, err := appconfig.Parse(n.cfg.NodeConfig)
-	if err != nil {
-		return err
-	}
-	var trusted trust.Entities
-	if n.cfg.TrustedEntities != "" {
-		if trusted, err = trust.Load(n.cfg.TrustedEntities); err != nil {
-			return err
-		}
-	}
 	n.news = newNews(n)
 	n.intake = intake.New(intake.Config{
-		Store: n.store, Objects: n.objects, Fetch: n.fetch, Trusted: trusted,
+		Store: n.store, Objects: n.objects, Fetch: n.fetch, Trusted: n.trusted,
 		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
 	})
 	n.opened(func() error { n.intake.Close(); return nil })
@@ -108,7 +111,7 @@ func (n *Node) openWork(context.Context) error {
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})
 	host := appio.Config{
-		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: nodeConfig, Fetch: n.intake.Fetch,
+		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.intake.Fetch,
 	}
 	if n.cfg.ShareLogs {
 		host.ShareLogs = n.session.ShareLogs

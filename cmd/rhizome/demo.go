@@ -55,11 +55,11 @@ type demo struct {
 
 func (d *demo) run(ctx context.Context) (err error) {
 	d.started = time.Now()
-	if _, err := os.Stat(filepath.Join(d.app, "pyproject.toml")); err != nil {
-		return fmt.Errorf("no Flower app in %s: run this in a checkout of Rhizome, or name an app with --app", d.app)
-	}
 	if d.nodes < 1 || d.nodes > 100 {
 		return usageError{fmt.Errorf("--nodes %d: want 1 to 100", d.nodes)}
+	}
+	if _, err := os.Stat(filepath.Join(d.app, "pyproject.toml")); err != nil {
+		return fmt.Errorf("no Flower app in %s: run this in a checkout of Rhizome, or name an app with --app", d.app)
 	}
 	flwr, err := findFlwr(d.python)
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +26,9 @@ works with a stock flower-superlink and flower-supernode too.`,
 		Example: "  rhizome exec --runtime-api-address 127.0.0.1:8000 --data ./exec --python .venv",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.RuntimeAddress == "" {
+				return usageError{errors.New("name the Runtime API to work for with --runtime-api-address")}
+			}
 			if cmd.Flags().Changed("root-certificates") && insecure {
 				return usageError{fmt.Errorf("--insecure and --root-certificates exclude each other")}
 			}
@@ -52,9 +57,6 @@ works with a stock flower-superlink and flower-supernode too.`,
 	flags.BoolVar(&cfg.ShareLogs, "share-logs", false, "send what ClientApps print to the host")
 	flags.BoolVar(&cfg.Cold, "cold", false, "start every app as a fresh Python process")
 	flags.StringArrayVar(&cfg.Preload, "preload", nil, "Python `module` to import ahead for warm starts (repeat for more)")
-	if err := cmd.MarkFlagRequired("runtime-api-address"); err != nil {
-		panic(err) // the flag is defined above
-	}
 	return cmd
 }
 
@@ -75,14 +77,18 @@ func superExecFlags(cmd *cobra.Command, o *superExecOptions) {
 	flags.StringArrayVar(&o.preload, "preload", nil, "Python `module` to import ahead for warm starts (repeat for more)")
 }
 
-// launcher gives how to start the SuperExec; nil if the user does.
-func (o superExecOptions) launcher() (func(dataDir, address string) launch.Options, error) {
+// launcher gives how to start the SuperExec; nil if the user does. A SuperExec that can run
+// no app would be found out only by the first run, so its Python environment is looked at now.
+func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address string) launch.Options, error) {
 	switch o.isolation {
 	case "process":
 		return nil, nil
 	case "subprocess":
 	default:
 		return nil, usageError{fmt.Errorf("--isolation %q: want subprocess or process", o.isolation)}
+	}
+	if err := exec.CheckPython(ctx, o.python); err != nil {
+		return nil, fmt.Errorf("%w (or start the SuperExec yourself, with --isolation process here)", err)
 	}
 	python := o.python
 	if _, err := os.Stat(python); err == nil {

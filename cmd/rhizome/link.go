@@ -66,7 +66,7 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 	if o.superExec.ca == "" {
 		o.superExec.ca = cfg.CertFile
 	}
-	if cfg.SuperExec, err = o.superExec.launcher(); err != nil {
+	if cfg.SuperExec, err = o.superExec.launcher(cmd.Context()); err != nil {
 		return err
 	}
 	l, err := link.Open(cmd.Context(), cfg)

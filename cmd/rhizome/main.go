@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -30,18 +31,21 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, new(usageError)):
-		fmt.Fprintf(os.Stderr, "rhizome: %v (see rhizome --help)\n", err)
+		fmt.Fprintf(os.Stderr, "rhizome: %s (see %s --help)\n", oneLine(err), cmd.CommandPath())
 		return 2
 	default:
-		fmt.Fprintf(os.Stderr, "rhizome: %v\n", err)
+		fmt.Fprintf(os.Stderr, "rhizome: %s\n", oneLine(err))
 		return 1
 	}
 }
+
+// oneLine keeps joined errors on the one line that scripts and logs expect.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // usageError is a mistake in the command line, as opposed to something that went wrong.
 type usageError struct{ error }
@@ -58,7 +62,7 @@ SuperNodes join with it, and the stock flwr command submits runs.
   rhizome proxy --data ./me --join rhz1...       # for flwr on a laptop far away`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

@@ -68,7 +68,7 @@ func (o nodeOptions) run(cmd *cobra.Command) (err error) {
 	cfg.Software = software()
 	out := cmd.OutOrStdout()
 	cfg.OnConnected = sync.OnceFunc(func() { fmt.Fprintln(out, readyPrefix+"node") })
-	if cfg.SuperExec, err = o.superExec.launcher(); err != nil {
+	if cfg.SuperExec, err = o.superExec.launcher(cmd.Context()); err != nil {
 		return err
 	}
 	n, err := node.Open(cmd.Context(), cfg)

@@ -48,7 +48,7 @@ func overlayFlags(cmd *cobra.Command, o *overlayOptions) {
 	flags.StringVar(&o.mdns, "mdns", "", "`name` under which peers in one LAN find each other's addresses")
 }
 
-// parse checks the flags.
+// parse checks the flags. It comes before anything is opened, so that a mistake changes nothing.
 func (o *overlayOptions) parse() (err error) {
 	if o.listenAddrs, o.noListen, err = parseListen(o.listen); err != nil {
 		return err
@@ -62,11 +62,9 @@ func (o *overlayOptions) parse() (err error) {
 	return o.parseWebSocket()
 }
 
-// config builds the host's configuration; identity and port are kept in the data directory.
+// config builds the host's configuration from what parse made; identity and port are kept
+// in the data directory.
 func (o *overlayOptions) config(dir *datadir.Dir, role p2p.Role) (p2p.Config, error) {
-	if err := o.parse(); err != nil {
-		return p2p.Config{}, err
-	}
 	cfg := p2p.Config{
 		Role: role, Listen: o.listenAddrs, NoListen: o.noListen, Port: o.port, Announce: o.announceAddrs, Relays: o.relayPeers,
 		WebSocket: o.websocket, Certificate: o.pair, RootCAs: o.roots, Proxy: o.proxyURL, UPnP: o.upnp, MDNS: o.mdns, UserAgent: software(),

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
@@ -63,6 +64,13 @@ func (o proxyOptions) run(cmd *cobra.Command) (err error) {
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return usageError{fmt.Errorf("--http %q: want a loopback address such as %s: whoever reaches the port acts as you", o.http, link.DefaultHTTP)}
 	}
+	if err := o.overlay.parse(); err != nil {
+		return err
+	}
+	join, err := o.parseJoin()
+	if err != nil {
+		return err
+	}
 	dir, err := datadir.Open(o.data, "proxy")
 	if err != nil {
 		return err
@@ -82,7 +90,7 @@ func (o proxyOptions) run(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("listen for flwr: %w", err)
 	}
 	defer listener.Close()
-	target, err := o.target(cmd.Context(), dir, overlay)
+	target, err := target(cmd.Context(), join, dir, overlay)
 	if err != nil {
 		return err
 	}
@@ -95,21 +103,34 @@ func (o proxyOptions) run(cmd *cobra.Command) (err error) {
 	})
 }
 
-// target joins with --join, or takes the link of an earlier start.
-func (o proxyOptions) target(ctx context.Context, dir *datadir.Dir, host *p2p.Host) (p2p.Target, error) {
+// parseJoin reads --join; nil if there is none, for the link of an earlier start.
+func (o proxyOptions) parseJoin() (*ticket.Ticket, error) {
 	if o.join == "" {
-		return recallLink(dir)
+		if _, err := os.Stat(filepath.Join(o.data, targetFile)); errors.Is(err, fs.ErrNotExist) {
+			return nil, errNoTarget
+		}
+		return nil, nil
 	}
 	text, err := readJoin(o.join)
 	if err != nil {
-		return p2p.Target{}, err
+		return nil, err
 	}
 	t, err := ticket.ParseJoin(text)
 	if err != nil {
-		return p2p.Target{}, fmt.Errorf("--join: %w", err)
+		return nil, fmt.Errorf("--join: %w", err)
 	}
 	if t.Role != "" && t.Role != ticket.RoleOperator {
-		return p2p.Target{}, fmt.Errorf("--join: the ticket is for the role %s: ask for one with the role %s", t.Role, ticket.RoleOperator)
+		return nil, fmt.Errorf("--join: the ticket is for the role %s: ask for one with the role %s", t.Role, ticket.RoleOperator)
+	}
+	return &t, nil
+}
+
+var errNoTarget = errors.New("this proxy does not know its SuperLink yet: give it an operator ticket with --join")
+
+// target joins with --join, or takes the link of an earlier start.
+func target(ctx context.Context, t *ticket.Ticket, dir *datadir.Dir, host *p2p.Host) (p2p.Target, error) {
+	if t == nil {
+		return recallLink(dir)
 	}
 	target := p2p.Target{Peer: t.Link, Addrs: t.Addrs}
 	answer, err := p2p.Join(ctx, host, target, p2p.JoinRequest{TokenID: t.TokenID, Secret: t.Secret})
@@ -140,7 +161,7 @@ func rememberLink(dir *datadir.Dir, target p2p.Target) error {
 func recallLink(dir *datadir.Dir) (p2p.Target, error) {
 	text, err := os.ReadFile(dir.Path(targetFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return p2p.Target{}, errors.New("this proxy does not know its SuperLink yet: give it an operator ticket with --join")
+		return p2p.Target{}, errNoTarget
 	}
 	var remembered rememberedLink
 	if err == nil {

@@ -76,6 +76,9 @@ type relayStatus struct {
 }
 
 func (o relayOptions) run(cmd *cobra.Command) (err error) {
+	if err := o.overlay.parse(); err != nil {
+		return err
+	}
 	links := make([]peer.ID, 0, len(o.links))
 	for _, text := range o.links {
 		id, err := peer.Decode(text)
@@ -83,6 +86,9 @@ func (o relayOptions) run(cmd *cobra.Command) (err error) {
 			return usageError{fmt.Errorf("--allow-link %q is not a peer id: %v", text, err)}
 		}
 		links = append(links, id)
+	}
+	if len(links) == 0 && !o.open {
+		return usageError{errors.New("nobody is allowed to use this relay: name a link with --allow-link, or say --open")}
 	}
 	dir, err := datadir.Open(o.data, "relay")
 	if err != nil {
@@ -101,9 +107,6 @@ func (o relayOptions) run(cmd *cobra.Command) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	service, err := relay.New(host, relay.Options{Links: links, Open: o.open, Limits: o.limits, Registerer: registry})
-	if errors.Is(err, relay.ErrServesNobody) {
-		return usageError{errors.New("nobody is allowed to use this relay: name a link with --allow-link, or say --open")}
-	}
 	if err != nil {
 		return err
 	}

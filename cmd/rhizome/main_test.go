@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"rhizome": func() { os.Exit(run(context.Background(), os.Args[1:])) },
+	})
+}
+
+// The scripts run commands that need no network, or that end before they would. `refuses
+// CODE ARGS` runs rhizome and wants that exit code, one line on stderr and nothing on stdout.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			// Without a flwr that this machine may have.
+			ours, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
+			env.Setenv("PATH", ours+":/usr/bin:/bin")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refuses": refuses},
+	})
+}
+
+func refuses(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: refuses CODE ARGS...")
+	}
+	// The exit code is told by a shell: testscript knows only failed or not.
+	err := ts.Exec("sh", append([]string{"-c", `rhizome "$@"; code=$?; [ $code = 0 ] && exit 0; [ $code = "$0" ] && exit 1; echo "exit code $code, want $0"`, args[0]}, args[1:]...)...)
+	stdout, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+	switch {
+	case err == nil:
+		ts.Fatalf("rhizome %q is not refused as it should: %s", args[1:], stdout)
+	case stdout != "":
+		ts.Fatalf("rhizome %q prints on stdout: %s", args[1:], stdout)
+	case !strings.HasPrefix(stderr, "rhizome: ") || strings.Count(stderr, "\n") != 1:
+		ts.Fatalf("rhizome %q does not say in one line what is wrong: %q", args[1:], stderr)
+	}
+}
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	walk(newRoot(), func(cmd *cobra.Command) {
+		name := cmd.CommandPath()
+		if cmd.Short == "" {
+			t.Errorf("%s does not say what it is for", name)
+		}
+		if strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: %q ends with a dot", name, cmd.Short)
+		}
+		if cmd.HasSubCommands() {
+			return // its help shows those
+		}
+		if !strings.Contains(cmd.Example, name) {
+			t.Errorf("%s --help shows no example of it: %q", name, cmd.Example)
+		}
+	})
+}
+
+// The flags in examples must be those that there are.
+func TestExamplesAreCommandsThatExist(t *testing.T) {
+	walk(newRoot(), func(cmd *cobra.Command) {
+		for line := range strings.Lines(cmd.Example) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
+			args, isOurs := strings.CutPrefix(line, "rhizome ")
+			if !isOurs {
+				continue
+			}
+			found, rest, err := newRoot().Find(strings.Fields(args))
+			if err != nil {
+				t.Errorf("example %q: %v", line, err)
+				continue
+			}
+			for _, word := range rest {
+				flag, isFlag := strings.CutPrefix(word, "--")
+				if isFlag && found.Flags().Lookup(flag) == nil && found.InheritedFlags().Lookup(flag) == nil {
+					t.Errorf("example %q: %s has no flag --%s", line, found.CommandPath(), flag)
+				}
+			}
+		}
+	})
+}
+
+func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
+	visit(cmd)
+	for _, child := range cmd.Commands() {
+		walk(child, visit)
+	}
+}
