@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"sync"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -23,6 +25,7 @@ type metrics struct {
 	circuitsEver *prometheus.CounterVec
 	transferred  *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
+	flows        sync.Map // of flow to prometheus.Counter; two for each allowed link
 }
 
 func newMetrics(registerer prometheus.Registerer, r *Relay) (*metrics, error) {
@@ -75,8 +78,20 @@ func (m *metrics) refused(what string, reason Reason) {
 	m.refusals.WithLabelValues(what, string(reason)).Inc()
 }
 
+// carried counts at every block that passes, so it must not spell out a peer id each time.
 func (m *metrics) carried(link peer.ID, d direction, n int) {
-	m.transferred.WithLabelValues(label(link), string(d)).Add(float64(n))
+	key := flow{link, d}
+	counter, known := m.flows.Load(key)
+	if !known {
+		counter, _ = m.flows.LoadOrStore(key, m.transferred.WithLabelValues(label(link), string(d)))
+	}
+	counter.(prometheus.Counter).Add(float64(n))
+}
+
+// flow is what bytes are counted by.
+type flow struct {
+	link peer.ID
+	d    direction
 }
 
 func label(link peer.ID) string {
