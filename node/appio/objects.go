@@ -50,6 +50,9 @@ func (h *Host) PushObject(ctx context.Context, t task.Task, push runtime.ObjectP
 	if err != nil {
 		return false, fmt.Errorf("store object %s of run %d: %w", push.ObjectID, t.RunID, err)
 	}
+	if err := h.cfg.Store.Pushed(ctx, t.MessageID, push.ObjectID); err != nil {
+		return false, err
+	}
 	return true, nil
 }
 

@@ -202,6 +202,9 @@ func (f *fixture) finish(m nodetest.Message) nodetest.Message {
 	if _, err := f.store.PushReply(context.Background(), t, reply); err != nil {
 		f.t.Fatal(err)
 	}
+	if err := f.store.Pushed(context.Background(), m.ID, r.Objects...); err != nil {
+		f.t.Fatal(err)
+	}
 	if err := f.store.Finish(context.Background(), t, task.Completed, "", nil); err != nil {
 		f.t.Fatal(err)
 	}

@@ -175,12 +175,13 @@ func (s *Store) Inventory(ctx context.Context) (Inventory, error) {
 	return inv, nil
 }
 
-// HasObject tells whether a message of the run refers to the object, or its bundle is it.
+// HasObject tells whether a message of the run refers to the object and was given it, or
+// its bundle is it.
 func (s *Store) HasObject(ctx context.Context, runID uint64, objectID string) (bool, error) {
 	var has bool
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {
 		return tx.QueryRow(`SELECT
-			EXISTS (SELECT 1 FROM message_objects o JOIN messages m USING (message_id) WHERE o.object_id = ? AND m.run_id = ?)
+			EXISTS (SELECT 1 FROM message_objects o JOIN messages m USING (message_id) WHERE o.object_id = ? AND m.run_id = ? AND o.held = 1)
 			OR EXISTS (SELECT 1 FROM runs WHERE run_id = ? AND fab_hash = ?)`,
 			objectID, signed(runID), signed(runID), objectID).Scan(&has)
 	})

@@ -118,6 +118,7 @@ func (m *model) finish(rt *rapid.T) {
 	m.must(err)
 	push := rapid.IntRange(0, len(missing)).Draw(rt, "pushed")
 	nodetest.Put(m.t, m.objects, blobs, missing[:push]...)
+	m.must(m.Pushed(m.t.Context(), t.MessageID, missing[:push]...))
 	err = m.Finish(m.t.Context(), t, task.Completed, "", []byte("context"))
 	if complete := push == len(missing); complete != (err == nil) || err != nil && !errors.Is(err, store.ErrNoReply) {
 		rt.Fatalf("finish with %d of %d objects: %v", push, len(missing), err)

@@ -161,12 +161,21 @@ func errorReply(m Instruction, code int64, reason string, now time.Time) (Reply,
 	return r, content, nil
 }
 
+// insertReply stores a reply. The objects of one that an app pushes (final is 0) are held as
+// far as its run has them already, or else once they are pushed.
 func insertReply(tx *sql.Tx, r Reply, final int) error {
 	if _, err := tx.Exec(`INSERT INTO replies (message_id, reply_id, proto, tree, seconds, final) VALUES (?, ?, ?, ?, ?, ?)`,
 		r.MessageID, r.ReplyID, r.Message, r.Tree, r.Runtime.Seconds(), final); err != nil {
 		return err
 	}
-	return refer(tx, r.MessageID, r.ObjectIDs, 1)
+	if final == 1 {
+		return refer(tx, r.MessageID, r.ObjectIDs, 1)
+	}
+	_, err := tx.Exec(`INSERT OR IGNORE INTO message_objects (message_id, object_id, reply, held)
+		SELECT ?1, value, 1, EXISTS (SELECT 1 FROM message_objects o JOIN messages m USING (message_id)
+			WHERE o.object_id = value AND o.held = 1 AND m.run_id = (SELECT run_id FROM messages WHERE message_id = ?1))
+		FROM json_each(?2)`, r.MessageID, jsonList(r.ObjectIDs))
+	return err
 }
 
 // answered moves a message to its last state but one and puts it at the end of the line to the SuperLink.

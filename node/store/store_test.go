@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -112,6 +113,7 @@ func (f *fixture) reply(t task.Task, m nodetest.Message, model string) nodetest.
 	missing, err := f.PushReply(f.t.Context(), t, storeReply(f.t, m, r))
 	f.must(err)
 	nodetest.Put(f.t, f.objects, blobs, missing...)
+	f.must(f.Pushed(f.t.Context(), m.ID, missing...))
 	return r
 }
 
@@ -261,6 +263,42 @@ func TestOneSeriesOneAfterTheOther(t *testing.T) {
 	f.claimNothing(10, "both series are being worked on")
 }
 
+// A ClientApp that knows the id of an object of another run on this node neither has it sent
+// to its own ServerApp nor gets it.
+func TestReplyNamesAnObjectOfAnotherRun(t *testing.T) {
+	f, mine, theirs := open(t), nodetest.NewRun(t, 1), nodetest.NewRun(t, 2)
+	secret := theirs.Instruction(t, 1, "the model of another run")
+	f.accept(theirs, secret)
+	m := mine.Instruction(t, 1, "model")
+	f.accept(mine, m)
+	var claimed task.Task
+	for claimed.RunID != mine.ID {
+		claimed, _ = f.claim(2)
+	}
+	blobs := make(nodetest.Blobs)
+	r := m.Reply(t, blobs, "result")
+	f.must(f.Activate(t.Context(), claimed.ID))
+	stolen := secret.Objects[0]
+	reply := storeReply(t, m, r)
+	reply.ObjectIDs = append([]string{stolen}, reply.ObjectIDs...)
+	missing, err := f.PushReply(t.Context(), claimed, reply)
+	f.must(err)
+	if !slices.Contains(missing, stolen) {
+		t.Error("the object of another run need not be pushed")
+	}
+	rest := slices.DeleteFunc(slices.Clone(missing), func(id string) bool { return id == stolen })
+	nodetest.Put(t, f.objects, blobs, rest...)
+	f.must(f.Pushed(t.Context(), m.ID, rest...))
+	if has, err := f.HasObject(t.Context(), mine.ID, stolen); has || err != nil {
+		t.Errorf("the run has the object: %v, %v", has, err)
+	}
+	if err := f.Finish(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, store.ErrNoReply) {
+		t.Errorf("finish: %v", err)
+	}
+	f.must(f.Pushed(t.Context(), m.ID, stolen)) // it has the bytes as well
+	f.must(f.Finish(t.Context(), claimed, task.Completed, "", nil))
+}
+
 func TestFinishNeedsACompleteReply(t *testing.T) {
 	f, run := open(t), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
@@ -278,6 +316,7 @@ func TestFinishNeedsACompleteReply(t *testing.T) {
 		t.Fatalf("missing (-want +got):\n%s", diff)
 	}
 	nodetest.Put(t, f.objects, blobs, missing[1:]...)
+	f.must(f.Pushed(t.Context(), m.ID, missing[1:]...))
 	if err := f.Finish(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, store.ErrNoReply) {
 		t.Fatalf("finish with half a reply: %v", err)
 	}

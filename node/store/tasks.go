@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -169,7 +170,58 @@ func (s *Store) PushReply(ctx context.Context, t task.Task, r Reply) (missing []
 	if err != nil {
 		return nil, fmt.Errorf("store reply to message %s: %w", t.MessageID, err)
 	}
-	return s.Missing(r.ObjectIDs), nil
+	missing, _, err = s.replyLacks(ctx, t.MessageID, r.ObjectIDs)
+	return missing, err
+}
+
+// Pushed notes that the content of objects of a pushed reply came from its app: only then
+// they count as there, whatever other runs have. Do so when they are on disk.
+func (s *Store) Pushed(ctx context.Context, messageID string, objectIDs ...string) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE message_objects SET held = 1
+			WHERE message_id = ? AND reply = 1 AND object_id IN (SELECT value FROM json_each(?))`, messageID, jsonList(objectIDs))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note objects of the reply to message %s: %w", messageID, err)
+	}
+	return nil
+}
+
+// replyLacks filters the objects of a pushed reply that are to be pushed, in the order of
+// ids (nil: in any order); all is how many it has.
+func (s *Store) replyLacks(ctx context.Context, messageID string, ids []string) (lacks []string, all int, err error) {
+	held := make(map[string]bool)
+	err = s.db.Read(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.Query(`SELECT object_id, held FROM message_objects JOIN replies USING (message_id) WHERE message_id = ? AND reply = 1`, messageID)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			var is bool
+			if err := rows.Scan(&id, &is); err != nil {
+				return err
+			}
+			held[id] = is
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("read reply to message %s: %w", messageID, err)
+	}
+	if ids == nil {
+		ids = slices.Collect(maps.Keys(held))
+	}
+	seen := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		if _, dup := seen[id]; !dup && (!held[id] || !s.objects.Has(id)) {
+			lacks = append(lacks, id)
+		}
+		seen[id] = struct{}{}
+	}
+	return lacks, len(held), nil
 }
 
 // ReplyNeeds tells whether the object belongs to a pushed reply of the message.
@@ -271,15 +323,8 @@ func (s *Store) giveUp(ctx context.Context, messageID string) error {
 
 // replyComplete tells whether the pushed reply of a message has all its objects.
 func (s *Store) replyComplete(ctx context.Context, messageID string) (bool, error) {
-	var ids []string
-	err := s.db.Read(ctx, func(tx *sql.Tx) (err error) {
-		ids, err = column[string](tx, `SELECT object_id FROM message_objects JOIN replies USING (message_id) WHERE message_id = ? AND reply = 1`, messageID)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("read reply to message %s: %w", messageID, err)
-	}
-	return len(ids) > 0 && len(s.Missing(ids)) == 0, nil
+	lacks, all, err := s.replyLacks(ctx, messageID, nil)
+	return all > 0 && len(lacks) == 0, err
 }
 
 func mustBeWorking(tx *sql.Tx, messageID string) error {
