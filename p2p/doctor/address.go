@@ -32,16 +32,12 @@ func (w *way) open() opener { return w.OpenStream }
 // caller closes it.
 func (s *site) checkAddress(ctx context.Context, h *p2p.Host, p peer.ID, isRelay bool, a ma.Multiaddr) (Address, *way) {
 	found := describe(p, isRelay, a)
-	tpt, err := transportFor(h, a)
-	if err != nil {
-		found.Handshake = skipped(err.Error())
-		return found, nil
-	}
 	at := []ma.Multiaddr{a}
 	if madns.Matches(a) {
-		if at = s.resolve(ctx, tpt, p, a, &found); len(at) == 0 {
-			return found, nil
-		}
+		at = s.resolve(ctx, h, p, a, &found)
+	}
+	if len(at) == 0 {
+		return found, nil
 	}
 	// A name may have several addresses: the one that works best stands for all.
 	results := make([]Address, len(at))
@@ -49,7 +45,7 @@ func (s *site) checkAddress(ctx context.Context, h *p2p.Host, p peer.ID, isRelay
 	var all sync.WaitGroup
 	for i, resolved := range at {
 		results[i] = found
-		all.Go(func() { ways[i] = s.try(ctx, tpt, resolved, &results[i]) })
+		all.Go(func() { ways[i] = s.try(ctx, h, resolved, &results[i]) })
 	}
 	all.Wait()
 	best := 0
@@ -105,25 +101,27 @@ const (
 )
 
 // resolve finds the addresses of a name, as the swarm does.
-func (s *site) resolve(ctx context.Context, tpt transport.Transport, p peer.ID, a ma.Multiaddr, found *Address) []ma.Multiaddr {
+func (s *site) resolve(ctx context.Context, h *p2p.Host, p peer.ID, a ma.Multiaddr, found *Address) []ma.Multiaddr {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	began := time.Now()
-	if r, ok := tpt.(transport.Resolver); ok { // keeps the name for TLS
-		if kept, err := r.Resolve(ctx, a); err == nil && len(kept) > 0 {
-			a = kept[0]
+	if tpt, err := transportFor(h, a); err == nil {
+		if r, ok := tpt.(transport.Resolver); ok { // WebSocket keeps the name for TLS
+			if kept, err := r.Resolve(ctx, a); err == nil && len(kept) > 0 {
+				a = kept[0]
+			}
 		}
 	}
 	all, err := madns.Resolve(ctx, a)
 	var usable []ma.Multiaddr
 	for _, resolved := range all {
 		bare, id := peer.SplitAddr(resolved)
-		if len(bare) > 0 && (id == "" || id == p) && tpt.CanDial(bare) && len(usable) < maxResolved {
+		if len(bare) > 0 && (id == "" || id == p) && len(usable) < maxResolved {
 			usable = append(usable, bare)
 		}
 	}
 	if err == nil && len(usable) == 0 {
-		err = &net.DNSError{Err: "no usable address", Name: found.Host, IsNotFound: true}
+		err = &net.DNSError{Err: "it has no address of that peer", Name: found.Host, IsNotFound: true}
 	}
 	found.Resolve = done(began, err)
 	if found.Resolve.Failure == FailTimeout {
@@ -133,7 +131,12 @@ func (s *site) resolve(ctx context.Context, tpt transport.Transport, p peer.ID, 
 }
 
 // try makes the steps of one address without a name.
-func (s *site) try(ctx context.Context, tpt transport.Transport, a ma.Multiaddr, found *Address) *way {
+func (s *site) try(ctx context.Context, h *p2p.Host, a ma.Multiaddr, found *Address) *way {
+	tpt, err := transportFor(h, a)
+	if err != nil {
+		found.Handshake = skipped(err.Error())
+		return nil
+	}
 	if found.Transport != transportQUIC && !s.connect(ctx, a, found) {
 		return nil
 	}

@@ -51,7 +51,7 @@ func factsOf(r Report) facts {
 	f := facts{Report: r}
 	for _, a := range r.Addresses {
 		switch {
-		case a.Private && !a.works():
+		case !a.works() && (a.Private || a.failure() == ""): // of another LAN, or not tried
 		case a.Relay:
 			f.relay = append(f.relay, a)
 		default:

@@ -40,6 +40,7 @@ func newKey(t *testing.T) ([]byte, peer.ID) {
 type labCase struct {
 	host           string
 	joining        bool
+	named          bool // the ticket has a name instead of addresses
 	proxy          bool
 	ticket         string // home: of the link that sits behind a NAT
 	own            ownLink
@@ -90,6 +91,11 @@ var labCases = []labCase{
 		host: "proxy", cause: CauseBlocked, // nobody told it of the proxy
 		user:     "Nothing answers, neither the link nor a relay: a firewall of this site drops what goes out, or the addresses are old; ask the firewall team, name an HTTP proxy with --proxy if there is one, or ask for a new ticket.",
 		firewall: "Allow outgoing TCP port 4001 of $LINK, UDP port 4001 of $LINK, TCP port 443 of $WEB, UDP port 443 of $WEB and 2 more (see above), and the answers; one of them over TCP is enough to take part.",
+	},
+	{
+		host: "proxy", named: true, cause: CauseName, // whose name servers do not answer either
+		user:     "No address could be found for the name link.example: check the name servers of this machine, or ask for a ticket with addresses instead of names.",
+		firewall: "Let this machine resolve link.example (DNS, UDP and TCP port 53 of its name servers), and allow outgoing TCP port 4001 of link.example and UDP port 4001 of link.example.",
 	},
 	{
 		host: "home-b", ticket: "home", cause: CauseDirect, // beside the link, behind one NAT
@@ -174,6 +180,9 @@ func TestNamesTheCauseInEachSite(t *testing.T) {
 	for i, k := range labCases {
 		p := links[k.ticket]
 		p.Key, p.Joining = keys[i], k.joining
+		if k.named {
+			p.Addrs = []string{"/dns4/link.example/tcp/4001", "/dns4/link.example/udp/4001/quic-v1"}
+		}
 		switch k.own {
 		case running:
 			p.OwnLink, p.PortHeld = true, true
@@ -192,7 +201,7 @@ func TestNamesTheCauseInEachSite(t *testing.T) {
 	}
 	_ = all.Wait()
 	for i, k := range labCases {
-		t.Run(fmt.Sprintf("%s,joining=%v,proxy=%v,link=%v", k.host, k.joining, k.proxy, k.own), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s,joining=%v,proxy=%v,name=%v,link=%v", k.host, k.joining, k.proxy, k.named, k.own), func(t *testing.T) {
 			if errs[i] != nil {
 				t.Fatal(errs[i])
 			}
@@ -219,11 +228,44 @@ func (k labCase) check(t *testing.T, c *clinic, r Report) {
 	if r.NAT.UDP != k.udp || r.NAT.UDPFilter != k.filter {
 		t.Errorf("UDP mapping %q and filtering %q, want %q and %q", r.NAT.UDP, r.NAT.UDPFilter, k.udp, k.filter)
 	}
+	k.checkMeasured(t, r)
 	if r.Took > MaxTime.Seconds()+1 {
 		t.Errorf("it took %v s", r.Took)
 	}
 	if t.Failed() {
 		text, _ := json.MarshalIndent(r, "", " ")
 		t.Logf("%s", text)
+	}
+}
+
+// checkMeasured looks at what a verdict does not tell.
+func (k labCase) checkMeasured(t *testing.T, r Report) {
+	translated := r.NAT.Translated == Yes
+	if translated && k.udp != MappingUnknown && r.NAT.SeenUDP != "" && r.NAT.Hairpin != No {
+		t.Errorf("hairpin %q, and no NAT of the lab does that", r.NAT.Hairpin)
+	}
+	for _, relay := range r.Relays {
+		reserves := k.cause != CauseBlocked && k.own != running && k.own != unknown && !k.joining
+		if reserves && relay.Connect.State == OK && relay.Reservation.State != OK {
+			t.Errorf("reservation at %s: %+v", relay.Peer, relay.Reservation)
+		}
+	}
+	if k.cause == CauseBlocked || k.cause == CauseName || k.own != notLink {
+		return
+	}
+	if ahead := r.Clock.Ahead; !r.Clock.Known || ahead-r.Clock.Within > 0 || ahead+r.Clock.Within < 0 {
+		t.Errorf("clock %+v, and it is the same one", r.Clock)
+	}
+	if len(r.Paths) == 0 {
+		t.Fatal("no path")
+	}
+	best := r.Paths[0]
+	switch {
+	case best.RTT <= 0:
+		t.Errorf("no round trip: %+v", best)
+	case k.joining && (best.Down > 0 || best.Why == ""):
+		t.Errorf("a stranger measured the link: %+v", best)
+	case !k.joining && (best.Down <= 0 || best.Up <= 0):
+		t.Errorf("no throughput: %+v", best)
 	}
 }

@@ -23,7 +23,7 @@ const (
 	connectTimeout = 4 * time.Second
 	// handshakeTimeout of a transport with TLS or Noise, and a proxy in front.
 	handshakeTimeout = 6 * time.Second
-	// askTimeout of identify and observe on a connection that is up.
+	// askTimeout of identify, observe, or a transfer to begin, on a connection that is up.
 	askTimeout = 3 * time.Second
 	// knockTimeout on who knocks: two tries of 750 ms.
 	knockTimeout = 1500 * time.Millisecond
@@ -71,6 +71,9 @@ const (
 	maxKnocks = 16
 	// maxTransfers at a time, so that curious members take a small part of a link's line.
 	maxTransfers = 2
+	// maxWaiting for a transfer, each for transferWait: fast lines are done in a tenth of that.
+	maxWaiting   = 16
+	transferWait = 1500 * time.Millisecond
 	// transferBytes of one transfer: enough to fill a line of 50 Mbit/s for transferTime.
 	transferBytes = 4 << 20
 	// transferLimit of one transfer on the server, with time for the line to drain.

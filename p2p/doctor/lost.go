@@ -10,6 +10,10 @@ import (
 func (f facts) judgeLost() Verdict {
 	all := f.all()
 	switch {
+	case !some(f.Addresses, fails) && len(all) == 0:
+		return Verdict{CauseUndetermined,
+			"Whether this site reaches the link could not be determined, since none of the addresses could be tried by this version of Rhizome",
+			"Nothing can be said about the firewall, since no address was tried"}
 	case len(all) == 0:
 		return f.onlyPrivate()
 	case some(all, ofFailure(FailWrongPeer)) && !some(f.relay, works):

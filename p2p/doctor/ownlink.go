@@ -25,10 +25,14 @@ func (f facts) judgeLink() Verdict {
 		return Verdict{CauseRelayDenies,
 			fmt.Sprintf("This link reaches a relay at %s, which does not serve it: %s", listed(endpoints(good), "and"), denied),
 			fmt.Sprintf("Nothing is to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
+	case len(usable) == 0 && len(good) == 0:
+		return Verdict{CauseUndetermined,
+			"Whether others reach this link could not be determined, since it has no relay that could look at it from outside",
+			"Nothing can be said about the firewall, since nobody outside could be asked"}
 	case len(usable) == 0:
 		return Verdict{CauseUndetermined,
-			"Whether others reach this link could not be determined, since no relay said so",
-			"Nothing can be said about the firewall: " + listed(endpoints(good), "and") + " can be reached from this site"}
+			"Whether others reach this link could not be determined, since no relay said whether it serves this link",
+			fmt.Sprintf("Nothing is to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
 	}
 	return Verdict{CauseLinkRelayed,
 		fmt.Sprintf("Others reach this link through %s; %s", f.relays(usable), f.NAT.directly()),

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -74,6 +73,9 @@ func TestMain(m *testing.M) {
 	if entered = natlab.Available(); entered == nil {
 		entered = natlab.Enter()
 	}
+	if entered == nil { // the other tests use loopback
+		entered = exec.Command("ip", "link", "set", "lo", "up").Run()
+	}
 	os.Exit(m.Run())
 }
 
@@ -132,7 +134,9 @@ func (p party) runLink(identity p2p.Identity) error {
 	defer h.Close()
 	defer Serve(h, isMember).Close()
 	p2p.ServeJoin(h, func(context.Context, peer.ID, p2p.JoinRequest) (p2p.JoinAnswer, error) {
-		return p2p.JoinAnswer{}, errors.New("the doctor must not join")
+		fmt.Fprintln(os.Stderr, "the doctor joined, or tried to")
+		os.Exit(3)
+		return p2p.JoinAnswer{}, nil
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	vouched := relay.NewMembers("lab", p.Members)

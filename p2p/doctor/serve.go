@@ -31,7 +31,7 @@ type Server struct {
 	host   host.Host
 	member func(peer.ID) bool
 
-	observers, knocks, transfers chan struct{}
+	observers, knocks, waiting, transfers chan struct{}
 
 	ctx    context.Context // ends what is under way
 	cancel context.CancelFunc
@@ -49,6 +49,7 @@ func Serve(h host.Host, member func(peer.ID) bool) *Server {
 		host: h, member: member,
 		observers: make(chan struct{}, maxObservers),
 		knocks:    make(chan struct{}, maxKnocks),
+		waiting:   make(chan struct{}, maxWaiting),
 		transfers: make(chan struct{}, maxTransfers),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -21,7 +21,7 @@ func (s *Server) transfer(stream network.Stream) error {
 	if err := readMessage(stream, &req); err != nil {
 		return err
 	}
-	if !take(s.transfers) {
+	if !s.awaitTransfer() {
 		return writeMessage(stream, &doctorpb.TransferAnswer{Refused: "others measure at the moment"})
 	}
 	defer func() { <-s.transfers }()
@@ -40,6 +40,23 @@ func (s *Server) transfer(stream network.Stream) error {
 	}
 	_ = stream.SetDeadline(time.Now().Add(streamTimeout))
 	return writeMessage(stream, &doctorpb.TransferResult{Bytes: got, Nanos: int64(took)})
+}
+
+// awaitTransfer takes a slot, for which it waits a little.
+func (s *Server) awaitTransfer() bool {
+	if !take(s.waiting) {
+		return false
+	}
+	defer func() { <-s.waiting }()
+	limit := time.NewTimer(transferWait)
+	defer limit.Stop()
+	select {
+	case s.transfers <- struct{}{}:
+		return true
+	case <-limit.C:
+	case <-s.ctx.Done():
+	}
+	return false
 }
 
 // push writes up to n bytes for up to limit, and says how many it wrote.
