@@ -32,6 +32,12 @@ test: venvs ## Run all tests, with the real flwr
 chaos: venv ## Kill everything, 100 times and at every moment, and want the same result
 	scripts/chaos.sh
 
+BENCH ?= short
+bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)
+	$(GO) build -o bin/fakenode ./examples/bench/fakenode
+	python3 examples/bench/compare.py --venv .venv/flwr-1.41 --rhizome bin/rhizome --fakenode bin/fakenode \
+		--work .bench --table .bench/table.md --out .bench/results.jsonl $(if $(filter full,$(BENCH)),--full)
+
 lint: ## gofmt, vet, staticcheck, and that all platforms build
 	scripts/lint.sh
 
@@ -39,4 +45,4 @@ generate: ## Generate the protobuf code anew
 	$(GO) generate ./...
 
 clean: ## Remove what was built
-	rm -rf bin .venv .demo
+	rm -rf bin .venv .demo .bench

@@ -1,0 +1,162 @@
+package lightnode
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/session"
+)
+
+// maxPeers of a light node: its link, and what comes up while a connection is replaced.
+const maxPeers = 8
+
+// Config of a Node.
+type Config struct {
+	// Ticket to join with.
+	Ticket ticket.Ticket
+	// Name that the node wishes for.
+	Name string
+	// Delay is what a ClientApp would take.
+	Delay time.Duration
+	// Opened is told of each session, Replied of each reply that the link has stored, with
+	// the time since its Offer. Both optional; they must not block.
+	Opened  func()
+	Replied func(took time.Duration)
+}
+
+// Node is one imitated SuperNode.
+type Node struct {
+	cfg     Config
+	host    *p2p.Host
+	target  p2p.Target
+	store   *memory
+	fetcher *objects.Fetcher
+	server  *objects.Server
+
+	mu    sync.Mutex
+	began map[string]time.Time // instructions without an acknowledged reply
+	runs  map[uint64][]string  // objects by run
+}
+
+// New makes a node with a fresh identity. The caller must Close it.
+func New(cfg Config) (*Node, error) {
+	identity, err := p2p.NewIdentity()
+	if err != nil {
+		return nil, err
+	}
+	host, err := p2p.NewHost(p2p.Config{Identity: identity, NoListen: true, MaxPeers: maxPeers})
+	if err != nil {
+		return nil, fmt.Errorf("host of light node %s: %w", cfg.Name, err)
+	}
+	n := &Node{
+		cfg: cfg, host: host, target: p2p.Target{Peer: cfg.Ticket.Link, Addrs: cfg.Ticket.Addrs},
+		store: newMemory(), began: make(map[string]time.Time), runs: make(map[uint64][]string),
+	}
+	n.fetcher = objects.NewFetcher(host, n.store, objects.FetchOptions{Streams: 1})
+	n.server = objects.NewServer(host, n.store, n.authorize, objects.ServerOptions{})
+	return n, nil
+}
+
+// Run joins and holds the session until ctx ends, whose cause it returns, or until the
+// link refuses the node.
+func (n *Node) Run(ctx context.Context) error {
+	request := p2p.JoinRequest{TokenID: n.cfg.Ticket.TokenID, Secret: n.cfg.Ticket.Secret, Name: n.cfg.Name}
+	if _, err := p2p.Join(ctx, n.host, n.target, request); err != nil {
+		return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
+	}
+	return n.host.Keep(ctx, n.target, session.ProtocolID, n.serve)
+}
+
+// Close ends the host.
+func (n *Node) Close() error {
+	n.server.Close()
+	return n.host.Close()
+}
+
+// authorize lets the link have everything.
+func (n *Node) authorize(_ context.Context, p peer.ID, _ uint64, _ string) error {
+	if p != n.target.Peer {
+		return objects.ErrRefused
+	}
+	return nil
+}
+
+// serve holds one session. Everything that it starts has ended when it returns.
+func (n *Node) serve(ctx context.Context, stream network.Stream) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
+	s := &talk{node: n, conn: session.NewConn(stream, session.Limits{})}
+	defer s.work.Wait()
+	defer cancel()
+	if err := s.greet(); err != nil {
+		return err
+	}
+	if n.cfg.Opened != nil {
+		n.cfg.Opened()
+	}
+	for {
+		frame, err := s.conn.ReadFrame()
+		if err != nil {
+			return fmt.Errorf("read from the link: %w", err)
+		}
+		if err := s.handle(ctx, frame); err != nil {
+			return err
+		}
+	}
+}
+
+// begin notes an instruction; false if it is being worked on already.
+func (n *Node) begin(messageID string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, dup := n.began[messageID]; dup {
+		return false
+	}
+	n.began[messageID] = time.Now()
+	return true
+}
+
+// end notes that nothing is owed for an instruction any more.
+func (n *Node) end(messageID string, replied bool) {
+	n.mu.Lock()
+	began, known := n.began[messageID]
+	delete(n.began, messageID)
+	n.mu.Unlock()
+	if known && replied && n.cfg.Replied != nil {
+		n.cfg.Replied(time.Since(began))
+	}
+}
+
+// belong notes that objects are of a run, which ends with it.
+func (n *Node) belong(runID uint64, ids ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.runs[runID] = append(n.runs[runID], ids...)
+}
+
+// drop forgets a run.
+func (n *Node) drop(runID uint64) {
+	n.mu.Lock()
+	ids := n.runs[runID]
+	delete(n.runs, runID)
+	n.mu.Unlock()
+	for _, id := range ids {
+		_ = n.store.Remove(id) // it is a map
+	}
+}
+
+// keep stores an object of this node's own.
+func (n *Node) keep(runID uint64, content []byte) error {
+	id := object.Sum(content)
+	n.belong(runID, id)
+	return n.store.put(id, content)
+}
