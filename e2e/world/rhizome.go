@@ -1,13 +1,10 @@
 package world
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // Our own processes. Each keeps its data in a folder of the world with its own name.
@@ -19,21 +16,6 @@ const Ready = `^ready `
 func (w *World) Rhizome(name string, args ...string) *Daemon {
 	w.t.Helper()
 	return w.Start(name, Ready, nil, Binary(w.t), args...)
-}
-
-// Command runs a subcommand that ends by itself.
-func (w *World) Command(args ...string) string {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), StartLimit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, Binary(w.t), args...)
-	cmd.Env, cmd.Dir = w.Env(), w.dir
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("rhizome %v: %v\n%s", args, err, out)
-	}
-	return string(out)
 }
 
 // Relay starts a relay for anybody and returns its address.
