@@ -32,6 +32,7 @@ member list.`,
 	dataFlag(cmd, &o.cfg.DataDir, "link")
 	overlayFlags(cmd, &o.overlay)
 	superExecFlags(cmd, &o.superExec)
+	pprofFlag(cmd, &o.pprof)
 	flags := cmd.Flags()
 	flags.StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "`host:port` of Flower's APIs")
 	flags.StringVar(&o.cfg.CertFile, "tls-cert", "", "certificate `file` (PEM) for the APIs")
@@ -51,6 +52,7 @@ type linkOptions struct {
 	cfg       link.Config
 	overlay   overlayOptions
 	superExec superExecOptions
+	pprof     string
 }
 
 func (o linkOptions) run(cmd *cobra.Command) (err error) {
@@ -69,12 +71,17 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 	if cfg.SuperExec, err = o.superExec.launcher(cmd.Context()); err != nil {
 		return err
 	}
+	profiles, err := listenPprof(o.pprof)
+	if err != nil {
+		return err
+	}
 	l, err := link.Open(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return servePprof(ctx, profiles) })
 	group.Go(func() error { return admin.Serve(ctx, cfg.DataDir, l.AdminHandler()) })
 	group.Go(func() error { return l.Run(ctx) })
 	group.Go(func() error { o.greet(ctx, cmd, l); return nil })

@@ -32,6 +32,7 @@ out of the process list.`,
 	dataFlag(cmd, &o.cfg.DataDir, "node")
 	overlayFlags(cmd, &o.overlay)
 	superExecFlags(cmd, &o.superExec)
+	pprofFlag(cmd, &o.pprof)
 	flags := cmd.Flags()
 	flags.StringVar(&o.join, "join", "", "`ticket`, multiaddr, or @FILE")
 	flags.StringVar(&o.cfg.Name, "name", "", "what the node calls itself")
@@ -50,6 +51,7 @@ type nodeOptions struct {
 	join      string
 	overlay   overlayOptions
 	superExec superExecOptions
+	pprof     string
 }
 
 func (o nodeOptions) run(cmd *cobra.Command) (err error) {
@@ -71,6 +73,10 @@ func (o nodeOptions) run(cmd *cobra.Command) (err error) {
 	if cfg.SuperExec, err = o.superExec.launcher(cmd.Context()); err != nil {
 		return err
 	}
+	profiles, err := listenPprof(o.pprof)
+	if err != nil {
+		return err
+	}
 	n, err := node.Open(cmd.Context(), cfg)
 	if err != nil {
 		return err
@@ -79,6 +85,7 @@ func (o nodeOptions) run(cmd *cobra.Command) (err error) {
 	fmt.Fprintf(out, "node %s of link %s\n", n.PeerID(), n.Link())
 	fmt.Fprintf(out, "Runtime API %s\n", n.RuntimeAddress())
 	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return servePprof(ctx, profiles) })
 	group.Go(func() error { return admin.Serve(ctx, cfg.DataDir, n.AdminHandler()) })
 	group.Go(func() error { return n.Run(ctx) })
 	return group.Wait()
