@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -53,6 +54,8 @@ func (f *Fetcher) FetchSwarm(ctx context.Context, runID uint64, ids []string, hu
 	if err != nil || len(items) == 0 {
 		return err
 	}
+	// Receivers that begin at different ends have something for each other early.
+	rand.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 	j := newFetch(ctx, f, runID, items, []*source{{Provider: hub, has: make(map[*item]struct{})}})
 	j.swarm = &swarming{swarm: swarm, byID: make(map[string]*item, len(items))}
 	for _, it := range items {

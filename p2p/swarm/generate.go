@@ -1,0 +1,3 @@
+package swarm
+
+//go:generate go run ../../internal/protogen -I . -module github.com/rhizome-fl/rhizome -out ../.. swarm.proto
