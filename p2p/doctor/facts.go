@@ -87,7 +87,6 @@ func overTCP(a Address) bool  { return a.Transport != transportQUIC }
 func viaProxy(a Address) bool { return a.ViaProxy }
 func public(a Address) bool   { return !a.Private }
 func webPort(a Address) bool  { return a.Port == 443 || a.Port == 80 }
-func silent(a Address) bool   { return a.failure() == FailTimeout }
 
 // stopped: TCP itself did not get through, whatever a proxy does.
 func stopped(a Address) bool { return overTCP(a) && a.Connect.State == Failed }

@@ -28,7 +28,7 @@ type site struct {
 
 func newSite(cfg Config) (*site, error) {
 	s := &site{cfg: cfg, relays: slices.Clone(cfg.Relays)}
-	for _, a := range cfg.Addrs {
+	for _, a := range distinct(cfg.Addrs) {
 		relay, ok := relayIn(a)
 		switch {
 		case !throughRelay(a):
@@ -86,9 +86,20 @@ func merge(infos []peer.AddrInfo) []peer.AddrInfo {
 			i = len(merged)
 			merged = append(merged, peer.AddrInfo{ID: info.ID})
 		}
-		merged[i].Addrs = ma.Unique(append(merged[i].Addrs, info.Addrs...))
+		merged[i].Addrs = distinct(slices.Concat(merged[i].Addrs, info.Addrs))
 	}
 	return merged
+}
+
+// distinct drops repetitions and keeps the order, which ma.Unique does not.
+func distinct(addrs []ma.Multiaddr) []ma.Multiaddr {
+	var kept []ma.Multiaddr
+	for _, a := range addrs {
+		if !ma.Contains(kept, a) {
+			kept = append(kept, a)
+		}
+	}
+	return kept
 }
 
 // host makes a host with the site's identity and proxy, which lets in only whom it examines.

@@ -1,0 +1,256 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+)
+
+// patience is how long a test waits for what should come at once.
+const patience = 10 * time.Second
+
+func testIdentity(t *testing.T) p2p.Identity {
+	t.Helper()
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p2p.Identity{Key: key, ID: id}
+}
+
+// testLink is a host with the server, and a standing for all who come.
+type testLink struct {
+	*p2p.Host
+	standing atomic.Int32
+	server   *Server
+}
+
+func newTestLink(t *testing.T, standing p2p.Standing) *testLink {
+	t.Helper()
+	l := new(testLink)
+	l.standing.Store(int32(standing))
+	now := func() p2p.Standing { return p2p.Standing(l.standing.Load()) }
+	h, err := p2p.NewHost(p2p.Config{
+		Identity: testIdentity(t), Role: p2p.Hub, Gate: p2p.GateFunc(func(peer.ID) p2p.Standing { return now() }),
+		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Host = h
+	p2p.ServeJoin(h, func(context.Context, peer.ID, p2p.JoinRequest) (p2p.JoinAnswer, error) {
+		t.Error("the doctor joined")
+		return p2p.JoinAnswer{}, errors.New("not now")
+	})
+	l.server = Serve(h, func(peer.ID) bool { return now() == p2p.Member })
+	t.Cleanup(func() {
+		l.server.Close()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// reach gives a way to the link over each of its addresses.
+func (l *testLink) reach(t *testing.T) []*way {
+	t.Helper()
+	s, err := newSite(Config{Link: l.ID(), Addrs: l.Network().ListenAddresses()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.host(true, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	var ways []*way
+	for _, a := range s.direct {
+		found, w := s.checkAddress(t.Context(), h, l.ID(), false, a)
+		if w == nil {
+			t.Fatalf("%s: %+v", a, found)
+		}
+		t.Cleanup(func() { _ = w.Close() })
+		ways = append(ways, w)
+	}
+	return ways
+}
+
+func TestWhoMayAskWhat(t *testing.T) {
+	for standing, may := range map[p2p.Standing]map[protocol.ID]bool{
+		p2p.Member:  {p2p.ObserveProtocol: true, KnockProtocol: true, ThroughputProtocol: true},
+		p2p.Joining: {p2p.ObserveProtocol: true, KnockProtocol: false, ThroughputProtocol: false},
+	} {
+		for _, w := range newTestLink(t, standing).reach(t) {
+			if w.asked == nil || w.standing != standing.String() {
+				t.Fatalf("standing %+v, want %s", w.asked, standing)
+			}
+			local, _, _ := endpointOf(w.LocalMultiaddr()) // QUIC's socket is bound to no address
+			if seen, _, ok := endpointOf(w.observed); w.rtt <= 0 || !ok || seen.Port() != local.Port() {
+				t.Errorf("%s: round trip %v, seen as %s, is %s", standing, w.rtt, w.observed, w.LocalMultiaddr())
+			}
+			for proto, allowed := range may {
+				err := ask(t.Context(), w.OpenStream, proto, patience, func(network.MuxedStream) error { return nil })
+				if (err == nil) != allowed || w.speaks(proto) != allowed {
+					t.Errorf("%s asks %s: %v, told of it: %v, want %v", standing, proto, err, w.speaks(proto), allowed)
+				}
+			}
+		}
+	}
+}
+
+func TestRefusedPeersLearnThatTheyAre(t *testing.T) {
+	l := newTestLink(t, p2p.Refused)
+	r, err := Examine(t.Context(), Config{Link: l.ID(), Addrs: l.Network().ListenAddresses()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Cause != CauseRefused {
+		t.Errorf("%+v\n%+v", r.Verdict, r.Addresses)
+	}
+}
+
+func TestObserveEndsAStreamThatAsksForEver(t *testing.T) {
+	w := newTestLink(t, p2p.Joining).reach(t)[0]
+	answers := 0
+	err := ask(t.Context(), w.OpenStream, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
+		for {
+			if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+				return err
+			}
+			if err := readMessage(s, new(doctorpb.ObserveAnswer)); err != nil {
+				return err
+			}
+			answers++
+		}
+	})
+	if err == nil || answers != maxObserved {
+		t.Errorf("%d answers, then %v", answers, err)
+	}
+}
+
+func TestThroughputIsBoundedAndWaits(t *testing.T) {
+	t.Parallel()
+	l := newTestLink(t, p2p.Member)
+	w := l.reach(t)[0]
+	err := ask(t.Context(), w.OpenStream, ThroughputProtocol, patience, func(s network.MuxedStream) error {
+		granted, err := agree(s, &doctorpb.TransferRequest{Bytes: 1 << 62})
+		if err != nil {
+			return err
+		}
+		n, err := io.Copy(io.Discard, s)
+		if granted != transferBytes || n > transferBytes {
+			t.Errorf("%d bytes granted, %d came", granted, n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for range maxTransfers { // as if others were at it
+		l.server.transfers <- struct{}{}
+	}
+	var p Path
+	measurePath(t.Context(), w.OpenStream, &p, true)
+	if p.Down != 0 || p.Why == "" {
+		t.Errorf("measured without a slot: %+v", p)
+	}
+	for range maxTransfers {
+		<-l.server.transfers
+	}
+	p = Path{}
+	measurePath(t.Context(), w.OpenStream, &p, true)
+	if p.Down <= 0 || p.Up <= 0 || p.Why != "" {
+		t.Errorf("not measured: %+v", p)
+	}
+}
+
+func TestKnockTriesTheAskersOwnAddressOnly(t *testing.T) {
+	l := newTestLink(t, p2p.Member)
+	answer := l.server.answerKnock(ma.StringCast("/ip4/11.0.0.1/tcp/1/p2p/"+l.ID().String()+"/p2p-circuit"), &doctorpb.KnockRequest{TcpPort: 1})
+	if answer.GetRefused() == "" || answer.GetTcp() != doctorpb.KnockAnswer_NOT_TRIED {
+		t.Errorf("through a relay: %v", answer)
+	}
+	if answer := l.server.answerKnock(ma.StringCast("/ip4/127.0.0.1/tcp/1"), &doctorpb.KnockRequest{TcpPort: 1 << 16}); answer.GetRefused() == "" {
+		t.Errorf("port 65536: %v", answer)
+	}
+	ports := make(map[bool]uint32)
+	for _, a := range l.Network().ListenAddresses() {
+		if at, udp, ok := endpointOf(a); ok {
+			ports[udp] = uint32(at.Port())
+		}
+	}
+	w := l.reach(t)[0]
+	tcp, udp, err := askToKnock(t.Context(), w, &doctorpb.KnockRequest{TcpPort: ports[false], UdpPort: ports[true]})
+	if err != nil || tcp != DoorOpen || udp != DoorOpen {
+		t.Errorf("at a host that listens: %q, %q, %v", tcp, udp, err)
+	}
+}
+
+func TestKnock(t *testing.T) {
+	t.Parallel()
+	silent, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	if got := knockUDP(t.Context(), silent.LocalAddr().(*net.UDPAddr).AddrPort()); got != DoorSilent {
+		t.Errorf("a socket that does not answer: %q", got)
+	}
+	port, err := p2p.PickPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))
+	if tcp, udp := knockTCP(t.Context(), nobody), knockUDP(t.Context(), nobody); tcp != DoorRefused || udp != DoorRefused {
+		t.Errorf("nobody listens: TCP %q, UDP %q", tcp, udp)
+	}
+}
+
+func TestCloseEndsWhatIsUnderWay(t *testing.T) {
+	l := newTestLink(t, p2p.Member)
+	w := l.reach(t)[0]
+	s, err := w.OpenStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- ask(t.Context(), func(context.Context) (network.MuxedStream, error) { return s, nil }, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
+			if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+				return err
+			}
+			if err := readMessage(s, new(doctorpb.ObserveAnswer)); err != nil {
+				return err
+			}
+			close(began)
+			_, err := io.ReadAll(s) // the server waits for another request
+			return err
+		})
+	}()
+	<-began
+	l.server.Close()
+	if err := <-ended; err == nil {
+		t.Error("the stream ended well")
+	}
+}
