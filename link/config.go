@@ -57,6 +57,9 @@ type Config struct {
 	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/nodes.
 	Heartbeat, Grace time.Duration
 
+	// Keep says which finished runs are kept; zero keeps all.
+	Keep state.Retention
+
 	// SuperExec says how to start the link's own SuperExec, with a data folder for it and the
 	// address of the Runtime API. Nil: the user starts one (--isolation process).
 	SuperExec func(dataDir, runtimeAddress string) launch.Options
@@ -97,6 +100,9 @@ func (c Config) validate() error {
 	}
 	if c.Grace < c.Heartbeat {
 		errs = append(errs, fmt.Errorf("grace period %s is shorter than the heartbeat %s", c.Grace, c.Heartbeat))
+	}
+	if c.Keep.Age < 0 || c.Keep.Bytes < 0 {
+		errs = append(errs, fmt.Errorf("finished runs are to be kept for %s and %d bytes: want no negative bound", c.Keep.Age, c.Keep.Bytes))
 	}
 	if err := c.validateHTTP(); err != nil {
 		errs = append(errs, err)

@@ -13,6 +13,9 @@ const (
 	// stopTimeout is how long requests may take to end when the link stops; they have been
 	// told by their context.
 	stopTimeout = 3 * time.Second
+	// retainPause is how long after the end of a run older ones are looked at: its objects
+	// are released by then, and runs that end together cost one look.
+	retainPause = time.Second
 	// tokenBytes of a ticket's secret: not to be guessed.
 	tokenBytes = 32
 	// tokenIDBytes of a ticket's id, which people type to revoke it.

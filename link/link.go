@@ -121,6 +121,7 @@ func (l *Link) Run(ctx context.Context) error {
 	part("sessions", l.nodes.Run)
 	part("deadlines", func(ctx context.Context) error { return reap(ctx, l.store) })
 	part("runs", l.newRunKeeper().run)
+	part("retention", func(ctx context.Context) error { return retain(ctx, l.store, l.cfg.Keep) })
 	part("membership", l.members.follow)
 	part("HTTP", l.serveHTTP)
 	part("control for operators", l.serveControl)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/state"
 )
 
 func newLink() *cobra.Command {
@@ -44,6 +45,8 @@ member list.`,
 	flags.StringVar(&o.cfg.Federation, "federation", "", "`name` of the federation (default @none/default)")
 	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", 0, "how often a silent session is probed (default 5s)")
 	flags.DurationVar(&o.cfg.Grace, "grace", 0, "how long a node may be away before its messages fail (default 30s)")
+	flags.StringVar(&o.keepRuns, "keep-runs", "90d", "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
+	flags.StringVar(&o.keepBytes, "keep-bytes", "10GB", "how much logs and contexts of finished runs may take, or forever; the oldest go first")
 	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next link on this data")
 	return cmd
 }
@@ -53,6 +56,22 @@ type linkOptions struct {
 	overlay   overlayOptions
 	superExec superExecOptions
 	pprof     string
+
+	keepRuns, keepBytes string
+}
+
+// retention is what --keep-runs and --keep-bytes say.
+func (o linkOptions) retention() (keep state.Retention, err error) {
+	if keep.Age, err = parseAge(o.keepRuns); err != nil {
+		return keep, usageError{fmt.Errorf("--keep-runs: %v", err)}
+	}
+	if o.keepBytes == forever {
+		return keep, nil
+	}
+	if keep.Bytes, err = parseBytes(o.keepBytes); err != nil {
+		return keep, usageError{fmt.Errorf("--keep-bytes: %v", err)}
+	}
+	return keep, nil
 }
 
 func (o linkOptions) run(cmd *cobra.Command) (err error) {
@@ -65,6 +84,9 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 	cfg.WebSocket, cfg.UPnP, cfg.MDNS = o.overlay.websocket, o.overlay.upnp, o.overlay.mdns
 	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
 	cfg.Software = software()
+	if cfg.Keep, err = o.retention(); err != nil {
+		return err
+	}
 	if o.superExec.ca == "" {
 		o.superExec.ca = cfg.CertFile
 	}

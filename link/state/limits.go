@@ -21,6 +21,9 @@ const (
 	// MaxLogBytes is how much log text of a run is kept. It is what `flwr log` prints at
 	// once, and more than a person reads.
 	MaxLogBytes = 8 << 20
+	// RunRowBytes is what a finished run takes besides its logs and its context, for
+	// [Retention]: rows, index entries and half-filled pages, measured at 4 KiB.
+	RunRowBytes = 4 << 10
 	// MaxDetailBytes bounds names, locations and the like.
 	MaxDetailBytes = 1 << 10
 

@@ -76,6 +76,16 @@ type NewRun struct {
 	AccountID      string
 }
 
+// Retention says which finished runs are kept; the others are forgotten. Unfinished ones
+// always are.
+type Retention struct {
+	// Age since a run has ended; 0 for ever.
+	Age time.Duration
+	// Bytes of all finished runs together: logs, the contexts of their series, and
+	// RunRowBytes each; 0: no bound. The newest are kept.
+	Bytes int64
+}
+
 // Runs are the runs, their contexts and their logs.
 type Runs interface {
 	// CreateRun creates a run with its pending primary task. The FAB is registered as an
@@ -94,6 +104,12 @@ type Runs interface {
 	FinishRun(ctx context.Context, runID uint64, sub task.SubStatus, details string) error
 	// AddRunStats adds to the run's statistics.
 	AddRunStats(ctx context.Context, runID uint64, sent, received uint64, clientApp time.Duration) error
+
+	// ForgetRuns removes finished runs that the retention does not keep, oldest first: the
+	// run, its tasks and its logs, and with the last run of a series the series. Runs that
+	// still hold objects stay until ReleaseObjects is done with them. forgotten is right also
+	// if there is an error; next is when to call again (zero: when another run has ended).
+	ForgetRuns(ctx context.Context, now time.Time, keep Retention) (forgotten []uint64, next time.Time, err error)
 
 	// SeriesContext is the serialized Context that the ServerApp of a series starts from:
 	// what the last run of the series left, under that run's id.

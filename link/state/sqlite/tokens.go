@@ -20,6 +20,18 @@ func (s *Store) CreateToken(ctx context.Context, t state.JoinToken) error {
 			return err
 		}
 		if tokens >= state.MaxTokens {
+			// Those that let nobody in any more are only history.
+			result, err := c.tx.Exec(`DELETE FROM join_tokens WHERE NOT (`+usable+`)`, sqlitedb.Micro(c.now))
+			if err != nil {
+				return err
+			}
+			gone, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			tokens -= int(gone)
+		}
+		if tokens >= state.MaxTokens {
 			return fmt.Errorf("%w: %d join tokens", state.ErrTooMany, tokens)
 		}
 		_, err := c.tx.Exec(`INSERT INTO join_tokens (token_id, secret_hash, role, max_uses, uses, expires_at, created_at, revoked_at)

@@ -31,6 +31,8 @@ func Run(t *testing.T, open Open) {
 		"run list":             testRunList,
 		"run bound":            testRunBound,
 		"run end":              testRunEndsEverything,
+		"forget":               testForget,
+		"forget by size":       testForgetBySize,
 		"logs":                 testLogs,
 		"logs are bounded":     testLogsAreBounded,
 		"objects":              testObjects,
