@@ -53,3 +53,15 @@ func TestOutputOfClientAppsStaysAtTheirSiteUnlessShared(t *testing.T) {
 		t.Errorf("lines of ClientApps in the log: %q", lines)
 	}
 }
+
+func TestLastLinesOfAClientAppAreSharedToo(t *testing.T) {
+	w := world.New(t)
+	_, link := w.Link()
+	w.Node(w.Ticket(), 0, 1, "--share-logs")
+	f := w.Flwr(link)
+	p := w.Probe("part")
+	run := f.Submit(p.Dir, "-c", p.Config())
+	w.Eventually("the log has what the ClientApp said last", world.RunLimit, func() bool {
+		return strings.Contains(f.Run("log", run, "test", "--show"), "[node node0] said while leaving")
+	})
+}

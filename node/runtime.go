@@ -46,7 +46,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 // so that held requests do not keep it; their clients come back.
 func (n *Node) serveRuntime(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           runtime.NewHandler(n.appio, runtime.Options{}),
+		Handler:           runtime.NewHandler(n.appio, runtime.Options{TakeLastWords: n.cfg.ShareLogs}),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,

@@ -8,6 +8,11 @@ const (
 	maxHold = 10 * time.Minute
 	// maxLogs bounds one push-logs; apps push five times a second.
 	maxLogs = 16 << 20
+	// lastWordsLimit is how long after the end of its task an app's lines are taken. A
+	// SuperExec gives the process 10 s to leave and then sends what is left within 2 s.
+	lastWordsLimit = 15 * time.Second
+	// maxLastWords bounds the tokens of ended tasks: 64 processes that end each second.
+	maxLastWords = 1024
 	// maxExitBody bounds the JSON of a report-exit: a line of detail.
 	maxExitBody = 64 << 10
 	// maxToken is 256 hexadecimal digits; a longer header is not looked up.

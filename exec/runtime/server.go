@@ -15,12 +15,16 @@ import (
 type Options struct {
 	// ExecSecret, if not empty, must have signed every acquire-task.
 	ExecSecret []byte
+	// TakeLastWords makes push-logs take lines for a short while after an app has ended its
+	// task: for a host whose SuperExec sends what apps print.
+	TakeLastWords bool
 }
 
 // server routes requests to a Host.
 type server struct {
 	host Host
-	exec *execAuth // nil: acquire-task needs no signature
+	exec *execAuth  // nil: acquire-task needs no signature
+	last *lastWords // nil: tokens end with their tasks on all routes
 }
 
 // NewHandler gives the handler of all routes below /v1/runtime/, and of /health.
@@ -28,6 +32,9 @@ func NewHandler(host Host, options Options) http.Handler {
 	s := &server{host: host}
 	if len(options.ExecSecret) > 0 {
 		s.exec = newExecAuth(options.ExecSecret)
+	}
+	if options.TakeLastWords {
+		s.last = newLastWords()
 	}
 	mux := flwr.NewMux()
 	mux.Handle(flwr.PathAcquireTask, s.acquireTask)
@@ -41,10 +48,10 @@ func NewHandler(host Host, options Options) http.Handler {
 		flwr.PathPullObject:             s.pullObject,
 		flwr.PathConfirmMessageReceived: s.confirm,
 		flwr.PathGetNodes:               s.getNodes,
-		flwr.PathPushLogs:               s.pushLogs,
 	} {
 		mux.Handle(path, compatible(s.forTask(handler)))
 	}
+	mux.Handle(flwr.PathPushLogs, compatible(s.forTaskAs(s.authenticateLogs, s.pushLogs)))
 	for _, path := range flwr.UnsupportedRuntime() {
 		mux.Handle(path, flwr.Unsupported)
 	}
@@ -72,12 +79,17 @@ type taskHandler func(w http.ResponseWriter, r *http.Request, t task.Task) error
 // forTask resolves the token, which must be there exactly once. It does so before the body
 // is read: a stranger does not get to send one.
 func (s *server) forTask(next taskHandler) flwr.Handler {
+	return s.forTaskAs(s.host.Authenticate, next)
+}
+
+// forTaskAs is forTask with the way to resolve a token.
+func (s *server) forTaskAs(authenticate func(context.Context, string) (task.Task, error), next taskHandler) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		tokens := r.Header.Values(flwr.HeaderTaskToken)
 		if len(tokens) != 1 || tokens[0] == "" || len(tokens[0]) > maxToken {
 			return flwr.NewError(flwr.CodeAuthenticationFailed)
 		}
-		t, err := s.host.Authenticate(r.Context(), tokens[0])
+		t, err := authenticate(r.Context(), tokens[0])
 		if errors.Is(err, task.ErrUnknownToken) {
 			return flwr.NewError(flwr.CodeAuthenticationFailed)
 		}
@@ -86,6 +98,17 @@ func (s *server) forTask(next taskHandler) flwr.Handler {
 		}
 		return next(w, r, t)
 	}
+}
+
+// authenticateLogs also takes the token of a task that its app ended a moment ago.
+func (s *server) authenticateLogs(ctx context.Context, token string) (task.Task, error) {
+	t, err := s.host.Authenticate(ctx, token)
+	if s.last != nil && errors.Is(err, task.ErrUnknownToken) {
+		if t, ok := s.last.of(token); ok {
+			return t, nil
+		}
+	}
+	return t, err
 }
 
 // reply writes an answer unless there was an error.

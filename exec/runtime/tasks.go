@@ -66,6 +66,9 @@ func (s *server) pushTaskOutput(w http.ResponseWriter, r *http.Request, t task.T
 		return err
 	}
 	err := s.host.PushTaskOutput(r.Context(), t, req)
+	if err == nil && s.last != nil {
+		s.last.remember(r.Header.Get(flwr.HeaderTaskToken), t)
+	}
 	return reply(w, r, &flwrpb.PushTaskOutputResponse{}, err)
 }
 

@@ -130,8 +130,6 @@ func (h *Host) ReportExit(ctx context.Context, t task.Task, exit runtime.Exit) e
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
 		return nil
 	}
-	if err == nil {
-	}
 	return err
 }
 

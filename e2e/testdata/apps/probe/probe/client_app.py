@@ -1,5 +1,6 @@
 """ClientApp that fails in the way that mode.py says."""
 
+import atexit
 import os
 import signal
 import time
@@ -19,6 +20,8 @@ def answer(msg: Message, context: Context) -> Message:
     events = str(context.run_config["events"])
     print(context.run_config["say"])
     note(events, "client")
+    if MODE == "part":  # when the task has ended already
+        atexit.register(print, "said while leaving")
     if MODE == "raise":
         raise ValueError("this is what was raised")
     if MODE == "die":
