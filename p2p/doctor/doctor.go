@@ -39,7 +39,7 @@ func Examine(ctx context.Context, cfg Config) (Report, error) {
 	defer h.Close()
 	r := Report{
 		At: began, Software: cfg.Software, Self: s.cfg.Identity.ID, Temporary: s.temporary,
-		Link: cfg.Link, OwnLink: cfg.OwnLink, Federation: cfg.Federation,
+		Link: cfg.Link, OwnLink: cfg.OwnLink, Running: cfg.Running, Federation: cfg.Federation,
 	}
 	if proxy := s.proxyFor("rhizome.invalid:443"); proxy != nil {
 		r.Proxy = proxy.Redacted()

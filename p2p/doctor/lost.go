@@ -71,7 +71,7 @@ func (f facts) onlyPrivate() Verdict {
 		tried = append(tried, a.endpoint())
 	}
 	return Verdict{CauseOnlyPrivate,
-		fmt.Sprintf("The ticket names only addresses of a local network, %s, and none answers: join from that network, or have the link use a relay or announce a public address", listed(tried, "and")),
+		fmt.Sprintf("Only addresses of a local network are known, %s, and none answers: join from that network, or have the link use a relay or announce a public address", listed(tried, "and")),
 		fmt.Sprintf("Nothing can be opened here that would help, unless this site is in the network of the link: then allow outgoing %s", listed(tried, "and"))}
 }
 

@@ -53,7 +53,7 @@ func Judge(r Report) Verdict {
 		v = f.judgeLink()
 	case !some(f.link, works) && len(f.circuits) == 0:
 		v = f.judgeLost()
-	case refused && !joining && !member:
+	case refused && !joining && !member && !(f.Running && f.Temporary): // of the daemon's own peer id that says nothing
 		v = f.judgeRefused()
 	case some(f.link, works):
 		v = f.judgeDirect()
