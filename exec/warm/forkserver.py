@@ -207,7 +207,7 @@ def become_app(request, output: int, control, wake_pipe) -> None:
     gc.unfreeze()
     if request.get("learn"):
         # Registered first, so it runs last, when the app has imported all it needs.
-        atexit.register(write_learned, request["learn"])
+        atexit.register(write_learned, request["learn"], set(sys.modules))
 
 
 def run_app(app) -> int:
@@ -256,9 +256,10 @@ def entry_point(name: str):
     return found.load()
 
 
-def write_learned(path: str) -> None:
-    """Write the names of all installed modules that this process has imported."""
-    names = [n for n, m in list(sys.modules.items()) if is_installed(m)][:MAX_LEARNED]
+def write_learned(path: str, known: set[str]) -> None:
+    """Write the names of the installed modules that this process has imported itself."""
+    loaded = [(n, m) for n, m in list(sys.modules.items()) if n not in known]
+    names = [n for n, m in loaded if is_installed(m)][:MAX_LEARNED]
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "w", encoding="utf-8") as file:

@@ -10,8 +10,9 @@ import (
 )
 
 // What was learnt about an app is a file named by its FAB hash: the JSON list of modules
-// that its first process had imported when it ended. An empty list means that the app is
-// known, and that preloading for it did not work.
+// that its first process had imported when it ended, besides those that every app gets. An
+// empty list means that the app is known, and needs no server of its own, or that
+// preloading for it did not work.
 
 func (e *Executor) learned(fabHash string) string {
 	return filepath.Join(e.Dir, "learned", filepath.Base(fabHash)+".json")

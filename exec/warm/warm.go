@@ -22,8 +22,13 @@ import (
 //go:embed forkserver.py
 var script []byte
 
-// alwaysPreloaded is what every app of Flower needs, whatever it trains with.
-var alwaysPreloaded = []string{"flwr.supernode.cli", "flwr.superlink.cli", "flwr.clientapp", "flwr.serverapp", "numpy"}
+// alwaysPreloaded is what every app of Flower needs, whatever it trains with. Those of the
+// second line are imported only when a connection is opened or a FAB is unpacked: a third
+// of what an app did before it reached its handler.
+var alwaysPreloaded = []string{
+	"flwr.supernode.cli", "flwr.superlink.cli", "flwr.clientapp", "flwr.serverapp", "numpy",
+	"httpcore", "encodings.ascii", "encodings.cp437",
+}
 
 // Config of an Executor.
 type Config struct {
