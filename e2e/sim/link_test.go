@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/link/state/sqlite"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+)
+
+// linkSide is the SuperLink through all its lives.
+type linkSide struct {
+	w       *simulation
+	id      peer.ID
+	disk    *disk
+	objects *objects.Dir
+	host    *linkHost
+
+	*linkLife // nil while it is down; for the driver only
+}
+
+type linkLife struct {
+	*life
+	store  state.Store
+	owned  owned
+	server *nodes.Server
+}
+
+// start begins a life on what the one before has left.
+func (l *linkSide) start() {
+	w := l.w
+	one := &linkLife{life: newLife(l.disk)}
+	store, err := sqlite.Open(one.ctx, l.disk.path(), sqlite.Options{})
+	w.must(err)
+	one.store, one.owned = store, owned{l.objects, one.life}
+	one.server = nodes.New(nodes.Config{
+		Host: l.host, Store: store, Objects: one.owned, Federation: state.FederationDefault, Grace: grace,
+		Fetch: func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(string)) error {
+			return w.fetchFromNode(ctx, one, from, runID, ids, shown)
+		},
+	})
+	one.work.Go(func() {
+		if err := one.server.Run(one.ctx); err != nil {
+			w.t.Errorf("the session server ended: %v", err)
+		}
+	})
+	one.work.Go(func() { one.keep(w) })
+	l.linkLife = one
+	w.setLink(one)
+}
+
+// end buries a life that has crashed.
+func (l *linkSide) end() {
+	l.crash()
+	l.w.setLink(nil)
+	l.linkLife.end()
+	l.w.must(l.store.Close())
+	l.linkLife = nil
+}
+
+// keep does what package link does beside its sessions: deadlines and the ends of runs.
+func (one *linkLife) keep(w *simulation) {
+	watch := one.store.Bell().Watch(state.KeyDeadline(), state.KeyRunEnds())
+	defer watch.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-watch.C:
+		case <-timer.C:
+		case <-one.ctx.Done():
+			return
+		}
+		if one.alive() != nil {
+			return
+		}
+		ended, err := one.store.FinishedRunsHoldingObjects(one.ctx)
+		w.unlessOver(one.life, "list finished runs", err)
+		for _, run := range ended {
+			w.unlessOver(one.life, "cancel a run", one.server.CancelRun(one.ctx, run, "the run is over"))
+			w.unlessOver(one.life, "release objects", one.store.ReleaseObjects(one.ctx, run, one.owned.Remove))
+		}
+		next, err := one.store.Expire(one.ctx, time.Now())
+		w.unlessOver(one.life, "apply deadlines", err)
+		if next.IsZero() {
+			timer.Stop()
+			continue
+		}
+		timer.Reset(time.Until(next))
+	}
+}

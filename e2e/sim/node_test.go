@@ -1,0 +1,192 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/node/appio"
+	"github.com/rhizome-fl/rhizome/node/intake"
+	"github.com/rhizome-fl/rhizome/node/session"
+	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+)
+
+// nodeSide is a SuperNode through all its lives.
+type nodeSide struct {
+	w       *simulation
+	id      peer.ID
+	disk    *disk
+	objects *objects.Dir
+
+	mu   sync.Mutex
+	life *nodeLife // nil while it is down
+	line *stream   // the node's end of the present session's stream
+	up   chan struct{}
+	away time.Time // until then it has no network
+}
+
+type nodeLife struct {
+	*life
+	node   *nodeSide
+	store  *store.Store
+	owned  owned
+	intake *intake.Intake
+	client *session.Client
+	host   *appio.Host
+}
+
+func (n *nodeSide) now() *nodeLife {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.life
+}
+
+// await gives the node's life, after its next start if it is down.
+func (n *nodeSide) await(ctx context.Context) (*nodeLife, error) {
+	for ctx.Err() == nil {
+		n.mu.Lock()
+		one, up := n.life, n.up
+		n.mu.Unlock()
+		if one != nil && one.alive() == nil {
+			return one, nil
+		}
+		if one != nil { // dead and not buried yet
+			up = nil
+		}
+		select {
+		case <-up:
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+	return nil, ctx.Err()
+}
+
+func (n *nodeSide) start() {
+	w := n.w
+	one := &nodeLife{life: newLife(n.disk), node: n}
+	one.owned = owned{n.objects, one.life}
+	var err error
+	one.store, err = store.Open(one.ctx, n.disk.path(), one.owned)
+	w.must(err)
+	one.intake = intake.New(intake.Config{
+		Store: one.store, Objects: one.owned,
+		Fetch: func(ctx context.Context, want intake.Want) error {
+			return w.fetchFromLink(ctx, one, want.RunID, want.IDs)
+		},
+		Done: func(id string, err error) { one.client.Offered(id, err) },
+	})
+	one.client = session.New(session.Config{
+		Store: one.store, Intake: one.intake, Software: "sim", Name: "node", Slots: slots,
+		Cancelled: func(run uint64) {
+			if one.alive() == nil {
+				w.ledger.cancelled(n.id, run)
+			}
+		},
+	})
+	one.host = appio.New(appio.Config{Store: one.store, Objects: one.owned, Slots: slots, Fetch: one.intake.Fetch})
+	one.work.Go(func() { one.host.Run(one.ctx) })
+	one.work.Go(one.collect)
+	one.work.Go(one.keepSession)
+	n.mu.Lock()
+	n.life = one
+	close(n.up)
+	n.up = make(chan struct{})
+	n.mu.Unlock()
+}
+
+// end buries a life that has crashed.
+func (n *nodeSide) end() {
+	one := n.now()
+	one.crash()
+	n.mu.Lock()
+	n.life = nil
+	n.mu.Unlock()
+	one.stop()
+	one.intake.Close()
+	one.life.end()
+	n.w.must(one.store.Close())
+}
+
+// keepSession dials again and again, as p2p.Host.Keep does.
+func (one *nodeLife) keepSession() {
+	w := one.node.w
+	for one.ctx.Err() == nil {
+		if handler := w.dial(one); handler != nil {
+			atNode, atLink := connect(w.dice, one.node.id, w.link.id)
+			atNode.beforeWrite = func([]byte) error { return one.beforeFrame() }
+			one.node.setLine(atNode)
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				handler(atLink)
+			}()
+			err := one.client.Serve(one.ctx, atNode)
+			var refused *session.RefusedError
+			if errors.As(err, &refused) && refused.Final() {
+				w.t.Errorf("the node was refused for good: %v", err)
+			}
+			_ = atNode.Reset()
+			one.node.setLine(nil)
+			w.sessions.Go(func() { <-served })
+		}
+		sleep(one.ctx, w.dice.upTo(2*time.Second))
+	}
+}
+
+// unplug takes the network away for a while, without telling anybody.
+func (n *nodeSide) unplug(d time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away = time.Now().Add(d)
+	if n.line != nil && d > 0 {
+		n.line.blackhole(true, true)
+	}
+}
+
+func (n *nodeSide) plugged() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.away.After(time.Now())
+}
+
+func (n *nodeSide) setLine(s *stream) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.line = s
+}
+
+func (n *nodeSide) present() *stream {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.line
+}
+
+// collect removes unused objects, as package node does.
+func (one *nodeLife) collect() {
+	watch := one.store.Bell().Watch(store.KeyGarbage())
+	defer watch.Close()
+	for {
+		if one.alive() == nil {
+			one.node.w.unlessOver(one.life, "collect", one.store.Collect(one.ctx))
+		}
+		select {
+		case <-watch.C:
+		case <-one.ctx.Done():
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
