@@ -22,11 +22,12 @@ type dialer struct {
 	h      *Host
 	target Target
 	work   sync.WaitGroup
+	last   func() // ends what the last reach left running, and waits for it
 }
 
 // newDialer also lets the gater dial the target, and the relays on the way.
 func newDialer(h *Host, t Target) *dialer {
-	d := &dialer{h: h, target: t}
+	d := &dialer{h: h, target: t, last: func() {}}
 	d.expect(1)
 	return d
 }
@@ -48,8 +49,11 @@ func (d *dialer) expect(n int) {
 
 // reach gives a connection over whichever address works first. If that is a relayed one,
 // the direct addresses are tried on until dialTimeout, and a direct connection then shows
-// up in the swarm.
+// up in the swarm. Calls must not overlap.
 func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
+	// While anybody dials a peer, the swarm answers further dials with what it reached before,
+	// though it be closed again.
+	d.last()
 	direct, relays := d.split()
 	if len(direct) == 0 && len(relays) == 0 {
 		return nil, fmt.Errorf("reach %s: no address is known", d.target.Peer)
@@ -77,6 +81,10 @@ func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
 	}
 	for _, r := range relays {
 		try(func() (network.Conn, error) { return d.through(circuits, r) })
+	}
+	d.last = func() {
+		cancel()
+		all.Wait()
 	}
 	d.work.Go(func() {
 		all.Wait()
@@ -142,7 +150,7 @@ func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 
 // direct dials all direct addresses at once.
 func (d *dialer) direct(ctx context.Context) (network.Conn, error) {
-	c, err := d.h.Network().DialPeer(network.WithForceDirectDial(ctx, "keep"), d.target.Peer)
+	c, err := d.dial(network.WithForceDirectDial(ctx, "keep"))
 	if err != nil {
 		return nil, fmt.Errorf("directly: %w", err)
 	}
@@ -159,11 +167,19 @@ func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn
 	}
 	via := ma.StringCast("/p2p/" + relay.ID.String() + "/p2p-circuit")
 	d.h.Peerstore().AddAddrs(d.target.Peer, []ma.Multiaddr{via}, peerstore.TempAddrTTL)
-	c, err := d.h.Network().DialPeer(network.WithAllowLimitedConn(ctx, "keep"), d.target.Peer)
+	c, err := d.dial(network.WithAllowLimitedConn(ctx, "keep"))
 	if err != nil {
 		return nil, fmt.Errorf("through relay %s: %w", relay.ID, err)
 	}
 	return c, nil
+}
+
+func (d *dialer) dial(ctx context.Context) (network.Conn, error) {
+	c, err := d.h.Network().DialPeer(ctx, d.target.Peer)
+	if err == nil && c.IsClosed() {
+		return nil, errors.New("the connection was closed at once")
+	}
+	return c, err
 }
 
 // open gives a stream of proto on the best connection to a peer; c is one of them. An

@@ -41,6 +41,7 @@ type Host struct {
 	mu    sync.Mutex
 	kept  map[peer.ID]int // targets of Keep, by how many
 	known map[peer.ID]int // those and of Join, and relays on the way, by how many
+	joins map[peer.ID]int // targets of Join, by how many
 	wakes map[peer.ID]map[chan struct{}]struct{}
 
 	ctx    context.Context // ends when the host closes
@@ -71,6 +72,7 @@ func NewHost(cfg Config) (*Host, error) {
 		events:   newBroadcast(),
 		kept:     make(map[peer.ID]int),
 		known:    make(map[peer.ID]int),
+		joins:    make(map[peer.ID]int),
 		wakes:    make(map[peer.ID]map[chan struct{}]struct{}),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -275,7 +277,14 @@ func (h *Host) expects(p peer.ID) bool {
 	return h.known[p] > 0
 }
 
-// count adds n to a counter of kept or known.
+// joining tells whether connections to p will be closed when it has let this host in.
+func (h *Host) joining(p peer.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.joins[p] > 0 && h.kept[p] == 0
+}
+
+// count adds n to a counter of kept, known or joins.
 func (h *Host) count(of map[peer.ID]int, p peer.ID, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

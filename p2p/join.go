@@ -122,6 +122,8 @@ func Join(ctx context.Context, h *Host, t Target, req JoinRequest) (JoinAnswer, 
 		return JoinAnswer{}, err
 	}
 	d := newDialer(h, t)
+	h.count(h.joins, t.Peer, 1)
+	defer h.count(h.joins, t.Peer, -1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.close()
 	defer cancel()

@@ -169,15 +169,21 @@ func (p *puncher) guessUDP(a ma.Multiaddr) ma.Multiaddr {
 
 // FilterLocal tells addresses to nobody but members. It is part of holepunch.AddrFilter.
 func (p *puncher) FilterLocal(to peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
-	if p.h.Standing(to) != Member {
+	if !p.may(to) {
 		return nil
 	}
 	return addrs
 }
 
+// may tells whether a hole is worth punching: not for a peer that only lets this host
+// join, since that connection ends at once.
+func (p *puncher) may(with peer.ID) bool {
+	return p.h.Standing(with) == Member && !p.h.joining(with)
+}
+
 // FilterRemote takes addresses from nobody but members.
 func (p *puncher) FilterRemote(from peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
-	if p.h.Standing(from) != Member {
+	if !p.may(from) {
 		return nil
 	}
 	return addrs
