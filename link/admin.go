@@ -48,6 +48,7 @@ func (l *Link) AdminHandler() http.Handler {
 	mux.HandleFunc("DELETE /members/{peer}", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, struct{}{}, l.RemoveMember(r.Context(), r.PathValue("peer")))
 	})
+	mux.HandleFunc("POST /backup", l.serveBackup)
 	return mux
 }
 

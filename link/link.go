@@ -34,6 +34,7 @@ type Link struct {
 
 	dir     *datadir.Dir
 	store   state.Store
+	copy    func(ctx context.Context, path string) (objectIDs []string, err error) // of the store
 	objects *objects.Dir
 	intake  *intake.Intake
 	appio   *appio.Host

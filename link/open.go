@@ -18,11 +18,14 @@ func (l *Link) openState(ctx context.Context) (err error) {
 		return err
 	}
 	l.opened(l.dir.Close)
+	if err := sweepBackups(l.dir.Path()); err != nil {
+		return err
+	}
 	store, err := sqlite.Open(ctx, l.dir.Path("state.db"), sqlite.Options{})
 	if err != nil {
 		return err
 	}
-	l.store = store
+	l.store, l.copy = store, store.Snapshot
 	l.opened(store.Close)
 	if l.objects, err = objects.OpenDir(l.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err

@@ -53,14 +53,20 @@ func printJSON(cmd *cobra.Command, value any) error {
 
 // callDaemon asks the running daemon of a data directory.
 func callDaemon(cmd *cobra.Command, dataDir, method, path string, in, out any) error {
+	return withDaemon(dataDir, func(client *admin.Client) error {
+		return client.Call(cmd.Context(), method, path, in, out)
+	})
+}
+
+// withDaemon talks to the running daemon of a data directory.
+func withDaemon(dataDir string, talk func(*admin.Client) error) error {
 	client, err := admin.NewClient(dataDir)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	err = client.Call(cmd.Context(), method, path, in, out)
-	if errors.Is(err, admin.ErrNotRunning) {
-		return fmt.Errorf("no rhizome daemon is running on %s: start it, or name its directory with --data", dataDir)
+	if err := talk(client); !errors.Is(err, admin.ErrNotRunning) {
+		return err
 	}
-	return err
+	return fmt.Errorf("no rhizome daemon is running on %s: start it, or name its directory with --data", dataDir)
 }

@@ -76,7 +76,7 @@ SuperNodes join with it, and the stock flwr command submits runs.
 		cmd.GroupID = "daemons"
 		root.AddCommand(cmd)
 	}
-	for _, cmd := range []*cobra.Command{newTicket(), newMember(), newStatus(), newDoctor(), newID(), newVersion()} {
+	for _, cmd := range []*cobra.Command{newTicket(), newMember(), newBackup(), newRestore(), newStatus(), newDoctor(), newID(), newVersion()} {
 		cmd.GroupID = "admin"
 		root.AddCommand(cmd)
 	}

@@ -101,6 +101,24 @@ func (c *Client) Close() {
 	c.cleanup()
 }
 
+// Copy sends a request without a body and copies the answer, of any length, to w. An
+// answer that is not 2xx becomes an error with the text that the daemon gave.
+func (c *Client) Copy(ctx context.Context, method, path string, w io.Writer) error {
+	res, err := c.do(ctx, method, path, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+		return answerError(res.StatusCode, answer)
+	}
+	if _, err := io.Copy(w, res.Body); err != nil {
+		return fmt.Errorf("copy the answer of the daemon: %w", err)
+	}
+	return nil
+}
+
 // Call sends in as JSON (nil: no body) and decodes the answer into out (nil: ignored).
 // An answer that is not 2xx becomes an error with the text that the daemon gave.
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
@@ -112,17 +130,9 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(encoded)
 	}
-	target := url.URL{Scheme: "http", Host: "admin", Path: path}
-	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	res, err := c.do(ctx, method, path, body)
 	if err != nil {
-		return fmt.Errorf("build the request: %w", err)
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			return fmt.Errorf("no daemon of %s answers: %w", c.dataDir, ErrNotRunning)
-		}
-		return fmt.Errorf("ask the daemon of %s: %w", c.dataDir, err)
+		return err
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -139,6 +149,22 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 		return fmt.Errorf("decode the answer of the daemon: %w", err)
 	}
 	return nil
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	target := url.URL{Scheme: "http", Host: "admin", Path: path}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("build the request: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("no daemon of %s answers: %w", c.dataDir, ErrNotRunning)
+		}
+		return nil, fmt.Errorf("ask the daemon of %s: %w", c.dataDir, err)
+	}
+	return res, nil
 }
 
 type errorBody struct {

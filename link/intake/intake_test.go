@@ -36,7 +36,9 @@ func (s *table) RegisterObjects(_ context.Context, runID uint64, ids []string) e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range ids {
-		s.known[fmt.Sprint(runID, id)] = s.known[fmt.Sprint(runID, id)]
+		if _, known := s.known[fmt.Sprint(runID, id)]; !known {
+			s.known[fmt.Sprint(runID, id)] = false
+		}
 	}
 	return nil
 }
