@@ -41,6 +41,11 @@ type Config struct {
 	// Federation is the name in tickets and of the run announcements.
 	Federation string
 
+	// Swarm lets the nodes of a run fetch from each other what goes to all of them, so that
+	// this link's uplink carries about one copy. It shows their addresses to each other, and
+	// tickets say so.
+	Swarm bool
+
 	// These are those of p2p.Config.
 	Listen      []ma.Multiaddr
 	Port        int

@@ -56,7 +56,7 @@ func (l *Link) openOverlay() error {
 	l.opened(func() error { l.gossip.Close(); return nil })
 	l.nodes = nodes.New(nodes.Config{
 		Host: l.host, Store: l.store, Objects: l.objects, Fetch: l.fetch, Federation: l.cfg.Federation,
-		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses,
+		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses, Swarm: l.cfg.Swarm,
 	})
 	l.openExchange()
 	l.openDoctor()

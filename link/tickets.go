@@ -79,7 +79,7 @@ func (l *Link) CreateTicket(ctx context.Context, req TicketRequest) (Ticket, err
 	}
 	text, err := ticket.Ticket{
 		Link: l.host.ID(), Addrs: l.host.Addresses(), Federation: l.cfg.Federation,
-		TokenID: token.ID, Secret: secret, Role: string(req.Role), Expires: token.ExpiresAt,
+		TokenID: token.ID, Secret: secret, Role: string(req.Role), Expires: token.ExpiresAt, Swarm: l.cfg.Swarm,
 	}.Sign(l.host.Identity().Key)
 	if err != nil {
 		return Ticket{}, fmt.Errorf("sign the ticket: %w", err)

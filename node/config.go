@@ -33,8 +33,12 @@ type Config struct {
 	Slots int
 	// ShareLogs sends what ClientApps print to the link.
 	ShareLogs bool
-	// DeclineSwarm keeps this node from giving objects to other nodes.
+	// DeclineSwarm keeps this node from exchanging objects with other nodes, which show
+	// each other their addresses. Without it the node does so if the ticket it joined with
+	// says that the federation does.
 	DeclineSwarm bool
+	// SwarmUploadRate limits what is given to other nodes, in bytes a second; 0: no limit.
+	SwarmUploadRate int64
 
 	// RuntimePort of the Runtime API on loopback. 0: chosen once and kept in the data directory.
 	RuntimePort int
@@ -83,6 +87,9 @@ func (c Config) validate() error {
 	}
 	if len(c.Name) > maxName {
 		errs = append(errs, fmt.Errorf("the name has %d bytes, and may have %d", len(c.Name), maxName))
+	}
+	if c.SwarmUploadRate != 0 && c.SwarmUploadRate < minUploadRate {
+		errs = append(errs, fmt.Errorf("a limit of %d bytes a second for other nodes: want at least %d, or decline the swarm", c.SwarmUploadRate, minUploadRate))
 	}
 	if c.RuntimePort < 0 || c.RuntimePort > 65535 {
 		errs = append(errs, fmt.Errorf("port %d of the Runtime API is not between 0 and 65535", c.RuntimePort))

@@ -79,6 +79,9 @@ func (n *Node) openTarget(ctx context.Context) error {
 		if t.Federation != "" {
 			id.Federation = t.Federation
 		}
+		if t.TokenID != "" { // a multiaddr says nothing about it
+			id.Swarm = t.Swarm
+		}
 	})
 	return err
 }

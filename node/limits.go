@@ -20,6 +20,14 @@ const (
 
 	// leaveLimit is how long saying goodbye to the link may hold up a stop.
 	leaveLimit = 2 * time.Second
+	// minUploadRate that --swarm-upload-rate may ask for, in bytes a second: below it a
+	// block of 128 KiB takes so long that receivers take the node for dead.
+	minUploadRate = 64 << 10
+	// uploadBurst is a block of the exchange.
+	uploadBurst = 128 << 10
+	// maxPeerAddrs of another node that are tried.
+	maxPeerAddrs = 16
+
 	// maxEnded is how many ended runs are remembered, so that a late announcement of their
 	// start does not bring them back.
 	maxEnded = 1024

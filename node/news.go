@@ -101,6 +101,7 @@ func (w *news) take(ctx context.Context, a gossip.Announcement) {
 
 // ended remembers that a run has ended.
 func (w *news) ended(runID uint64) {
+	w.node.swarm.end(runID)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, known := w.over[runID]; known {

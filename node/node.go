@@ -42,6 +42,7 @@ type Node struct {
 	ticket  joinRequest
 	host    *p2p.Host
 	fetcher *objects.Fetcher
+	swarm   *swarming
 	intake  *intake.Intake
 	session *session.Client
 	appio   *appio.Host
@@ -66,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	for _, open := range []func(context.Context) error{n.readSettings, n.openState, n.openTarget, n.openOverlay, n.openWork, n.openRuntime} {
+	for _, open := range []func(context.Context) error{n.readSettings, n.openState, n.openTarget, n.openSwarm, n.openOverlay, n.openWork, n.openRuntime} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}

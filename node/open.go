@@ -72,16 +72,20 @@ func (n *Node) openOverlay(context.Context) error {
 	return nil
 }
 
-// admit lets nobody in but the link.
+// admit lets nobody in but the link, and the nodes that it has named.
 func (n *Node) admit(p peer.ID) p2p.Standing {
-	if p == n.target.Peer {
+	if p == n.target.Peer || n.swarm.board.Knows(p) {
 		return p2p.Member
 	}
 	return p2p.Refused
 }
 
-// authorize lets the link fetch what its runs have here, and nobody anything else.
+// authorize lets the link fetch what its runs have here, other nodes what goes to many, and
+// nobody anything else.
 func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
+	if p != n.target.Peer && n.swarm.board.May(p, runID, objectID) {
+		return nil
+	}
 	if p != n.target.Peer {
 		return objects.ErrRefused
 	}
@@ -99,14 +103,14 @@ func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID 
 func (n *Node) openWork(context.Context) error {
 	n.news = newNews(n)
 	n.intake = intake.New(intake.Config{
-		Store: n.store, Objects: n.objects, Fetch: n.fetch, Trusted: n.trusted,
+		Store: n.store, Objects: n.objects, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
 		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
 	})
 	n.opened(func() error { n.intake.Close(); return nil })
 	n.session = session.New(session.Config{
 		Store: n.store, Intake: n.intake,
 		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
-		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.cfg.DeclineSwarm,
+		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.swarm.declined, Swarm: n.swarm,
 		Opened: n.cfg.OnConnected,
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})

@@ -41,24 +41,41 @@ func (n *Node) serveSession(ctx context.Context, s network.Stream) error {
 	return err
 }
 
-// fetch brings objects from the link.
+// fetch brings objects from the link, or what an offer needs with the help of other nodes.
 func (n *Node) fetch(ctx context.Context, w intake.Want) error {
-	return n.fetcher.Fetch(ctx, w.RunID, w.IDs, objects.Provider{Peer: n.target.Peer})
+	link := objects.Provider{Peer: n.target.Peer}
+	if w.Offered && n.swarm.on.Load() {
+		return n.fetcher.FetchSwarm(ctx, w.RunID, w.IDs, link, n.swarm.searcher)
+	}
+	return n.fetcher.Fetch(ctx, w.RunID, w.IDs, link)
 }
 
 // openExchange serves the objects of answers, and prepares to fetch those of instructions.
 func (n *Node) openExchange() {
-	n.fetcher = objects.NewFetcher(n.host, n.objects, objects.FetchOptions{Meter: aliveMeter{n}})
-	server := objects.NewServer(n.host, n.objects, n.authorize, objects.ServerOptions{})
+	n.fetcher = objects.NewFetcher(n.host, n.objects, objects.FetchOptions{Meter: meter{n}, Arrived: n.swarm.board.Arrived})
+	server := objects.NewServer(n.host, n.objects, n.authorize, objects.ServerOptions{
+		Meter: meter{n}, Guest: n.swarm.isGuest, Guests: n.swarm.guests(), Pace: n.swarm.pace,
+	})
 	n.opened(func() error { server.Close(); return nil })
+	n.opened(n.swarm.open(n.host))
 }
 
-// aliveMeter takes arriving bytes as a sign of life: a line that is full of objects may
-// hold up the frames of the session.
-type aliveMeter struct{ node *Node }
+// meter takes bytes from the link as a sign of its life: a line that is full of objects may
+// hold up the frames of the session. It counts those of other nodes.
+type meter struct{ node *Node }
 
 // Sent implements objects.Meter. What is sent may only have gone into a buffer.
-func (aliveMeter) Sent(peer.ID, uint64, int) {}
+func (m meter) Sent(to peer.ID, _ uint64, bytes int) {
+	if m.node.swarm.isGuest(to) {
+		m.node.swarm.given.Add(int64(bytes))
+	}
+}
 
 // Received implements objects.Meter.
-func (m aliveMeter) Received(peer.ID, uint64, int) { m.node.session.Alive() }
+func (m meter) Received(from peer.ID, _ uint64, bytes int) {
+	if m.node.swarm.isGuest(from) {
+		m.node.swarm.taken.Add(int64(bytes))
+		return
+	}
+	m.node.session.Alive()
+}

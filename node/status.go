@@ -27,6 +27,7 @@ type Status struct {
 	State string      `json:"state"`
 	Link  LinkStatus  `json:"link"`
 	Runs  []RunStatus `json:"runs"`
+	Swarm SwarmStatus `json:"swarm"`
 }
 
 // LinkStatus says how the node stands with its SuperLink.
@@ -64,7 +65,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		PeerID: n.host.ID().String(), NodeID: identity.NodeID, Name: n.cfg.Name, Software: n.cfg.Software,
 		Federation: identity.Federation, StartedAt: n.started, RuntimeAddress: n.RuntimeAddress(),
-		Slots: n.cfg.Slots, SuperExec: n.superExec.Describe(), Runs: []RunStatus{},
+		Slots: n.cfg.Slots, SuperExec: n.superExec.Describe(), Runs: []RunStatus{}, Swarm: n.swarm.status(),
 		Link: LinkStatus{
 			PeerID: identity.Link, Addresses: identity.LinkAddrs, Joined: identity.Joined, Session: n.session.Status(),
 		},

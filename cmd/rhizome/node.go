@@ -41,17 +41,20 @@ out of the process list.`,
 	flags.StringVar(&o.cfg.TrustedEntities, "trusted-entities", "", "YAML `file` of keys; only apps that one of them signed may run")
 	flags.IntVar(&o.cfg.Slots, "slots", node.DefaultSlots, "how many messages are worked on at a time")
 	flags.BoolVar(&o.superExec.shareLogs, "share-logs", false, "send what ClientApps print to the link, where flwr log shows it")
+	flags.BoolVar(&o.cfg.DeclineSwarm, "decline-swarm", false, "exchange nothing with other nodes, and be shown to none")
+	flags.StringVar(&o.uploadRate, "swarm-upload-rate", "", "most `bytes` a second to other nodes, such as 2MB (default no limit)")
 	flags.IntVar(&o.cfg.RuntimePort, "runtime-port", 0, "port of the Runtime API on loopback (default: chosen once and kept)")
 	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next node on this data")
 	return cmd
 }
 
 type nodeOptions struct {
-	cfg       node.Config
-	join      string
-	overlay   overlayOptions
-	superExec superExecOptions
-	pprof     string
+	cfg        node.Config
+	join       string
+	uploadRate string
+	overlay    overlayOptions
+	superExec  superExecOptions
+	pprof      string
 }
 
 func (o nodeOptions) run(cmd *cobra.Command) (err error) {
@@ -61,6 +64,11 @@ func (o nodeOptions) run(cmd *cobra.Command) (err error) {
 	cfg := o.cfg
 	if cfg.Join, err = readJoin(o.join); err != nil {
 		return err
+	}
+	if o.uploadRate != "" {
+		if cfg.SwarmUploadRate, err = parseBytes(o.uploadRate); err != nil {
+			return usageError{fmt.Errorf("--swarm-upload-rate: %w", err)}
+		}
 	}
 	cfg.Listen, cfg.NoListen, cfg.Port = o.overlay.listenAddrs, o.overlay.noListen, o.overlay.port
 	cfg.Announce, cfg.Relays = o.overlay.announceAddrs, o.overlay.relayPeers

@@ -56,4 +56,8 @@ const (
 	maxRuns = 1024
 	// maxName bounds what a node calls itself: it shows in tables and log lines.
 	maxName = 64
+
+	// sharedFrame is how many objects one frame says that they go to several: a frame may
+	// have 16 MiB.
+	sharedFrame = 100_000
 )

@@ -36,6 +36,9 @@ func (one *peerSession) push() error {
 				return err
 			}
 		}
+		if err := one.sendNews(); err != nil {
+			return err
+		}
 		again, err := one.offer()
 		if err != nil {
 			return err
@@ -93,8 +96,12 @@ func (one *peerSession) offerOne(m state.Message) error {
 		return fmt.Errorf("encode run %d: %w", m.RunID, err)
 	}
 	one.outbox.offered(m.ID, m.RunID)
+	shared, err := one.enterSwarm(m)
+	if err != nil {
+		return err
+	}
 	err = one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: &sessionpb.Offer{
-		Message: m.Proto, Tree: m.Tree, Run: encoded, FabVerifications: run.Verifications,
+		Message: m.Proto, Tree: m.Tree, Run: encoded, FabVerifications: run.Verifications, Shared: shared,
 	}}})
 	if errors.Is(err, session.ErrFrameTooLarge) {
 		return one.giveUpOffer(m.ID, "it has more objects than fit an offer")

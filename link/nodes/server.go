@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/swarm"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	Heartbeat, Grace time.Duration
 	// Relays through which the link is reachable now. May be nil.
 	Relays func() []string
+	// Swarm lets nodes exchange objects, which shows them to each other.
+	Swarm bool
 }
 
 // Server serves the session protocol. Make it with New, then Run. It is the authority and
@@ -39,6 +42,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	traffic *traffic
+	swarm   *swarm.Hub // nil: nodes get everything from the link
 
 	mu       sync.Mutex
 	sessions map[peer.ID]*peerSession
@@ -67,7 +71,11 @@ func New(cfg Config) *Server {
 	if cfg.Relays == nil {
 		cfg.Relays = func() []string { return nil }
 	}
-	return &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic()}
+	s := &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic()}
+	if cfg.Swarm {
+		s.swarm = swarm.NewHub(swarm.HubConfig{Size: cfg.Objects.Size, Seen: s.seen, News: s.swarmNews})
+	}
+	return s
 }
 
 // Run serves until ctx ends and all sessions have ended. Nodes keep their grace period
@@ -76,6 +84,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.startGrace(ctx); err != nil {
 		return err
 	}
+	defer s.serveSwarm()()
 	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.cfg.Host.SetStreamHandler(session.ProtocolID, func(stream network.Stream) { s.accept(serving, stream) })
 	<-ctx.Done()
@@ -147,6 +156,9 @@ func (s *Server) leave(one *peerSession) {
 		delete(s.sessions, one.peer)
 	}
 	s.mu.Unlock()
+	if s.swarm != nil {
+		s.swarm.Leave(one.peer)
+	}
 	close(one.done)
 }
 
@@ -201,6 +213,9 @@ func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) err
 		if err := one.fetches.stop(ctx, runID); err != nil {
 			return err
 		}
+	}
+	if s.swarm != nil {
+		s.swarm.End(runID)
 	}
 	s.keepTraffic(ctx, runID)
 	return nil

@@ -25,6 +25,7 @@ type peerSession struct {
 	peer   peer.ID
 	node   state.Node
 	since  time.Time
+	swarm  bool // the node takes part
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -15,16 +16,21 @@ import (
 // and the apps rely on.
 func FuzzParse(f *testing.F) {
 	good := nodetest.NewRun(f, 7).Instruction(f, 1, "model").Offer
-	f.Add(good.GetMessage(), good.GetTree(), good.GetRun())
-	f.Add([]byte{}, []byte{0x0a, 0x00}, []byte{0x08, 0x07})
-	f.Add(good.GetMessage(), good.GetTree()[:len(good.GetTree())/2], good.GetRun())
-	f.Fuzz(func(t *testing.T, message, tree, run []byte) {
-		offer, _, err := parse(&sessionpb.Offer{Message: message, Tree: tree, Run: run})
+	f.Add(good.GetMessage(), good.GetTree(), good.GetRun(), make([]byte, 64))
+	f.Add([]byte{}, []byte{0x0a, 0x00}, []byte{0x08, 0x07}, []byte{1})
+	f.Add(good.GetMessage(), good.GetTree()[:len(good.GetTree())/2], good.GetRun(), []byte(nil))
+	f.Fuzz(func(t *testing.T, message, tree, run, shares []byte) {
+		offer, _, shared, err := parse(&sessionpb.Offer{Message: message, Tree: tree, Run: run, Shared: shares})
 		if err != nil {
 			if !errors.Is(err, ErrBadOffer) {
 				t.Fatalf("error does not blame the offer: %v", err)
 			}
 			return
+		}
+		for _, id := range shared {
+			if !slices.Contains(offer.ObjectIDs, id) {
+				t.Fatalf("%s is shared and not in the tree", id)
+			}
 		}
 		ids := append([]string{offer.MessageID, offer.Run.FABHash}, offer.ObjectIDs...)
 		for _, id := range ids {

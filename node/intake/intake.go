@@ -29,8 +29,8 @@ var ErrBusy = errors.New("too many messages are being fetched")
 type Want struct {
 	RunID uint64
 	IDs   []string
-	// Providers are members that may be asked besides the SuperLink.
-	Providers []*sessionpb.Provider
+	// Offered: other nodes may have been offered them too.
+	Offered bool
 }
 
 // Config is what an Intake works with.
@@ -39,6 +39,9 @@ type Config struct {
 	Objects objects.Store
 	// Fetch brings objects; it returns nil only when all are in Objects.
 	Fetch func(ctx context.Context, w Want) error
+	// Shared is told which objects of an offer go to other nodes too. It must not block.
+	// Optional.
+	Shared func(runID uint64, ids []string)
 	// Trusted says whose apps may run; empty for all.
 	Trusted trust.Entities
 	// Done is told how each started message ended: nil when it was accepted. It must not block.
@@ -78,13 +81,16 @@ func (in *Intake) Close() {
 // Start takes an offered message in; the end is told to Config.Done. A message that is
 // under way already is left alone.
 func (in *Intake) Start(o *sessionpb.Offer) {
-	offer, run, err := parse(o)
+	offer, run, shared, err := parse(o)
 	if err != nil {
 		in.cfg.Done(MessageID(o), err)
 		return
 	}
+	if in.cfg.Shared != nil {
+		in.cfg.Shared(offer.Run.ID, shared)
+	}
 	started := in.begin(offer.MessageID, offer.Run.ID, func(ctx context.Context) error {
-		return in.take(ctx, offer, run, o.GetProviders())
+		return in.take(ctx, offer, run)
 	}, func(err error) { in.cfg.Done(offer.MessageID, err) })
 	if !started {
 		in.cfg.Done(offer.MessageID, ErrBusy)
@@ -159,7 +165,7 @@ func (in *Intake) wait(match func(*job) bool) {
 }
 
 // take brings one message from offered to accepted.
-func (in *Intake) take(ctx context.Context, offer store.Offer, run *flwrpb.Run, providers []*sessionpb.Provider) error {
+func (in *Intake) take(ctx context.Context, offer store.Offer, run *flwrpb.Run) error {
 	select {
 	case in.slots <- struct{}{}:
 		defer func() { <-in.slots }()
@@ -174,7 +180,7 @@ func (in *Intake) take(ctx context.Context, offer store.Offer, run *flwrpb.Run, 
 		return nil // accepted before: the SuperLink did not hear of it
 	}
 	ids := append([]string{offer.Run.FABHash}, offer.ObjectIDs...)
-	if err := in.fetch(ctx, Want{RunID: offer.Run.ID, IDs: ids, Providers: providers}); err != nil {
+	if err := in.fetch(ctx, Want{RunID: offer.Run.ID, IDs: ids, Offered: true}); err != nil {
 		return err
 	}
 	err = in.check(ctx, offer.Run, run)

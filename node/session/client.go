@@ -51,6 +51,8 @@ type Config struct {
 	Software, Name, Location string
 	Slots                    uint32
 	DeclineSwarm             bool
+	// Swarm is told what the link says of other nodes. Optional.
+	Swarm Swarm
 
 	// Hint takes a run announcement that the link repeats. It must not block. Optional.
 	Hint func(announcement []byte)
@@ -59,6 +61,18 @@ type Config struct {
 	// Cancelled is told of each run that the link has ended, after it was dropped. It must
 	// not block. Optional.
 	Cancelled func(runID uint64)
+}
+
+// Swarm exchanges objects with other nodes. Its methods must not block.
+type Swarm interface {
+	// Opened is told of each session that opens, and whether the link lets nodes exchange objects.
+	Opened(on bool)
+	// Closed is told of its end. What was said of nodes in it holds no longer.
+	Closed()
+	// Peers replaces the nodes that objects of a run may be exchanged with.
+	Peers(runID uint64, peers []*sessionpb.Provider)
+	// Shared names objects of a run that go to several nodes: ids of 32 bytes each.
+	Shared(runID uint64, ids []byte)
 }
 
 // Client holds the session with the SuperLink. Serve is called for one stream at a time;
@@ -90,6 +104,9 @@ type open struct {
 
 // New makes a Client.
 func New(cfg Config) *Client {
+	if cfg.Swarm == nil {
+		cfg.Swarm = noSwarm{}
+	}
 	return &Client{
 		cfg:     cfg,
 		results: make(map[string]error),
@@ -117,6 +134,8 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 	}
 	o := &open{conn: conn, stream: stream, beat: heartbeat(welcome), control: make(chan *sessionpb.Frame, maxControl), ended: make(chan struct{})}
 	c.opened(o, welcome)
+	c.cfg.Swarm.Opened(welcome.GetSwarm())
+	defer c.cfg.Swarm.Closed()
 	if c.cfg.Opened != nil {
 		c.cfg.Opened()
 	}
@@ -216,14 +235,14 @@ func (c *Client) remember(ctx context.Context, w *sessionpb.Welcome) error {
 	if err != nil {
 		return err
 	}
-	if id.NodeID == w.GetNodeId() && id.Federation == w.GetFederation() && id.Swarm == w.GetSwarm() && id.Joined {
+	if id.NodeID == w.GetNodeId() && id.Federation == w.GetFederation() && id.Joined {
 		return nil
 	}
 	if id.NodeID != 0 && id.NodeID != w.GetNodeId() {
 		log.Warnw("the SuperLink gave this node another id; has it lost its data?", "old", id.NodeID, "new", w.GetNodeId())
 	}
 	_, err = c.cfg.Store.UpdateIdentity(ctx, func(id *store.Identity) {
-		id.NodeID, id.Federation, id.Swarm, id.Joined = w.GetNodeId(), w.GetFederation(), w.GetSwarm(), true
+		id.NodeID, id.Federation, id.Joined = w.GetNodeId(), w.GetFederation(), true
 	})
 	return err
 }
@@ -235,3 +254,11 @@ func heartbeat(w *sessionpb.Welcome) time.Duration {
 	}
 	return min(max(beat, minHeartbeat), maxHeartbeat)
 }
+
+// noSwarm is for who takes no part.
+type noSwarm struct{}
+
+func (noSwarm) Opened(bool)                         {}
+func (noSwarm) Closed()                             {}
+func (noSwarm) Peers(uint64, []*sessionpb.Provider) {}
+func (noSwarm) Shared(uint64, []byte)               {}

@@ -41,6 +41,10 @@ func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) er
 		if c.cfg.Hint != nil {
 			c.cfg.Hint(body.RunHint.GetAnnouncement())
 		}
+	case *sessionpb.Frame_Peers:
+		c.cfg.Swarm.Peers(body.Peers.GetRunId(), body.Peers.GetPeers())
+	case *sessionpb.Frame_Shared:
+		c.cfg.Swarm.Shared(body.Shared.GetRunId(), body.Shared.GetIds())
 	case *sessionpb.Frame_Refused:
 		return &RefusedError{Reason: body.Refused.GetReason(), Detail: body.Refused.GetDetail()}
 	case *sessionpb.Frame_Bye:

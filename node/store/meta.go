@@ -24,7 +24,8 @@ type Identity struct {
 	Joined bool `json:"joined"`
 	// TokenID is the ticket's token that the node joined with, if any.
 	TokenID string `json:"token_id,omitempty"`
-	// Swarm tells that nodes of the federation may exchange objects.
+	// Swarm: the ticket said that nodes of the federation exchange objects, and so see each
+	// other's addresses. Whoever joined with it knew.
 	Swarm bool `json:"swarm,omitempty"`
 }
 

@@ -142,6 +142,13 @@ func (b *Board) Knows(p peer.ID) bool {
 	return b.known[p] > 0
 }
 
+// Count is how many peers are known.
+func (b *Board) Count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.known)
+}
+
 // May tells whether the peer may have an object in the name of a run.
 func (b *Board) May(p peer.ID, runID uint64, id string) bool {
 	b.mu.Lock()

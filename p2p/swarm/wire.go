@@ -47,10 +47,10 @@ func readAsk(r *bufio.Reader) (runID uint64, ask Ask, err error) {
 	if err := readMessage(r, &msg); err != nil {
 		return 0, Ask{}, err
 	}
-	if ask.Want, err = unpack(msg.GetWant()); err != nil {
+	if ask.Want, err = Unpack(msg.GetWant()); err != nil {
 		return 0, Ask{}, err
 	}
-	if ask.Got, err = unpack(msg.GetGot()); err != nil {
+	if ask.Got, err = Unpack(msg.GetGot()); err != nil {
 		return 0, Ask{}, err
 	}
 	if len(msg.GetLiars()) > maxLiars {
@@ -68,7 +68,7 @@ func readAsk(r *bufio.Reader) (runID uint64, ask Ask, err error) {
 }
 
 func writeAsk(w io.Writer, runID uint64, ask Ask) error {
-	msg := &swarmpb.Ask{RunId: runID, Want: pack(ask.Want), Got: pack(ask.Got), Alone: ask.Alone}
+	msg := &swarmpb.Ask{RunId: runID, Want: Pack(ask.Want), Got: Pack(ask.Got), Alone: ask.Alone}
 	for _, p := range ask.Liars {
 		msg.Liars = append(msg.Liars, []byte(p))
 	}
@@ -83,15 +83,16 @@ func readTell(r *bufio.Reader) (have []string, err error) {
 	if msg.GetRefused() {
 		return nil, ErrRefused
 	}
-	return unpack(msg.GetHave())
+	return Unpack(msg.GetHave())
 }
 
 func writeTell(w io.Writer, have []string) error {
-	return writeMessage(w, &swarmpb.Tell{Have: pack(have)})
+	return writeMessage(w, &swarmpb.Tell{Have: Pack(have)})
 }
 
-// pack puts ids one behind the other. They are hexadecimal: all come from checked sources.
-func pack(ids []string) []byte {
+// Pack puts ids one behind the other, 32 bytes each. It panics for what is no id: all come
+// from checked sources.
+func Pack(ids []string) []byte {
 	packed := make([]byte, 0, idBytes*len(ids))
 	for _, id := range ids {
 		var err error
@@ -102,8 +103,9 @@ func pack(ids []string) []byte {
 	return packed
 }
 
-func unpack(packed []byte) ([]string, error) {
-	if len(packed)%idBytes != 0 || len(packed) > maxAsked*idBytes {
+// Unpack is the reverse of Pack.
+func Unpack(packed []byte) ([]string, error) {
+	if len(packed)%idBytes != 0 {
 		return nil, fmt.Errorf("%w: ids of %d bytes in all", errMalformed, len(packed))
 	}
 	ids := make([]string, 0, len(packed)/idBytes)

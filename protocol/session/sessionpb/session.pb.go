@@ -97,6 +97,8 @@ type Frame struct {
 	//	*Frame_AppLogs
 	//	*Frame_RunHint
 	//	*Frame_Bye
+	//	*Frame_Peers
+	//	*Frame_Shared
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -265,6 +267,24 @@ func (x *Frame) GetBye() *Bye {
 	return nil
 }
 
+func (x *Frame) GetPeers() *Peers {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_Peers); ok {
+			return x.Peers
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetShared() *Shared {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_Shared); ok {
+			return x.Shared
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -325,6 +345,14 @@ type Frame_Bye struct {
 	Bye *Bye `protobuf:"bytes,14,opt,name=bye,proto3,oneof"`
 }
 
+type Frame_Peers struct {
+	Peers *Peers `protobuf:"bytes,15,opt,name=peers,proto3,oneof"`
+}
+
+type Frame_Shared struct {
+	Shared *Shared `protobuf:"bytes,16,opt,name=shared,proto3,oneof"`
+}
+
 func (*Frame_Hello) isFrame_Body() {}
 
 func (*Frame_Welcome) isFrame_Body() {}
@@ -353,6 +381,10 @@ func (*Frame_RunHint) isFrame_Body() {}
 
 func (*Frame_Bye) isFrame_Body() {}
 
+func (*Frame_Peers) isFrame_Body() {}
+
+func (*Frame_Shared) isFrame_Body() {}
+
 // Hello is the node's first frame.
 type Hello struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -365,9 +397,11 @@ type Hello struct {
 	// Instructions whose reply was sent or is ready, and not acknowledged yet.
 	UnsentReplies []string `protobuf:"bytes,6,rep,name=unsent_replies,json=unsentReplies,proto3" json:"unsent_replies,omitempty"`
 	// Runs that the node still holds state for; the link cancels the dead ones.
-	RunIds        []uint64 `protobuf:"varint,7,rep,packed,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
-	Slots         uint32   `protobuf:"varint,8,opt,name=slots,proto3" json:"slots,omitempty"`
-	DeclineSwarm  bool     `protobuf:"varint,9,opt,name=decline_swarm,json=declineSwarm,proto3" json:"decline_swarm,omitempty"`
+	RunIds []uint64 `protobuf:"varint,7,rep,packed,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
+	Slots  uint32   `protobuf:"varint,8,opt,name=slots,proto3" json:"slots,omitempty"`
+	// The node takes nothing from other nodes and gives them nothing, and must not be named to
+	// them.
+	DeclineSwarm  bool `protobuf:"varint,9,opt,name=decline_swarm,json=declineSwarm,proto3" json:"decline_swarm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,7 +508,8 @@ type Welcome struct {
 	HeartbeatMillis uint32 `protobuf:"varint,3,opt,name=heartbeat_millis,json=heartbeatMillis,proto3" json:"heartbeat_millis,omitempty"`
 	// How long a node may be away before its messages fail.
 	GraceMillis uint32 `protobuf:"varint,4,opt,name=grace_millis,json=graceMillis,proto3" json:"grace_millis,omitempty"`
-	Swarm       bool   `protobuf:"varint,5,opt,name=swarm,proto3" json:"swarm,omitempty"`
+	// Nodes may exchange objects, and this one has not declined.
+	Swarm bool `protobuf:"varint,5,opt,name=swarm,proto3" json:"swarm,omitempty"`
 	// Relays that the link is reachable through now, as multiaddrs with peer id.
 	Relays        []string `protobuf:"bytes,6,rep,name=relays,proto3" json:"relays,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -614,9 +649,11 @@ type Offer struct {
 	Tree             []byte                 `protobuf:"bytes,2,opt,name=tree,proto3" json:"tree,omitempty"`       // flwr.proto.ObjectTree
 	Run              []byte                 `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`         // flwr.proto.Run
 	FabVerifications map[string]string      `protobuf:"bytes,4,rep,name=fab_verifications,json=fabVerifications,proto3" json:"fab_verifications,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Providers        []*Provider            `protobuf:"bytes,5,rep,name=providers,proto3" json:"providers,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Objects of the tree that go to several nodes, with all that is below them: ids of 32
+	// bytes, one behind the other.
+	Shared        []byte `protobuf:"bytes,5,opt,name=shared,proto3" json:"shared,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Offer) Reset() {
@@ -677,25 +714,80 @@ func (x *Offer) GetFabVerifications() map[string]string {
 	return nil
 }
 
-func (x *Offer) GetProviders() []*Provider {
+func (x *Offer) GetShared() []byte {
 	if x != nil {
-		return x.Providers
+		return x.Shared
 	}
 	return nil
 }
 
-// Provider is a member that may be asked for objects of an Offer.
-type Provider struct {
+// Peers are the nodes that this one may exchange objects with in the name of a run. It
+// replaces what was said before of the run, and holds until the session ends.
+type Peers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	PeerId        []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
-	Addrs         [][]byte               `protobuf:"bytes,2,rep,name=addrs,proto3" json:"addrs,omitempty"`
+	RunId         uint64                 `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Peers         []*Provider            `protobuf:"bytes,2,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peers) Reset() {
+	*x = Peers{}
+	mi := &file_session_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peers) ProtoMessage() {}
+
+func (x *Peers) ProtoReflect() protoreflect.Message {
+	mi := &file_session_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peers.ProtoReflect.Descriptor instead.
+func (*Peers) Descriptor() ([]byte, []int) {
+	return file_session_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Peers) GetRunId() uint64 {
+	if x != nil {
+		return x.RunId
+	}
+	return 0
+}
+
+func (x *Peers) GetPeers() []*Provider {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+// Provider is a node that may be asked for objects.
+type Provider struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	PeerId []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
+	// Multiaddrs where the link saw it, without its peer id.
+	Addrs         [][]byte `protobuf:"bytes,2,rep,name=addrs,proto3" json:"addrs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Provider) Reset() {
 	*x = Provider{}
-	mi := &file_session_proto_msgTypes[5]
+	mi := &file_session_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +799,7 @@ func (x *Provider) String() string {
 func (*Provider) ProtoMessage() {}
 
 func (x *Provider) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[5]
+	mi := &file_session_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +812,7 @@ func (x *Provider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provider.ProtoReflect.Descriptor instead.
 func (*Provider) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{5}
+	return file_session_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Provider) GetPeerId() []byte {
@@ -737,6 +829,59 @@ func (x *Provider) GetAddrs() [][]byte {
 	return nil
 }
 
+// Shared says that objects which this node was offered alone go to others too.
+type Shared struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RunId         uint64                 `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Ids           []byte                 `protobuf:"bytes,2,opt,name=ids,proto3" json:"ids,omitempty"` // as in Offer.shared, but nothing below them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shared) Reset() {
+	*x = Shared{}
+	mi := &file_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shared) ProtoMessage() {}
+
+func (x *Shared) ProtoReflect() protoreflect.Message {
+	mi := &file_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shared.ProtoReflect.Descriptor instead.
+func (*Shared) Descriptor() ([]byte, []int) {
+	return file_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Shared) GetRunId() uint64 {
+	if x != nil {
+		return x.RunId
+	}
+	return 0
+}
+
+func (x *Shared) GetIds() []byte {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
 // Accept says that a message and its objects are on the node's disk.
 type Accept struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -747,7 +892,7 @@ type Accept struct {
 
 func (x *Accept) Reset() {
 	*x = Accept{}
-	mi := &file_session_proto_msgTypes[6]
+	mi := &file_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +904,7 @@ func (x *Accept) String() string {
 func (*Accept) ProtoMessage() {}
 
 func (x *Accept) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[6]
+	mi := &file_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +917,7 @@ func (x *Accept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accept.ProtoReflect.Descriptor instead.
 func (*Accept) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{6}
+	return file_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Accept) GetMessageId() string {
@@ -794,7 +939,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_session_proto_msgTypes[7]
+	mi := &file_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +951,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[7]
+	mi := &file_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +964,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{7}
+	return file_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Decline) GetMessageId() string {
@@ -855,7 +1000,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_session_proto_msgTypes[8]
+	mi := &file_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +1012,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[8]
+	mi := &file_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1025,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{8}
+	return file_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reply) GetMessage() []byte {
@@ -917,7 +1062,7 @@ type ReplyAck struct {
 
 func (x *ReplyAck) Reset() {
 	*x = ReplyAck{}
-	mi := &file_session_proto_msgTypes[9]
+	mi := &file_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1074,7 @@ func (x *ReplyAck) String() string {
 func (*ReplyAck) ProtoMessage() {}
 
 func (x *ReplyAck) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[9]
+	mi := &file_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1087,7 @@ func (x *ReplyAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyAck.ProtoReflect.Descriptor instead.
 func (*ReplyAck) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{9}
+	return file_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReplyAck) GetInstructionId() string {
@@ -984,7 +1129,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_session_proto_msgTypes[10]
+	mi := &file_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1141,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[10]
+	mi := &file_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1154,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{10}
+	return file_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Cancel) GetRunId() uint64 {
@@ -1035,7 +1180,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_session_proto_msgTypes[11]
+	mi := &file_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1192,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[11]
+	mi := &file_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1205,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{11}
+	return file_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Ping) GetNonce() uint64 {
@@ -1079,7 +1224,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_session_proto_msgTypes[12]
+	mi := &file_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1236,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[12]
+	mi := &file_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1249,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{12}
+	return file_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Pong) GetNonce() uint64 {
@@ -1125,7 +1270,7 @@ type AppLogs struct {
 
 func (x *AppLogs) Reset() {
 	*x = AppLogs{}
-	mi := &file_session_proto_msgTypes[13]
+	mi := &file_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1282,7 @@ func (x *AppLogs) String() string {
 func (*AppLogs) ProtoMessage() {}
 
 func (x *AppLogs) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[13]
+	mi := &file_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1295,7 @@ func (x *AppLogs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppLogs.ProtoReflect.Descriptor instead.
 func (*AppLogs) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{13}
+	return file_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AppLogs) GetRunId() uint64 {
@@ -1177,7 +1322,7 @@ type RunHint struct {
 
 func (x *RunHint) Reset() {
 	*x = RunHint{}
-	mi := &file_session_proto_msgTypes[14]
+	mi := &file_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1334,7 @@ func (x *RunHint) String() string {
 func (*RunHint) ProtoMessage() {}
 
 func (x *RunHint) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[14]
+	mi := &file_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1347,7 @@ func (x *RunHint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHint.ProtoReflect.Descriptor instead.
 func (*RunHint) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{14}
+	return file_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RunHint) GetAnnouncement() []byte {
@@ -1222,7 +1367,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_session_proto_msgTypes[15]
+	mi := &file_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1379,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_session_proto_msgTypes[15]
+	mi := &file_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1392,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_session_proto_rawDescGZIP(), []int{15}
+	return file_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Bye) GetDetail() string {
@@ -1261,7 +1406,7 @@ var File_session_proto protoreflect.FileDescriptor
 
 const file_session_proto_rawDesc = "" +
 	"\n" +
-	"\rsession.proto\x12\x0frhizome.session\"\xd3\x05\n" +
+	"\rsession.proto\x12\x0frhizome.session\"\xb6\x06\n" +
 	"\x05Frame\x12.\n" +
 	"\x05hello\x18\x01 \x01(\v2\x16.rhizome.session.HelloH\x00R\x05hello\x124\n" +
 	"\awelcome\x18\x02 \x01(\v2\x18.rhizome.session.WelcomeH\x00R\awelcome\x124\n" +
@@ -1277,7 +1422,9 @@ const file_session_proto_rawDesc = "" +
 	"\x04pong\x18\v \x01(\v2\x15.rhizome.session.PongH\x00R\x04pong\x125\n" +
 	"\bapp_logs\x18\f \x01(\v2\x18.rhizome.session.AppLogsH\x00R\aappLogs\x125\n" +
 	"\brun_hint\x18\r \x01(\v2\x18.rhizome.session.RunHintH\x00R\arunHint\x12(\n" +
-	"\x03bye\x18\x0e \x01(\v2\x14.rhizome.session.ByeH\x00R\x03byeB\x06\n" +
+	"\x03bye\x18\x0e \x01(\v2\x14.rhizome.session.ByeH\x00R\x03bye\x12.\n" +
+	"\x05peers\x18\x0f \x01(\v2\x16.rhizome.session.PeersH\x00R\x05peers\x121\n" +
+	"\x06shared\x18\x10 \x01(\v2\x17.rhizome.session.SharedH\x00R\x06sharedB\x06\n" +
 	"\x04body\"\x84\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
@@ -1306,19 +1453,25 @@ const file_session_proto_rawDesc = "" +
 	"\fNOT_A_MEMBER\x10\x01\x12\v\n" +
 	"\aREVOKED\x10\x02\x12\v\n" +
 	"\aVERSION\x10\x03\x12\b\n" +
-	"\x04BUSY\x10\x04\"\xa0\x02\n" +
+	"\x04BUSY\x10\x04\"\xff\x01\n" +
 	"\x05Offer\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\fR\amessage\x12\x12\n" +
 	"\x04tree\x18\x02 \x01(\fR\x04tree\x12\x10\n" +
 	"\x03run\x18\x03 \x01(\fR\x03run\x12Y\n" +
-	"\x11fab_verifications\x18\x04 \x03(\v2,.rhizome.session.Offer.FabVerificationsEntryR\x10fabVerifications\x127\n" +
-	"\tproviders\x18\x05 \x03(\v2\x19.rhizome.session.ProviderR\tproviders\x1aC\n" +
+	"\x11fab_verifications\x18\x04 \x03(\v2,.rhizome.session.Offer.FabVerificationsEntryR\x10fabVerifications\x12\x16\n" +
+	"\x06shared\x18\x05 \x01(\fR\x06shared\x1aC\n" +
 	"\x15FabVerificationsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\x05Peers\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\x04R\x05runId\x12/\n" +
+	"\x05peers\x18\x02 \x03(\v2\x19.rhizome.session.ProviderR\x05peers\"9\n" +
 	"\bProvider\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12\x14\n" +
-	"\x05addrs\x18\x02 \x03(\fR\x05addrs\"'\n" +
+	"\x05addrs\x18\x02 \x03(\fR\x05addrs\"1\n" +
+	"\x06Shared\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\x04R\x05runId\x12\x10\n" +
+	"\x03ids\x18\x02 \x01(\fR\x03ids\"'\n" +
 	"\x06Accept\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\"^\n" +
@@ -1364,7 +1517,7 @@ func file_session_proto_rawDescGZIP() []byte {
 }
 
 var file_session_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_session_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_session_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_session_proto_goTypes = []any{
 	(Refused_Reason)(0), // 0: rhizome.session.Refused.Reason
 	(*Frame)(nil),       // 1: rhizome.session.Frame
@@ -1372,42 +1525,46 @@ var file_session_proto_goTypes = []any{
 	(*Welcome)(nil),     // 3: rhizome.session.Welcome
 	(*Refused)(nil),     // 4: rhizome.session.Refused
 	(*Offer)(nil),       // 5: rhizome.session.Offer
-	(*Provider)(nil),    // 6: rhizome.session.Provider
-	(*Accept)(nil),      // 7: rhizome.session.Accept
-	(*Decline)(nil),     // 8: rhizome.session.Decline
-	(*Reply)(nil),       // 9: rhizome.session.Reply
-	(*ReplyAck)(nil),    // 10: rhizome.session.ReplyAck
-	(*Cancel)(nil),      // 11: rhizome.session.Cancel
-	(*Ping)(nil),        // 12: rhizome.session.Ping
-	(*Pong)(nil),        // 13: rhizome.session.Pong
-	(*AppLogs)(nil),     // 14: rhizome.session.AppLogs
-	(*RunHint)(nil),     // 15: rhizome.session.RunHint
-	(*Bye)(nil),         // 16: rhizome.session.Bye
-	nil,                 // 17: rhizome.session.Offer.FabVerificationsEntry
+	(*Peers)(nil),       // 6: rhizome.session.Peers
+	(*Provider)(nil),    // 7: rhizome.session.Provider
+	(*Shared)(nil),      // 8: rhizome.session.Shared
+	(*Accept)(nil),      // 9: rhizome.session.Accept
+	(*Decline)(nil),     // 10: rhizome.session.Decline
+	(*Reply)(nil),       // 11: rhizome.session.Reply
+	(*ReplyAck)(nil),    // 12: rhizome.session.ReplyAck
+	(*Cancel)(nil),      // 13: rhizome.session.Cancel
+	(*Ping)(nil),        // 14: rhizome.session.Ping
+	(*Pong)(nil),        // 15: rhizome.session.Pong
+	(*AppLogs)(nil),     // 16: rhizome.session.AppLogs
+	(*RunHint)(nil),     // 17: rhizome.session.RunHint
+	(*Bye)(nil),         // 18: rhizome.session.Bye
+	nil,                 // 19: rhizome.session.Offer.FabVerificationsEntry
 }
 var file_session_proto_depIdxs = []int32{
 	2,  // 0: rhizome.session.Frame.hello:type_name -> rhizome.session.Hello
 	3,  // 1: rhizome.session.Frame.welcome:type_name -> rhizome.session.Welcome
 	4,  // 2: rhizome.session.Frame.refused:type_name -> rhizome.session.Refused
 	5,  // 3: rhizome.session.Frame.offer:type_name -> rhizome.session.Offer
-	7,  // 4: rhizome.session.Frame.accept:type_name -> rhizome.session.Accept
-	8,  // 5: rhizome.session.Frame.decline:type_name -> rhizome.session.Decline
-	9,  // 6: rhizome.session.Frame.reply:type_name -> rhizome.session.Reply
-	10, // 7: rhizome.session.Frame.reply_ack:type_name -> rhizome.session.ReplyAck
-	11, // 8: rhizome.session.Frame.cancel:type_name -> rhizome.session.Cancel
-	12, // 9: rhizome.session.Frame.ping:type_name -> rhizome.session.Ping
-	13, // 10: rhizome.session.Frame.pong:type_name -> rhizome.session.Pong
-	14, // 11: rhizome.session.Frame.app_logs:type_name -> rhizome.session.AppLogs
-	15, // 12: rhizome.session.Frame.run_hint:type_name -> rhizome.session.RunHint
-	16, // 13: rhizome.session.Frame.bye:type_name -> rhizome.session.Bye
-	0,  // 14: rhizome.session.Refused.reason:type_name -> rhizome.session.Refused.Reason
-	17, // 15: rhizome.session.Offer.fab_verifications:type_name -> rhizome.session.Offer.FabVerificationsEntry
-	6,  // 16: rhizome.session.Offer.providers:type_name -> rhizome.session.Provider
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	9,  // 4: rhizome.session.Frame.accept:type_name -> rhizome.session.Accept
+	10, // 5: rhizome.session.Frame.decline:type_name -> rhizome.session.Decline
+	11, // 6: rhizome.session.Frame.reply:type_name -> rhizome.session.Reply
+	12, // 7: rhizome.session.Frame.reply_ack:type_name -> rhizome.session.ReplyAck
+	13, // 8: rhizome.session.Frame.cancel:type_name -> rhizome.session.Cancel
+	14, // 9: rhizome.session.Frame.ping:type_name -> rhizome.session.Ping
+	15, // 10: rhizome.session.Frame.pong:type_name -> rhizome.session.Pong
+	16, // 11: rhizome.session.Frame.app_logs:type_name -> rhizome.session.AppLogs
+	17, // 12: rhizome.session.Frame.run_hint:type_name -> rhizome.session.RunHint
+	18, // 13: rhizome.session.Frame.bye:type_name -> rhizome.session.Bye
+	6,  // 14: rhizome.session.Frame.peers:type_name -> rhizome.session.Peers
+	8,  // 15: rhizome.session.Frame.shared:type_name -> rhizome.session.Shared
+	0,  // 16: rhizome.session.Refused.reason:type_name -> rhizome.session.Refused.Reason
+	19, // 17: rhizome.session.Offer.fab_verifications:type_name -> rhizome.session.Offer.FabVerificationsEntry
+	7,  // 18: rhizome.session.Peers.peers:type_name -> rhizome.session.Provider
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_session_proto_init() }
@@ -1430,6 +1587,8 @@ func file_session_proto_init() {
 		(*Frame_AppLogs)(nil),
 		(*Frame_RunHint)(nil),
 		(*Frame_Bye)(nil),
+		(*Frame_Peers)(nil),
+		(*Frame_Shared)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1437,7 +1596,7 @@ func file_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_session_proto_rawDesc), len(file_session_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
