@@ -29,7 +29,12 @@ type Config struct {
 	HTTP string
 	// CertFile and KeyFile (PEM) switch HTTP to TLS.
 	CertFile, KeyFile string
-	// Insecure allows HTTP without TLS on other than loopback addresses.
+	// ControlToken, if not empty, must come as a bearer token with every request to the
+	// Control API over HTTP. Operators on the overlay need none.
+	ControlToken []byte
+	// Insecure allows what is refused otherwise on other than loopback addresses: HTTP without
+	// TLS, a Control API without a token, a Runtime API without a secret, and stock
+	// SuperNodes whose keys nobody has registered.
 	Insecure bool
 	// ExecSecret, if not empty, must have signed every request of a SuperExec for a task.
 	ExecSecret []byte
@@ -115,18 +120,29 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// validateHTTP refuses to show the APIs, which have no user authentication, to a network
-// in the clear.
+// validateHTTP refuses to show the APIs to a network in the clear, or without asking who
+// it is that comes.
 func (c Config) validateHTTP() error {
 	host, _, err := net.SplitHostPort(c.HTTP)
 	if err != nil {
 		return fmt.Errorf("HTTP address %q: want host:port, such as %s", c.HTTP, DefaultHTTP)
 	}
-	if c.CertFile != "" || c.Insecure || isLoopback(host) {
+	if n := len(c.ControlToken); n > 0 && n < minControlToken {
+		return fmt.Errorf("the control token has %d bytes, want %d or more that nobody can guess", n, minControlToken)
+	}
+	if c.Insecure || isLoopback(host) {
 		return nil
 	}
-	return fmt.Errorf("HTTP address %s can be reached from other machines: give a TLS certificate, or say --insecure if the network is trusted, "+
-		"or keep 127.0.0.1 and use rhizome proxy", c.HTTP)
+	const otherwise = "or keep 127.0.0.1 and use rhizome proxy, or say --insecure if the whole network is trusted"
+	switch {
+	case c.CertFile == "":
+		return fmt.Errorf("HTTP address %s can be reached from other machines: give a TLS certificate (--tls-cert, --tls-key), %s", c.HTTP, otherwise)
+	case len(c.ControlToken) == 0:
+		return fmt.Errorf("HTTP address %s can be reached from other machines, and whoever does could start runs: demand a token (--control-token-file), %s", c.HTTP, otherwise)
+	case c.FleetHTTP && !c.RegisteredNodesOnly:
+		return fmt.Errorf("HTTP address %s can be reached from other machines, and whoever does could be a SuperNode: take only registered ones (--enable-supernode-auth), %s", c.HTTP, otherwise)
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {

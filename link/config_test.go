@@ -15,10 +15,15 @@ func TestConfigIsRefusedWithReasons(t *testing.T) {
 		change func(*Config)
 		says   string
 	}{
-		"no data":            {func(c *Config) { c.DataDir = "" }, "data directory"},
-		"half of TLS":        {func(c *Config) { c.CertFile = "cert.pem" }, "certificate and its key"},
-		"open network":       {func(c *Config) { c.HTTP = "0.0.0.0:8000" }, "--insecure"},
-		"all interfaces":     {func(c *Config) { c.HTTP = ":8000" }, "--insecure"},
+		"no data":        {func(c *Config) { c.DataDir = "" }, "data directory"},
+		"half of TLS":    {func(c *Config) { c.CertFile = "cert.pem" }, "certificate and its key"},
+		"open network":   {func(c *Config) { c.HTTP = "0.0.0.0:8000" }, "--insecure"},
+		"all interfaces": {func(c *Config) { c.HTTP = ":8000" }, "--insecure"},
+		"no token":       {func(c *Config) { c.HTTP, c.CertFile, c.KeyFile = "0.0.0.0:8000", "c", "k" }, "--control-token-file"},
+		"short token":    {func(c *Config) { c.ControlToken = []byte("secret") }, "6 bytes"},
+		"any stock node": {func(c *Config) {
+			c.HTTP, c.CertFile, c.KeyFile, c.ControlToken, c.FleetHTTP = "0.0.0.0:8000", "c", "k", make([]byte, 32), true
+		}, "--enable-supernode-auth"},
 		"no port":            {func(c *Config) { c.HTTP = "127.0.0.1" }, "host:port"},
 		"hasty heartbeat":    {func(c *Config) { c.Heartbeat = time.Millisecond }, "heartbeat"},
 		"impatient with all": {func(c *Config) { c.Grace = time.Second }, "grace"},
@@ -37,6 +42,11 @@ func TestConfigIsRefusedWithReasons(t *testing.T) {
 		}
 	}
 	cfg := good()
+	cfg.HTTP, cfg.CertFile, cfg.KeyFile, cfg.ControlToken = "0.0.0.0:8000", "c", "k", make([]byte, 32)
+	if err := cfg.validate(); err != nil {
+		t.Errorf("TLS with a token is refused: %v", err)
+	}
+	cfg = good()
 	cfg.HTTP, cfg.Insecure = "0.0.0.0:8000", true
 	if err := cfg.validate(); err != nil {
 		t.Errorf("--insecure is refused: %v", err)

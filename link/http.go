@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 
 	"github.com/rhizome-fl/rhizome/exec/runtime"
 	"github.com/rhizome-fl/rhizome/link/control"
@@ -37,19 +38,28 @@ func (l *Link) openHTTP(ctx context.Context) error {
 
 	control := control.New(control.Config{Store: l.store, Objects: l.objects})
 	all := flwr.NewMux()
-	all.Mount(flwr.PathControl, control)
-	all.Mount(flwr.PathRuntime, runtime.NewHandler(l.appio, runtime.Options{ExecSecret: l.cfg.ExecSecret}))
+	all.Mount(flwr.PathControl, demandToken(l.cfg.ControlToken, control))
+	all.Mount(flwr.PathRuntime, l.runtimeHandler())
 	if l.cfg.FleetHTTP {
 		all.Mount(flwr.PathFleet, fleet.New(fleet.Config{
 			Store: l.store, Objects: l.objects, Intake: l.intake, RegisteredOnly: l.cfg.RegisteredNodesOnly,
 		}))
 	}
 	l.handler = all
-	// Operators far away get the Control API only: tasks are run on the link's machine.
+	// Operators far away get the Control API only: tasks are run on the link's machine. They
+	// need no token; the overlay knows who they are.
 	far := flwr.NewMux()
 	far.Mount(flwr.PathControl, control)
 	l.control = far
 	return nil
+}
+
+func (l *Link) runtimeHandler() http.Handler {
+	handler := runtime.NewHandler(l.appio, runtime.Options{ExecSecret: l.cfg.ExecSecret})
+	if len(l.cfg.ExecSecret) > 0 || l.cfg.Insecure {
+		return handler
+	}
+	return sameMachine(handler)
 }
 
 func (l *Link) serveHTTP(ctx context.Context) error { return serve(ctx, l.listener, l.handler) }

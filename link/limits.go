@@ -10,6 +10,9 @@ const (
 	headerTimeout = 10 * time.Second
 	// maxHeader of a request: tokens and signatures are below 2 KiB.
 	maxHeader = 64 << 10
+	// minControlToken is how many bytes a control token has at least: 16 hexadecimal digits of
+	// chance are beyond guessing over a network.
+	minControlToken = 16
 	// stopTimeout is how long requests may take to end when the link stops; they have been
 	// told by their context.
 	stopTimeout = 3 * time.Second

@@ -33,12 +33,9 @@ works with a stock flower-superlink and flower-supernode too.`,
 				return usageError{fmt.Errorf("--insecure and --root-certificates exclude each other")}
 			}
 			cfg.TLS = !insecure && (cfg.TLS || cfg.RootCertificates != "")
-			if secretFile != "" {
-				secret, err := os.ReadFile(secretFile)
-				if err != nil {
-					return fmt.Errorf("read the SuperExec secret: %w", err)
-				}
-				cfg.Secret = secret
+			var err error
+			if cfg.Secret, err = readSecret("--superexec-auth-secret-file", secretFile); err != nil {
+				return err
 			}
 			cfg.OnReady = func() { fmt.Fprintln(cmd.OutOrStdout(), readyPrefix+"exec") }
 			return exec.Run(cmd.Context(), cfg)
@@ -63,6 +60,7 @@ works with a stock flower-superlink and flower-supernode too.`,
 // superExecOptions are the flags by which a link or a node says how its SuperExec runs apps.
 type superExecOptions struct {
 	isolation, python, ca string
+	secretFile            string // with what the host demands of a SuperExec
 	installDependencies   bool
 	cold, shareLogs       bool
 	preload               []string
@@ -100,6 +98,9 @@ func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address s
 		args := []string{"exec", "--data", dataDir, "--runtime-api-address", address}
 		if o.ca != "" {
 			args = append(args, "--root-certificates", o.ca)
+		}
+		if o.secretFile != "" {
+			args = append(args, "--superexec-auth-secret-file", o.secretFile)
 		}
 		if python != "" {
 			args = append(args, "--python", python)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,9 @@ member list.`,
 	flags.StringVar(&o.cfg.CertFile, "tls-cert", "", "certificate `file` (PEM) for the APIs")
 	flags.StringVar(&o.cfg.KeyFile, "tls-key", "", "key `file` (PEM) of the certificate")
 	flags.StringVar(&o.superExec.ca, "tls-ca", "", "`file` (PEM) that the link's own SuperExec trusts (default: the certificate)")
-	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS on other addresses than loopback too")
+	flags.StringVar(&o.controlToken, "control-token-file", "", "`file` with the bearer token that the Control API demands (needed on other addresses than loopback)")
+	flags.StringVar(&o.superExec.secretFile, "superexec-auth-secret-file", "", "`file` with the secret that a SuperExec must know (needed for one on another machine)")
+	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS and tokens on other addresses than loopback too")
 	flags.BoolVar(&o.cfg.FleetHTTP, "fleet-http", false, "let stock flower-supernode processes join over HTTP")
 	flags.BoolVar(&o.cfg.RegisteredNodesOnly, "enable-supernode-auth", false, "take only stock SuperNodes whose keys flwr supernode register has made known")
 	flags.StringVar(&o.cfg.Federation, "federation", "", "`name` of the federation (default @none/default)")
@@ -59,6 +62,33 @@ type linkOptions struct {
 	pprof     string
 
 	keepRuns, keepBytes string
+	controlToken        string
+}
+
+// readSecrets reads the files that hold them.
+func (o linkOptions) readSecrets(cfg *link.Config) error {
+	token, err := readSecret("--control-token-file", o.controlToken)
+	if err != nil {
+		return err
+	}
+	cfg.ControlToken = bytes.TrimSpace(token) // as it goes into a header
+	cfg.ExecSecret, err = readSecret("--superexec-auth-secret-file", o.superExec.secretFile)
+	return err
+}
+
+// readSecret reads the file that a flag names, if it names one.
+func readSecret(flag, path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	secret, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	if len(bytes.TrimSpace(secret)) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", flag, path)
+	}
+	return secret, nil
 }
 
 // retention is what --keep-runs and --keep-bytes say.
@@ -86,6 +116,9 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
 	cfg.Software = software()
 	if cfg.Keep, err = o.retention(); err != nil {
+		return err
+	}
+	if err := o.readSecrets(&cfg); err != nil {
 		return err
 	}
 	if o.superExec.ca == "" {
