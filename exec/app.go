@@ -80,20 +80,22 @@ func (a *app) start() (err error) {
 	return nil
 }
 
-// attach finds the process of an earlier SuperExec and its output.
-func (a *app) attach() {
+// attach finds the process of an earlier SuperExec and its output. False says that the
+// earlier one died before there was a process.
+func (a *app) attach() bool {
 	var err error
 	switch {
 	case a.rec.Exit != nil: // only the report is missing
-		return
+		return true
 	case len(a.rec.Handle) > 0:
-		a.proc, err = a.s.executor.Attach(a.rec.Handle)
+		if a.proc, err = a.s.executor.Attach(a.rec.Handle); err != nil {
+			a.rec.Exit = &runtime.Exit{Code: -1, Detail: oneLine(err.Error())}
+			return true
+		}
 	default:
-		a.proc, err = a.s.executor.Find(a.s.journal.tokenFile(a.name))
-	}
-	if err != nil {
-		a.rec.Exit = &runtime.Exit{Code: -1, Detail: "the SuperExec died when it started the process"}
-		return
+		if a.proc, err = a.s.executor.Find(a.s.journal.tokenFile(a.name)); err != nil {
+			return false
+		}
 	}
 	a.s.gate.InUse(a.rec.FABHash)
 	a.openLog()
@@ -101,6 +103,7 @@ func (a *app) attach() {
 	if a.pipe, err = output.OpenPipe(a.s.journal.pipeFile(a.name)); err != nil {
 		log.Warn(err)
 	}
+	return true
 }
 
 // follow sees the app to its end and tells the host.

@@ -245,8 +245,16 @@ func (s *superExec) takeBack(ctx context.Context) error {
 	}
 	for _, e := range found {
 		a := &app{s: s, name: e.name, token: e.token, rec: e.record, turn: &install.Turn{}}
+		if !a.attach() {
+			// No app has failed, so none is reported: the claim expires, and the host gives the
+			// task out again.
+			log.Infof("task %d of run %d was not started before its SuperExec died; it goes back to its host", a.rec.TaskID, a.rec.RunID)
+			if err := a.forget(); err != nil {
+				log.Warnf("clean up after task %d: %v", a.rec.TaskID, err)
+			}
+			continue
+		}
 		s.enter(a)
-		a.attach()
 		counted := false
 		select {
 		case s.slots <- struct{}{}:
