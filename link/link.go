@@ -126,6 +126,7 @@ func (l *Link) Run(ctx context.Context) error {
 	part("membership", l.members.follow)
 	part("HTTP", l.serveHTTP)
 	part("control for operators", l.serveControl)
+	part("status for observers", l.serveStatus)
 	for _, info := range l.cfg.Relays {
 		part("relay "+info.ID.String(), func(ctx context.Context) error { return l.vouch(ctx, info) })
 	}

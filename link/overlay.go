@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -48,8 +47,9 @@ func (l *Link) openOverlay() error {
 		l.nodes.Revoke(p)
 		l.host.Disconnect(p)
 	}
-	isMember := func(p peer.ID) bool { return l.members.is(p) }
-	l.gossip, err = gossip.NewPublisher(l.host, gossip.Config{Link: l.host.ID(), Federation: l.cfg.Federation, Member: isMember})
+	// Announcements are for nodes: operators and observers are not told what the runs need.
+	isNode := func(p peer.ID) bool { return l.members.is(p, state.RoleNode) }
+	l.gossip, err = gossip.NewPublisher(l.host, gossip.Config{Link: l.host.ID(), Federation: l.cfg.Federation, Member: isNode})
 	if err != nil {
 		return fmt.Errorf("start announcements: %w", err)
 	}
@@ -156,13 +156,5 @@ func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []stri
 
 // serveControl serves the Control API to operators through the overlay.
 func (l *Link) serveControl(ctx context.Context) error {
-	operators := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := peer.Decode(r.RemoteAddr)
-		if err != nil || !l.members.is(p, state.RoleOperator) {
-			http.Error(w, `{"detail":"this peer is not an operator of the federation"}`, http.StatusForbidden)
-			return
-		}
-		l.control.ServeHTTP(w, r)
-	})
-	return serve(ctx, l.host.ListenMembers(ControlProtocol), operators)
+	return serve(ctx, l.host.ListenMembers(ControlProtocol), l.only(l.control, state.RoleOperator))
 }

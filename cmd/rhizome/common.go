@@ -68,5 +68,14 @@ func withDaemon(dataDir string, talk func(*admin.Client) error) error {
 	if err := talk(client); !errors.Is(err, admin.ErrNotRunning) {
 		return err
 	}
-	return fmt.Errorf("no rhizome daemon is running on %s: start it, or name its directory with --data", dataDir)
+	return notRunning{dataDir}
 }
+
+// notRunning is admin.ErrNotRunning with advice instead of detail.
+type notRunning struct{ dataDir string }
+
+func (e notRunning) Error() string {
+	return fmt.Sprintf("no rhizome daemon is running on %s: start it, or name its directory with --data", e.dataDir)
+}
+
+func (notRunning) Unwrap() error { return admin.ErrNotRunning }

@@ -2,28 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
-	ma "github.com/multiformats/go-multiaddr"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/p2p/tunnel"
 )
-
-// targetFile remembers which link the proxy belongs to.
-const targetFile = "link.json"
 
 func newProxy() *cobra.Command {
 	var o proxyOptions
@@ -51,12 +43,6 @@ operator; after the first start its data directory knows the link.`,
 type proxyOptions struct {
 	data, join, http string
 	overlay          overlayOptions
-}
-
-// rememberedLink is what targetFile holds.
-type rememberedLink struct {
-	Peer  peer.ID  `json:"peer_id"`
-	Addrs []string `json:"addresses"`
 }
 
 func (o proxyOptions) run(cmd *cobra.Command) (err error) {
@@ -90,93 +76,23 @@ func (o proxyOptions) run(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("listen for flwr: %w", err)
 	}
 	defer listener.Close()
-	target, err := target(cmd.Context(), join, dir, overlay)
+	target, err := reach(cmd.Context(), join, dir, overlay, ticket.RoleOperator)
 	if err != nil {
 		return err
 	}
-	overlay.Peerstore().AddAddrs(target.Peer, target.Addrs, peerstore.PermanentAddrTTL)
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "flwr address %s\n", listener.Addr())
 	fmt.Fprintln(out, readyPrefix+"proxy")
-	return tunnel.Serve(cmd.Context(), listener, func(ctx context.Context) (net.Conn, error) {
-		return overlay.DialStream(ctx, target.Peer, link.ControlProtocol)
+	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return admin.Serve(ctx, dir.Path(), farStatusHandler(overlay, target.Peer)) })
+	group.Go(func() error {
+		return tunnel.Serve(ctx, listener, func(ctx context.Context) (net.Conn, error) {
+			return overlay.DialStream(ctx, target.Peer, link.ControlProtocol)
+		})
 	})
+	return group.Wait()
 }
 
-// parseJoin reads --join; nil if there is none, for the link of an earlier start.
 func (o proxyOptions) parseJoin() (*ticket.Ticket, error) {
-	if o.join == "" {
-		if _, err := os.Stat(filepath.Join(o.data, targetFile)); errors.Is(err, fs.ErrNotExist) {
-			return nil, errNoTarget
-		}
-		return nil, nil
-	}
-	text, err := readJoin(o.join)
-	if err != nil {
-		return nil, err
-	}
-	t, err := ticket.ParseJoin(text)
-	if err != nil {
-		return nil, fmt.Errorf("--join: %w", err)
-	}
-	if t.Role != "" && t.Role != ticket.RoleOperator {
-		return nil, fmt.Errorf("--join: the ticket is for the role %s: ask for one with the role %s", t.Role, ticket.RoleOperator)
-	}
-	return &t, nil
-}
-
-var errNoTarget = errors.New("this proxy does not know its SuperLink yet: give it an operator ticket with --join")
-
-// target joins with --join, or takes the link of an earlier start.
-func target(ctx context.Context, t *ticket.Ticket, dir *datadir.Dir, host *p2p.Host) (p2p.Target, error) {
-	if t == nil {
-		return recallLink(dir)
-	}
-	target := p2p.Target{Peer: t.Link, Addrs: t.Addrs}
-	answer, err := p2p.Join(ctx, host, target, p2p.JoinRequest{TokenID: t.TokenID, Secret: t.Secret})
-	if err != nil {
-		return target, fmt.Errorf("join SuperLink %s: %w", t.Link, err)
-	}
-	if answer.Role != ticket.RoleOperator {
-		return target, fmt.Errorf("join SuperLink %s: this peer is a member as %s and not as operator", t.Link, answer.Role)
-	}
-	return target, rememberLink(dir, target)
-}
-
-func rememberLink(dir *datadir.Dir, target p2p.Target) error {
-	remembered := rememberedLink{Peer: target.Peer}
-	for _, addr := range target.Addrs {
-		remembered.Addrs = append(remembered.Addrs, addr.String())
-	}
-	text, err := json.Marshal(remembered)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(dir.Path(targetFile), text, 0o600); err != nil {
-		return fmt.Errorf("remember the link: %w", err)
-	}
-	return nil
-}
-
-func recallLink(dir *datadir.Dir) (p2p.Target, error) {
-	text, err := os.ReadFile(dir.Path(targetFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return p2p.Target{}, errNoTarget
-	}
-	var remembered rememberedLink
-	if err == nil {
-		err = json.Unmarshal(text, &remembered)
-	}
-	if err != nil {
-		return p2p.Target{}, fmt.Errorf("recall the link: %w; give it again with --join", err)
-	}
-	target := p2p.Target{Peer: remembered.Peer}
-	for _, text := range remembered.Addrs {
-		addr, err := ma.NewMultiaddr(text)
-		if err != nil {
-			return target, fmt.Errorf("recall the link: address %q: %w", text, err)
-		}
-		target.Addrs = append(target.Addrs, addr)
-	}
-	return target, nil
+	return parseJoin(o.join, o.data, ticket.RoleOperator)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,24 +10,30 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 func newStatus() *cobra.Command {
-	var data string
+	var data, join string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a running link, node or relay stands",
 		Long: `Shows runs and whom they wait for, peers, and the path to each: direct or through which
-relay, by which transport, round-trip time and bytes.`,
-		Example: "  rhizome status --data ./hub\n  rhizome status --data ./n1 --json",
-		Args:    noArgs,
+relay, by which transport, round-trip time and bytes.
+
+With an observer or operator ticket it asks a far link through the overlay, once; after
+that the data directory knows the link. Observers see no members and no addresses.`,
+		Example: `  rhizome status --data ./hub
+  rhizome status --data ./n1 --json
+  rhizome status --data ./me --join @observer.ticket    # later: rhizome status --data ./me`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var raw json.RawMessage
-			if err := callDaemon(cmd, data, http.MethodGet, "/status", nil, &raw); err != nil {
+			raw, err := askStatus(cmd, data, join)
+			if err != nil {
 				return err
 			}
 			if asJSON {
@@ -36,8 +43,22 @@ relay, by which transport, round-trip time and bytes.`,
 		},
 	}
 	dataFlag(cmd, &data, "link")
+	cmd.Flags().StringVar(&join, "join", "", "observer or operator `ticket` of a far link, multiaddr, or @FILE")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// askStatus asks the daemon of the data directory, or the far link that it knows.
+func askStatus(cmd *cobra.Command, data, join string) (raw json.RawMessage, err error) {
+	if join == "" {
+		err = callDaemon(cmd, data, http.MethodGet, "/status", nil, &raw)
+		if !errors.Is(err, admin.ErrNotRunning) || !knowsFarLink(data) {
+			return raw, err
+		}
+	} else if !cmd.Flags().Changed("data") {
+		data = defaultData("proxy")
+	}
+	return observe(cmd, data, join)
 }
 
 // showStatus tells the kinds of daemons apart by what only they have.
