@@ -23,7 +23,8 @@ venvs: $(foreach version,1.40 1.41 1.42,.venv/flwr-$(version)/ready) ## Make one
 .venv/flwr-%/ready: scripts/venv.sh
 	scripts/venv.sh $*.0 .venv/flwr-$*
 
-demo: build venv ## Run a real Flower app over relay, link and three nodes
+demo: ## Run a real Flower app over relay, link and three nodes
+	@$(MAKE) --no-print-directory -j2 build venv # one compiles while the other downloads
 	bin/rhizome demo --python .venv/flwr-1.41
 
 test: venvs ## Run all tests, with the real flwr

@@ -136,9 +136,14 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	socket, err := admin.Listen(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
 	group, ctx := errgroup.WithContext(cmd.Context())
 	group.Go(func() error { return servePprof(ctx, profiles) })
-	group.Go(func() error { return admin.Serve(ctx, cfg.DataDir, l.AdminHandler()) })
+	group.Go(func() error { return socket.Serve(ctx, l.AdminHandler()) })
 	group.Go(func() error { return l.Run(ctx) })
 	group.Go(func() error { o.greet(ctx, cmd, l); return nil })
 	return group.Wait()

@@ -92,9 +92,14 @@ func (o nodeOptions) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, n.Close()) }()
 	fmt.Fprintf(out, "node %s of link %s\n", n.PeerID(), n.Link())
 	fmt.Fprintf(out, "Runtime API %s\n", n.RuntimeAddress())
+	socket, err := admin.Listen(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
 	group, ctx := errgroup.WithContext(cmd.Context())
 	group.Go(func() error { return servePprof(ctx, profiles) })
-	group.Go(func() error { return admin.Serve(ctx, cfg.DataDir, n.AdminHandler()) })
+	group.Go(func() error { return socket.Serve(ctx, n.AdminHandler()) })
 	group.Go(func() error { return n.Run(ctx) })
 	return group.Wait()
 }

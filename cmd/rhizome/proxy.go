@@ -80,11 +80,16 @@ func (o proxyOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	socket, err := admin.Listen(dir.Path())
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "flwr address %s\n", listener.Addr())
 	fmt.Fprintln(out, readyPrefix+"proxy")
 	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return admin.Serve(ctx, dir.Path(), farStatusHandler(overlay, target.Peer)) })
+	group.Go(func() error { return socket.Serve(ctx, farStatusHandler(overlay, target.Peer)) })
 	group.Go(func() error {
 		return tunnel.Serve(ctx, listener, func(ctx context.Context) (net.Conn, error) {
 			return overlay.DialStream(ctx, target.Peer, link.ControlProtocol)

@@ -121,14 +121,23 @@ func (o relayOptions) serve(cmd *cobra.Command, dir *datadir.Dir, host *p2p.Host
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { admin.WriteJSON(w, status()) })
-	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return admin.Serve(ctx, dir.Path(), mux) })
+	var metrics net.Listener
 	if o.metrics != "" {
-		listener, err := net.Listen("tcp", o.metrics)
-		if err != nil {
+		var err error
+		if metrics, err = net.Listen("tcp", o.metrics); err != nil {
 			return fmt.Errorf("serve metrics: %w", err)
 		}
-		group.Go(func() error { return serveMetrics(ctx, listener, registry) })
+		defer metrics.Close()
+	}
+	socket, err := admin.Listen(dir.Path())
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return socket.Serve(ctx, mux) })
+	if metrics != nil {
+		group.Go(func() error { return serveMetrics(ctx, metrics, registry) })
 	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "relay %s\n", host.ID())

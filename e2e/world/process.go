@@ -120,6 +120,14 @@ func (d *Daemon) Stop() {
 	}
 }
 
+// Interrupt is Ctrl-C.
+func (d *Daemon) Interrupt() {
+	d.w.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		d.w.t.Fatalf("interrupt %s: %v", d.Name, err)
+	}
+}
+
 // Kill ends the daemon without a chance to clean up.
 func (d *Daemon) Kill() {
 	d.stopped = true

@@ -143,6 +143,9 @@ func newWorld(t testing.TB, venv string) *World {
 	return w
 }
 
+// Venv is the Python environment of the world.
+func (w *World) Venv() string { return w.venv }
+
 // For makes t the test that fails when something goes wrong from now on: one of the subtests
 // that share a world, and then the test again that made it.
 func (w *World) For(t testing.TB) { w.t = t }

@@ -35,8 +35,9 @@ type server struct {
 	answers  chan answer
 	lost     chan struct{} // closed when its socket has ended and it was reaped
 
-	mu    sync.Mutex
-	exits map[int]chan runtime.Exit
+	mu     sync.Mutex
+	exits  map[int]chan runtime.Exit // of the apps that run
+	asking bool                      // an app may be started this moment
 }
 
 // folder is a packages folder with the time of its last change.
@@ -159,10 +160,11 @@ func (s *server) handle(e event) {
 	case "started":
 		exit := make(chan runtime.Exit, 1)
 		s.mu.Lock()
-		s.exits[e.PID] = exit
+		s.exits[e.PID], s.asking = exit, false
 		s.mu.Unlock()
 		s.answers <- answer{pid: e.PID, exit: exit}
 	case "failed":
+		s.ask(false)
 		s.answers <- answer{detail: e.Detail}
 	case "exited":
 		s.mu.Lock()
@@ -183,6 +185,7 @@ func (s *server) fork(r request, output *os.File) (process.Identity, <-chan runt
 	}
 	s.requests.Lock()
 	defer s.requests.Unlock()
+	s.ask(true)
 	deadline := time.Now().Add(answerLimit)
 	_ = s.conn.SetWriteDeadline(deadline)
 	if err := s.send(append(line, '\n'), output); err != nil {
@@ -239,8 +242,24 @@ func (s *server) stale() bool {
 	return false
 }
 
-// close lets the server end once its last app has; their exits are told until then.
-func (s *server) close() { _ = s.conn.CloseWrite() }
+func (s *server) ask(asking bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asking = asking
+}
+
+// close lets the server end once its last app has; their exits are told until then. One
+// that has no app ends now: while it imports it does not look at its socket.
+func (s *server) close() (idle bool) {
+	_ = s.conn.CloseWrite()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	idle = len(s.exits) == 0 && !s.asking
+	if idle {
+		_ = s.cmd.Process.Kill()
+	}
+	return idle
+}
 
 // reap ends the server process, which ends by itself when its socket has, and collects it.
 func (s *server) reap() {

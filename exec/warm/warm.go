@@ -128,13 +128,16 @@ func (e *Executor) Find(tokenFile string) (executor.Process, error) {
 	return e.Cold.Attach(handle)
 }
 
-// Close lets each fork server end once its last app has. Starts are cold from now on.
+// Close lets each fork server end once its last app has, and waits for those that have
+// none. Starts are cold from now on.
 func (e *Executor) Close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
 	for _, k := range e.servers {
-		k.close()
+		if k.close() {
+			<-k.lost
+		}
 	}
 	e.servers = nil
 }

@@ -39,29 +39,52 @@ const (
 // ErrNotRunning means that no daemon serves the data directory.
 var ErrNotRunning = errors.New("not running")
 
-// Serve answers on the socket of dataDir until ctx ends. The caller must own the data
-// directory (internal/datadir), so that a socket that is left over can be replaced.
-func Serve(ctx context.Context, dataDir string, handler http.Handler) error {
+// Socket is the admin socket of a data directory, on which commands may knock already.
+type Socket struct {
+	listener net.Listener
+	cleanup  func()
+}
+
+// Listen makes the socket of dataDir, so that a daemon that says it is ready can be asked.
+// [Socket.Serve] must follow, or [Socket.Close]. The caller must own the data directory
+// (internal/datadir), so that a socket that is left over can be replaced.
+func Listen(dataDir string) (_ *Socket, err error) {
 	address, cleanup, err := socketAddress(dataDir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer cleanup()
+	defer func() {
+		if err != nil {
+			cleanup()
+		}
+	}()
 	path := filepath.Join(dataDir, SocketName)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("replace the old admin socket: %w", err)
+		return nil, fmt.Errorf("replace the old admin socket: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", address)
+	listener, err := net.Listen("unix", address)
 	if err != nil {
-		return fmt.Errorf("listen on the admin socket %s: %w", path, err)
+		return nil, fmt.Errorf("listen on the admin socket %s: %w", path, err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		_ = listener.Close()
-		return fmt.Errorf("protect the admin socket: %w", err)
+		return nil, fmt.Errorf("protect the admin socket: %w", err)
 	}
+	return &Socket{listener, cleanup}, nil
+}
+
+// Close removes the socket. After Serve it does nothing.
+func (s *Socket) Close() {
+	_ = s.listener.Close()
+	s.cleanup()
+}
+
+// Serve answers on the socket until ctx ends, and removes it.
+func (s *Socket) Serve(ctx context.Context, handler http.Handler) error {
+	defer s.Close()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderLimit}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(s.listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("admin socket: %w", err)
