@@ -110,7 +110,7 @@ func (n *Node) openWork(context.Context) error {
 	n.session = session.New(session.Config{
 		Store: n.store, Intake: n.intake,
 		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
-		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.swarm.declined, Swarm: n.swarm,
+		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.swarm.declined, Swarm: n.swarm, Addrs: n.host.Addresses,
 		Opened: n.cfg.OnConnected,
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})

@@ -143,7 +143,7 @@ func (one *peerSession) begin(hello *sessionpb.Hello) error {
 		}
 		return fmt.Errorf("activate node %d: %w", one.node.ID, err)
 	}
-	one.swarm = one.server.swarm != nil && !hello.GetDeclineSwarm()
+	one.meetOthers(hello)
 	welcome := &sessionpb.Welcome{
 		Swarm:  one.swarm,
 		NodeId: one.node.ID, Federation: cfg.Federation, Relays: cfg.Relays(),

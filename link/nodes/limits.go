@@ -57,6 +57,8 @@ const (
 	// maxName bounds what a node calls itself: it shows in tables and log lines.
 	maxName = 64
 
+	// maxAddrs of a node that others are told, by its own word.
+	maxAddrs = 16
 	// sharedFrame is how many objects one frame says that they go to several: a frame may
 	// have 16 MiB.
 	sharedFrame = 100_000

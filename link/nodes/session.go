@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
@@ -25,7 +26,8 @@ type peerSession struct {
 	peer   peer.ID
 	node   state.Node
 	since  time.Time
-	swarm  bool // the node takes part
+	swarm  bool           // the node takes part
+	addrs  []ma.Multiaddr // where it says that others may reach it
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc

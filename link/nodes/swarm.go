@@ -25,19 +25,31 @@ func (s *Server) serveSwarm() (stop func()) {
 	}
 }
 
-// seen tells where a node is, as its connections and its own word show.
+// seen tells where a node is, as its connections show and as it says itself.
 func (s *Server) seen(p peer.ID) (seen swarm.Seen) {
 	for _, conn := range s.cfg.Host.Network().ConnsToPeer(p) {
 		if addr := conn.RemoteMultiaddr(); !conn.IsClosed() && !isCircuit(addr) {
 			seen.From = append(seen.From, addr)
 		}
 	}
-	for _, addr := range s.cfg.Host.Peerstore().Addrs(p) {
-		if !isCircuit(addr) {
-			seen.Listens = append(seen.Listens, addr)
-		}
+	if one := s.session(p); one != nil {
+		seen.Listens = one.addrs
 	}
 	return seen
+}
+
+// meetOthers notes whether the node exchanges objects with others, and where they may
+// find it.
+func (one *peerSession) meetOthers(hello *sessionpb.Hello) {
+	one.swarm = one.server.swarm != nil && !hello.GetDeclineSwarm()
+	if !one.swarm {
+		return
+	}
+	for _, raw := range hello.GetAddrs()[:min(len(hello.GetAddrs()), maxAddrs)] {
+		if addr, err := ma.NewMultiaddrBytes(raw); err == nil && !isCircuit(addr) {
+			one.addrs = append(one.addrs, addr)
+		}
+	}
 }
 
 func isCircuit(addr ma.Multiaddr) bool {

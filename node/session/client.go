@@ -10,6 +10,7 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/network"
+	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rhizome-fl/rhizome/node/intake"
@@ -53,6 +54,8 @@ type Config struct {
 	DeclineSwarm             bool
 	// Swarm is told what the link says of other nodes. Optional.
 	Swarm Swarm
+	// Addrs are where other nodes may try to reach this one. Optional.
+	Addrs func() []ma.Multiaddr
 
 	// Hint takes a run announcement that the link repeats. It must not block. Optional.
 	Hint func(announcement []byte)
@@ -196,6 +199,12 @@ func (c *Client) greet(ctx context.Context, conn *session.Conn, stream network.S
 	if err != nil {
 		return nil, err
 	}
+	var addrs [][]byte
+	if c.cfg.Addrs != nil && !c.cfg.DeclineSwarm {
+		for _, addr := range c.cfg.Addrs() {
+			addrs = append(addrs, addr.Bytes())
+		}
+	}
 	_ = stream.SetDeadline(time.Now().Add(greetingLimit))
 	err = conn.WriteFrame(&sessionpb.Frame{Body: &sessionpb.Frame_Hello{Hello: &sessionpb.Hello{
 		Version:       version,
@@ -207,6 +216,7 @@ func (c *Client) greet(ctx context.Context, conn *session.Conn, stream network.S
 		RunIds:        inv.RunIDs,
 		Slots:         c.cfg.Slots,
 		DeclineSwarm:  c.cfg.DeclineSwarm,
+		Addrs:         addrs,
 	}}})
 	if err != nil {
 		return nil, fmt.Errorf("send hello: %w", err)

@@ -104,11 +104,11 @@ const (
 	// maxSources of one fetch that are asked at a time.
 	maxSources = 16
 
-	// swarmStreams to one peer of a swarm: there are several of them.
-	swarmStreams = 2
+	// swarmStreams to one peer of a swarm: there are several peers.
+	swarmStreams = 1
 	// busyPause bounds the pause after a peer of a swarm was busy. Its turn comes within an
 	// object's time, and its uplink must not rest.
-	busyPause = time.Second
+	busyPause = 300 * time.Millisecond
 	// slowLook is how often the pace of a transfer in a swarm is looked at, and slowStart how
 	// long one may take to come up to speed. After that it is taken from a source that is
 	// slowFactor times slower than another that has nothing to do, or slower than slowRate
@@ -131,8 +131,9 @@ const (
 	// new model.
 	DefaultQueued = 50_000
 	// DefaultGuests are served at a time. An object that goes to two peers is there twice as
-	// soon as one that goes to four, and those two help with the rest.
-	DefaultGuests = 4
+	// soon as one that goes to four, and those two help with the rest. One alone would leave
+	// the line idle in between.
+	DefaultGuests = 2
 	// DefaultPerPeer is how many streams one peer may have at a time, queued ones included.
 	// It lets several fetches of a peer go on side by side.
 	DefaultPerPeer = 32

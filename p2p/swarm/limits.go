@@ -86,6 +86,8 @@ const (
 	// yield is how long the peer with the larger id leaves dialling to the other, so that
 	// they do not dial each other at the same moment.
 	yield = 300 * time.Millisecond
+	// aloneAfter is how long a node waits for neighbours before it says that it has none.
+	aloneAfter = 500 * time.Millisecond
 	// firstPause and maxPause bound the pause after a failure; a connection that comes up
 	// ends it.
 	firstPause = time.Second

@@ -3,6 +3,7 @@ package swarm
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -27,7 +28,7 @@ func NewSearcher(h host.Host, board *Board, hub peer.ID) *Searcher {
 // Search implements [objects.Swarm].
 func (s *Searcher) Search(runID uint64, ids []string, found objects.Found) objects.Search {
 	q := &search{
-		Searcher: s, runID: runID, ids: ids, found: found,
+		Searcher: s, runID: runID, ids: ids, found: found, began: time.Now(),
 		missing: make(map[string]struct{}, len(ids)), lines: make(map[peer.ID]*line), joined: make(chan struct{}),
 	}
 	for _, id := range ids {
@@ -38,6 +39,7 @@ func (s *Searcher) Search(runID uint64, ids []string, found objects.Found) objec
 	q.bundle = &network.NotifyBundle{ConnectedF: func(network.Network, network.Conn) { q.connected() }}
 	s.host.Network().Notify(q.bundle)
 	q.follow()
+	q.settled = time.AfterFunc(aloneAfter, q.hubLine.wakeUp)
 	q.work.Go(func() { q.hubLine.run(q.ctx) })
 	q.work.Go(q.followOn)
 	return q
@@ -51,12 +53,14 @@ type search struct {
 	found   objects.Found
 	hubLine *line
 	bundle  *network.NotifyBundle
+	settled *time.Timer // when it shows whether there are others
 
 	ctx  context.Context
 	stop context.CancelFunc
 	work sync.WaitGroup
 
 	mu      sync.Mutex
+	began   time.Time
 	missing map[string]struct{}
 	lines   map[peer.ID]*line // to neighbours
 	joined  chan struct{}     // closed and replaced when a connection comes up
@@ -65,6 +69,7 @@ type search struct {
 // Close implements [objects.Search].
 func (q *search) Close() {
 	q.stop()
+	q.settled.Stop()
 	q.work.Wait()
 	q.host.Network().StopNotify(q.bundle)
 }
@@ -131,8 +136,12 @@ func (q *search) follow() (changed <-chan struct{}) {
 	return changed
 }
 
-// alone tells whether no neighbour is there or may come to be.
+// aloneLocked tells whether no neighbour is there or may come to be. Right at the beginning
+// nobody is: the link offers to one node after the other.
 func (q *search) aloneLocked() bool {
+	if time.Since(q.began) < aloneAfter {
+		return false
+	}
 	for _, l := range q.lines {
 		if l.state != lineDown {
 			return false

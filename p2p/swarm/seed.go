@@ -126,6 +126,7 @@ func (a *hubAsker) has(t *thing, now time.Time) {
 	if _, liar := c.liars[a.peer]; !a.alone && !liar {
 		t.holders[a.peer] = struct{}{}
 	}
+	log.Debugw("object has come", "node", a.peer, "object", t.id, "from_here", t.copies[a] != nil, "holders", len(t.holders))
 	a.drop(t, now)
 }
 
@@ -232,6 +233,7 @@ func (c *course) giveOnce(t *thing, now time.Time) {
 func (c *course) grant(g *grant) {
 	g.thing.copies[g.asker] = g
 	g.asker.tell([]string{g.thing.id})
+	log.Debugw("object is given", "node", g.asker.peer, "object", g.thing.id, "holders", len(g.thing.holders), "alone", g.own)
 }
 
 // end takes a copy out of the account.

@@ -401,7 +401,9 @@ type Hello struct {
 	Slots  uint32   `protobuf:"varint,8,opt,name=slots,proto3" json:"slots,omitempty"`
 	// The node takes nothing from other nodes and gives them nothing, and must not be named to
 	// them.
-	DeclineSwarm  bool `protobuf:"varint,9,opt,name=decline_swarm,json=declineSwarm,proto3" json:"decline_swarm,omitempty"`
+	DeclineSwarm bool `protobuf:"varint,9,opt,name=decline_swarm,json=declineSwarm,proto3" json:"decline_swarm,omitempty"`
+	// Multiaddrs where other nodes may try to reach this one, if it does not decline.
+	Addrs         [][]byte `protobuf:"bytes,10,rep,name=addrs,proto3" json:"addrs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -497,6 +499,13 @@ func (x *Hello) GetDeclineSwarm() bool {
 		return x.DeclineSwarm
 	}
 	return false
+}
+
+func (x *Hello) GetAddrs() [][]byte {
+	if x != nil {
+		return x.Addrs
+	}
+	return nil
 }
 
 // Welcome is the link's answer to a Hello it accepts.
@@ -1425,7 +1434,7 @@ const file_session_proto_rawDesc = "" +
 	"\x03bye\x18\x0e \x01(\v2\x14.rhizome.session.ByeH\x00R\x03bye\x12.\n" +
 	"\x05peers\x18\x0f \x01(\v2\x16.rhizome.session.PeersH\x00R\x05peers\x121\n" +
 	"\x06shared\x18\x10 \x01(\v2\x17.rhizome.session.SharedH\x00R\x06sharedB\x06\n" +
-	"\x04body\"\x84\x02\n" +
+	"\x04body\"\x9a\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bsoftware\x18\x02 \x01(\tR\bsoftware\x12\x12\n" +
@@ -1435,7 +1444,9 @@ const file_session_proto_rawDesc = "" +
 	"\x0eunsent_replies\x18\x06 \x03(\tR\runsentReplies\x12\x17\n" +
 	"\arun_ids\x18\a \x03(\x04R\x06runIds\x12\x14\n" +
 	"\x05slots\x18\b \x01(\rR\x05slots\x12#\n" +
-	"\rdecline_swarm\x18\t \x01(\bR\fdeclineSwarm\"\xbe\x01\n" +
+	"\rdecline_swarm\x18\t \x01(\bR\fdeclineSwarm\x12\x14\n" +
+	"\x05addrs\x18\n" +
+	" \x03(\fR\x05addrs\"\xbe\x01\n" +
 	"\aWelcome\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\x04R\x06nodeId\x12\x1e\n" +
 	"\n" +
