@@ -3,10 +3,11 @@ package appio
 import "time"
 
 const (
-	// holdFirst is how long the first pull of a set of messages is held: below what a user
-	// may give as timeout to send_and_receive, which the client checks only between pulls,
-	// and long enough for a round of small work to need no second pull.
-	holdFirst = 2 * time.Second
+	// holdFirst is how long the first pull of a set of messages is held. A round that takes
+	// longer than its hold costs a client of send_and_receive 3 s of sleep, once: the next
+	// hold knows better. A client with a rhythm of its own waits this long once in a run. Both are
+	// bounded by what a user may give as timeout, which the client checks only between pulls.
+	holdFirst = 5 * time.Second
 	// holdMost bounds a hold, so that the time-out of a ServerApp's user is overrun by no
 	// more than this.
 	holdMost = 60 * time.Second

@@ -20,6 +20,22 @@ func TestFirstHoldIsShort(t *testing.T) {
 	}
 }
 
+// A first round of a few seconds, such as stock SuperNodes or cold starts make, is answered in
+// one pull: the client never sleeps.
+func TestFirstRoundOfSomeSecondsIsAnsweredAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer()
+		pull := p.begin(testTask, []string{"a", "b"}, time.Now())
+		const round = 4 * time.Second
+		if pull.hold <= round {
+			t.Errorf("the first hold of %s ends before a round of %s", pull.hold, round)
+		}
+		if pull.enough(1, 2) {
+			t.Error("half a round is answered")
+		}
+	})
+}
+
 // The client of send_and_receive sleeps 3 s after each pull that left something open: its
 // holds grow with the time that the round takes, and stay below it.
 func TestHoldsOfSendAndReceiveFollowTheRound(t *testing.T) {
@@ -120,16 +136,17 @@ func TestThreadsOfOneAppKeepTheirRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
 		one := p.begin(testTask, []string{"a"}, time.Now())
-		time.Sleep(4 * time.Second)
+		const apart, asked = 4 * time.Second, holdFirst + time.Second
+		time.Sleep(apart)
 		two := p.begin(testTask, []string{"b"}, time.Now())
 		one.answered(nil, time.Now())
 		two.answered(nil, time.Now())
-		time.Sleep(3 * time.Second)
-		if pull := p.begin(testTask, []string{"a"}, time.Now()); pull.hold != 7*time.Second {
-			t.Errorf("first thread holds %s, want 7s", pull.hold)
+		time.Sleep(asked)
+		if pull := p.begin(testTask, []string{"a"}, time.Now()); pull.hold != apart+asked {
+			t.Errorf("first thread holds %s, want %s", pull.hold, apart+asked)
 		}
-		if pull := p.begin(testTask, []string{"b"}, time.Now()); pull.hold != 3*time.Second {
-			t.Errorf("second thread holds %s, want 3s", pull.hold)
+		if pull := p.begin(testTask, []string{"b"}, time.Now()); pull.hold != asked {
+			t.Errorf("second thread holds %s, want %s", pull.hold, asked)
 		}
 	})
 }
