@@ -12,7 +12,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -47,7 +46,7 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 		libp2p.Security(libp2ptls.ID, libp2ptls.New), // faster than Noise where there is AES in hardware
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, newMuxer()),
-		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(newTCP(h)),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.Transport(newWebSocket(cfg)),
 		libp2p.EnableRelay(), // to reach and be reached through relays, not to be one

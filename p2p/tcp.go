@@ -1,0 +1,52 @@
+package p2p
+
+import (
+	"context"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/transport"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcpreuse"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// tcpTransport is libp2p's, which dials from the port that it listens on, so that holes can
+// be punched. It does not do so in order to join: that connection is closed and made anew at
+// once, and a NAT on the way would meet a late RST of the old one under the ports of
+// the new one, and drop all that follows.
+type tcpTransport struct {
+	*tcp.TcpTransport
+	brief *tcp.TcpTransport // from a port of its own
+	h     *Host
+}
+
+var _ transport.DialUpdater = (*tcpTransport)(nil)
+
+// newTCP gives the constructor that libp2p calls with its parts.
+func newTCP(h *Host) func(transport.Upgrader, network.ResourceManager, *tcpreuse.ConnMgr) (*tcpTransport, error) {
+	return func(u transport.Upgrader, r network.ResourceManager, shared *tcpreuse.ConnMgr) (*tcpTransport, error) {
+		lasting, err := tcp.NewTCPTransport(u, r, shared)
+		if err != nil {
+			return nil, err
+		}
+		brief, err := tcp.NewTCPTransport(u, r, nil, tcp.DisableReuseport())
+		if err != nil {
+			return nil, err
+		}
+		return &tcpTransport{lasting, brief, h}, nil
+	}
+}
+
+// Dial is DialWithUpdates without them.
+func (t *tcpTransport) Dial(ctx context.Context, raddr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
+	return t.DialWithUpdates(ctx, raddr, p, nil)
+}
+
+// DialWithUpdates dials from the port that fits the purpose.
+func (t *tcpTransport) DialWithUpdates(ctx context.Context, raddr ma.Multiaddr, p peer.ID, updates chan<- transport.DialUpdate) (transport.CapableConn, error) {
+	if t.h.joining(p) {
+		return t.brief.DialWithUpdates(ctx, raddr, p, updates)
+	}
+	return t.TcpTransport.DialWithUpdates(ctx, raddr, p, updates)
+}
