@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -117,7 +115,7 @@ func (in *Intake) Resume(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("object tree of stored message %s: %w", m.ID, err)
 		}
-		if _, err := in.await(ctx, Incoming{Message: m, ObjectIDs: ids}); err != nil {
+		if _, err := in.await(ctx, m.RunID, Incoming{Message: m, ObjectIDs: ids}); err != nil {
 			return err
 		}
 	}
@@ -127,60 +125,62 @@ func (in *Intake) Resume(ctx context.Context) error {
 // Instructions stores messages of one run. rejected has an entry for each: nil if it was
 // stored, else why not. missing are the objects to be sent, each once, in order.
 func (in *Intake) Instructions(ctx context.Context, runID uint64, incoming []Incoming) (rejected []error, missing []string, err error) {
-	messages := make([]state.Message, len(incoming))
-	for i, inc := range incoming {
-		if messages[i], err = in.prepare(ctx, runID, inc); err != nil {
-			return nil, nil, err
-		}
+	messages, err := in.prepare(ctx, runID, incoming...)
+	if err != nil {
+		return nil, nil, err
 	}
 	if rejected, err = in.store.InsertInstructions(ctx, messages); err != nil {
 		return nil, nil, fmt.Errorf("store instructions of run %d: %w", runID, err)
 	}
-	seen := make(map[string]struct{})
+	stored := make([]Incoming, 0, len(incoming))
 	for i, inc := range incoming {
-		if rejected[i] != nil {
-			continue
+		if rejected[i] == nil {
+			stored = append(stored, inc)
 		}
-		lacks, err := in.await(ctx, inc)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, id := range lacks {
-			if _, listed := seen[id]; !listed {
-				seen[id] = struct{}{}
-				missing = append(missing, id)
-			}
-		}
+	}
+	missing, err = in.await(ctx, runID, stored...)
+	if err != nil {
+		return nil, nil, err
 	}
 	return rejected, missing, nil
 }
 
 // Reply stores one reply; errors are those of [state.Messages].InsertReply.
 func (in *Intake) Reply(ctx context.Context, inc Incoming, runtime time.Duration) (missing []string, err error) {
-	m, err := in.prepare(ctx, inc.Message.RunID, inc)
+	runID := inc.Message.RunID
+	prepared, err := in.prepare(ctx, runID, inc)
 	if err != nil {
 		return nil, err
 	}
+	m := prepared[0]
 	if err := in.store.InsertReply(ctx, m, runtime); err != nil {
 		return nil, fmt.Errorf("store reply %s: %w", m.ID, err)
 	}
-	return in.await(ctx, inc)
+	return in.await(ctx, runID, inc)
 }
 
-// prepare registers the objects, so that they stay, and looks whether the run has them all.
-func (in *Intake) prepare(ctx context.Context, runID uint64, inc Incoming) (state.Message, error) {
-	if err := in.store.RegisterObjects(ctx, runID, inc.ObjectIDs); err != nil {
-		return state.Message{}, fmt.Errorf("register objects of message %s: %w", inc.Message.ID, err)
+// prepare registers the objects of all messages, so that they stay, and looks for which of
+// the messages the run has them all. A round's messages share most of their objects, which
+// are looked at once.
+func (in *Intake) prepare(ctx context.Context, runID uint64, incoming ...Incoming) ([]state.Message, error) {
+	ids := objectsOf(incoming)
+	if err := in.store.RegisterObjects(ctx, runID, ids); err != nil {
+		return nil, fmt.Errorf("register objects of %d messages of run %d: %w", len(incoming), runID, err)
 	}
-	lacks, err := in.lacking(ctx, runID, inc.ObjectIDs)
+	lacks, err := in.lacking(ctx, runID, ids)
 	if err != nil {
-		return state.Message{}, err
+		return nil, err
 	}
-	m := inc.Message
-	if m.State = state.Waiting; len(lacks) > 0 {
-		m.State = state.Gathering
+	lacked := setOf(lacks)
+	messages := make([]state.Message, len(incoming))
+	for i, inc := range incoming {
+		messages[i] = inc.Message
+		messages[i].State = state.Waiting
+		if lacksAny(inc, lacked) {
+			messages[i].State = state.Gathering
+		}
 	}
-	return m, nil
+	return messages, nil
 }
 
 // lacking are the objects that have to be sent in the name of the run: those that are not
@@ -204,33 +204,26 @@ func (in *Intake) lacking(ctx context.Context, runID uint64, ids []string) ([]st
 	return lacks, nil
 }
 
-// await has the gatherer watch a stored message. An object may have come between prepare
-// and now, so a message that lacks nothing is marked complete here.
-func (in *Intake) await(ctx context.Context, inc Incoming) ([]string, error) {
-	key, runID := inc.Message.ID, inc.Message.RunID
-	in.remember(runID, key)
-	scoped := make([]string, len(inc.ObjectIDs))
-	for i, id := range inc.ObjectIDs {
-		scoped[i] = scope(runID, id)
+// await has the gatherer watch stored messages, and returns what they lack, each object
+// once. An object may have come between prepare and now, so messages that lack nothing are
+// marked complete here.
+func (in *Intake) await(ctx context.Context, runID uint64, incoming ...Incoming) (missing []string, err error) {
+	sets := make([]objects.Gathering, len(incoming))
+	for i, inc := range incoming {
+		in.remember(runID, inc.Message.ID)
+		sets[i] = objects.Gathering{Key: inc.Message.ID, IDs: scoped(runID, inc.ObjectIDs)}
 	}
-	missing, err := in.gather.Add(key, scoped, func([]string) ([]string, error) {
-		lacks, err := in.lacking(ctx, runID, inc.ObjectIDs)
-		for i, id := range lacks {
-			lacks[i] = scope(runID, id)
-		}
-		return lacks, err
+	names, complete, err := in.gather.AddAll(sets, func(names []string) ([]string, error) {
+		lacks, err := in.lacking(ctx, runID, unscoped(names))
+		return scoped(runID, lacks), err
 	})
-	for i, name := range missing {
-		missing[i] = unscope(name)
-	}
 	if err != nil {
-		in.forget(key)
-		return nil, fmt.Errorf("wait for objects of message %s: %w", key, err)
+		for _, inc := range incoming {
+			in.forget(inc.Message.ID)
+		}
+		return nil, fmt.Errorf("wait for objects of %d messages of run %d: %w", len(incoming), runID, err)
 	}
-	if len(missing) > 0 {
-		return missing, nil
-	}
-	return nil, in.complete(ctx, []string{key})
+	return unscoped(names), in.complete(ctx, complete)
 }
 
 // StoreObject stores an object that a message of the run waits for, durably. stored is
@@ -263,11 +256,6 @@ func (in *Intake) StoreObject(ctx context.Context, runID uint64, id string, size
 	}
 	return true, in.complete(ctx, in.gather.Arrived(scope(runID, id)))
 }
-
-// scope names an object of a run.
-func scope(runID uint64, id string) string { return strconv.FormatUint(runID, 16) + "/" + id }
-
-func unscope(name string) string { return name[strings.IndexByte(name, '/')+1:] }
 
 // Open opens an object in the name of a run. One that the run knows and does not have yet
 // is waited for as long as hold. known is false if the run knows no such object, or if it is

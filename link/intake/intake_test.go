@@ -200,7 +200,7 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 					if m.State != state.Gathering {
 						continue
 					}
-					if _, err := in.await(rt.Context(), Incoming{Message: m, ObjectIDs: needs[key]}); err != nil {
+					if _, err := in.await(rt.Context(), m.RunID, Incoming{Message: m, ObjectIDs: needs[key]}); err != nil {
 						rt.Fatal(err)
 					}
 				}

@@ -41,42 +41,55 @@ func NewGatherer() *Gatherer {
 	}
 }
 
-// Add waits for ids in the name of key, and tells which of them are not there, in the
-// order of ids and each once; lacking is asked for that. If none is missing, the set is
-// complete and forgotten. An earlier set of the key is replaced. [ErrTooMany], or what
-// lacking failed with.
+// Gathering is a set of objects that is waited for in the name of a key.
+type Gathering struct {
+	Key string
+	IDs []string
+}
+
+// Add is [Gatherer.AddAll] for one set, which is complete when nothing is missing.
 func (g *Gatherer) Add(key string, ids []string, lacking func(ids []string) ([]string, error)) (missing []string, err error) {
-	if err := g.note(key, ids); err != nil {
-		return nil, err
+	missing, _, err = g.AddAll([]Gathering{{key, ids}}, lacking)
+	return missing, err
+}
+
+// AddAll waits for sets of objects, and tells which objects are not there, in the order of
+// their first mention and each once; lacking is asked for that, about all of them at once.
+// The keys of sets that lack nothing are returned and forgotten. Earlier sets of the keys
+// are replaced. After an error ([ErrTooMany], or what lacking failed with) no set is waited for.
+func (g *Gatherer) AddAll(sets []Gathering, lacking func(ids []string) ([]string, error)) (missing, complete []string, err error) {
+	ids, err := g.note(sets)
+	if err != nil {
+		return nil, nil, err
 	}
 	lacks, err := lacking(ids)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if err != nil {
-		g.Drop(key)
-		return nil, err
+		g.dropAllLocked(sets)
+		return nil, nil, err
 	}
 	lacked := make(map[string]struct{}, len(lacks))
 	for _, id := range lacks {
 		lacked[id] = struct{}{}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, id := range ids {
-		if _, still := lacked[id]; !still {
-			g.settleLocked(key, id)
+	for _, set := range sets {
+		for _, id := range set.IDs {
+			if _, still := lacked[id]; !still {
+				g.settleLocked(set.Key, id)
+			}
+		}
+		if len(g.sets[set.Key]) == 0 {
+			delete(g.sets, set.Key)
+			complete = append(complete, set.Key)
 		}
 	}
-	listed := make(map[string]struct{}, len(g.sets[key]))
-	for _, id := range ids {
-		_, lacks := g.sets[key][id]
-		if _, twice := listed[id]; lacks && !twice {
-			listed[id] = struct{}{}
+	for _, id := range ids { // what has arrived meanwhile is not missing either
+		if _, still := lacked[id]; still && len(g.lackers[id]) > 0 {
 			missing = append(missing, id)
 		}
 	}
-	if len(missing) == 0 {
-		delete(g.sets, key)
-	}
-	return missing, nil
+	return missing, complete, nil
 }
 
 // Arrived notes that an object is in the store, and tells which keys have become complete
@@ -135,25 +148,39 @@ func (g *Gatherer) leave(id string, wait *arrival) {
 	}
 }
 
-// note takes down a set as if all of it were missing.
-func (g *Gatherer) note(key string, ids []string) error {
+// note takes down sets as if all of them were missing, and lists their ids, each once.
+func (g *Gatherer) note(sets []Gathering) (ids []string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.dropLocked(key)
-	if g.count+len(ids) > maxGathering {
-		return fmt.Errorf("%w: %d, and %d more are asked for", ErrTooMany, g.count, len(ids))
-	}
-	set := make(map[string]struct{}, len(ids))
-	for _, id := range ids {
-		set[id] = struct{}{}
-		if g.lackers[id] == nil {
-			g.lackers[id] = make(map[string]struct{}, 1)
+	listed := make(map[string]struct{})
+	for _, set := range sets {
+		g.dropLocked(set.Key)
+		if g.count+len(set.IDs) > maxGathering {
+			g.dropAllLocked(sets)
+			return nil, fmt.Errorf("%w: %d, and %d more are asked for", ErrTooMany, g.count, len(set.IDs))
 		}
-		g.lackers[id][key] = struct{}{}
+		lacks := make(map[string]struct{}, len(set.IDs))
+		for _, id := range set.IDs {
+			lacks[id] = struct{}{}
+			if g.lackers[id] == nil {
+				g.lackers[id] = make(map[string]struct{}, 1)
+			}
+			g.lackers[id][set.Key] = struct{}{}
+			if _, twice := listed[id]; !twice {
+				listed[id] = struct{}{}
+				ids = append(ids, id)
+			}
+		}
+		g.sets[set.Key] = lacks
+		g.count += len(lacks)
 	}
-	g.sets[key] = set
-	g.count += len(set)
-	return nil
+	return ids, nil
+}
+
+func (g *Gatherer) dropAllLocked(sets []Gathering) {
+	for _, set := range sets {
+		g.dropLocked(set.Key)
+	}
 }
 
 // settleLocked takes an id off a set, and forgets and reports a set that is complete.
