@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -325,5 +327,32 @@ func TestErrorRepliesAreForgotten(t *testing.T) {
 	l.host.RunEnded(run.ID, app.ID)
 	if len(e.byInstruction)+len(e.instructions)+len(e.byRun)+len(e.order) != 0 {
 		t.Error("something of a finished run is remembered")
+	}
+}
+
+// A run whose app has been damaged on disk fails with the reason; it does not wait for ever.
+func TestLostApp(t *testing.T) {
+	l := newLink(t)
+	run, _ := l.startRun()
+	other, _ := l.startRun()
+	path := filepath.Join(l.dir, "objects", run.FABHash[:1], run.FABHash)
+	content, err := os.ReadFile(path)
+	must(t, err)
+	content[0] ^= 1
+	must(t, l.store.Close())
+	must(t, os.WriteFile(path, content, 0o600))
+	l.open()
+	for _, r := range []state.Run{run, other} {
+		primary, err := l.store.Task(t.Context(), r.PrimaryTask.ID)
+		must(t, err)
+		_, err = l.host.PullTaskInput(t.Context(), primary)
+		if lost := r.ID == run.ID; lost != (code(err) == flwr.CodeAuthenticationFailed) || !lost && err != nil {
+			t.Errorf("the app of run %d: %v", r.ID, err)
+		}
+	}
+	now, err := l.store.Run(t.Context(), run.ID)
+	must(t, err)
+	if now.PrimaryTask.SubStatus != task.Failed || !strings.Contains(now.PrimaryTask.Details, "damaged") {
+		t.Errorf("the run is %+v", now.PrimaryTask)
 	}
 }

@@ -30,6 +30,10 @@ const (
 	// client is told to ask again.
 	objectHold = 60 * time.Second
 
+	// fabGrace is how long after its start a run may be without its app's bundle, which is
+	// stored anew when an earlier run of the same app has just taken it away.
+	fabGrace = time.Minute
+
 	// maxMessages in one push: ten times the largest federation that Rhizome is made for.
 	maxMessages = 100_000
 	// maxPullIDs in one pull, for the same reason.

@@ -11,6 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/runtime"
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -38,7 +39,7 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 	}
 	content, err := h.readFAB(run.FABHash)
 	if err != nil {
-		return nil, fmt.Errorf("read the FAB of run %d: %w", t.RunID, err)
+		return nil, h.withoutFAB(ctx, run, err)
 	}
 	return &flwrpb.PullTaskInputResponse{
 		Context: contextOfRun(seriesContext, run.ID),
@@ -68,6 +69,24 @@ func (h *Host) readFAB(hash string) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes are more than a FAB may have", file.Size())
 	}
 	return io.ReadAll(file)
+}
+
+// withoutFAB decides what becomes of a run whose app could not be read: nobody will bring
+// it again, so if it is lost the run has failed.
+func (h *Host) withoutFAB(ctx context.Context, run state.Run, why error) error {
+	lost := errors.Is(why, objects.ErrCorrupt) ||
+		errors.Is(why, objects.ErrNotFound) && time.Since(run.PrimaryTask.PendingAt) > fabGrace
+	why = fmt.Errorf("read the FAB of run %d: %w", run.ID, why)
+	if !lost {
+		return why
+	}
+	log.Errorw("the app of a run is lost; the run has failed", "run", run.ID, "error", why)
+	err := h.store.FinishRun(ctx, run.ID, task.Failed,
+		"the app is damaged or lost on the SuperLink's disk; look after that disk, and start the run again")
+	if err != nil && !errors.Is(err, state.ErrRunFinished) {
+		return errors.Join(why, err)
+	}
+	return gone()
 }
 
 // PushTaskOutput ends the run as its ServerApp says, and keeps the context of the series.
