@@ -1,5 +1,5 @@
 // Package scale holds a SuperLink against many nodes: real sessions of real libp2p hosts,
-// imitated behind that (internal/lightnode), all in this process.
+// imitated behind that (e2e/lightnode), all in this process.
 package scale
 
 import (
@@ -17,7 +17,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
-	"github.com/rhizome-fl/rhizome/internal/lightnode"
+	"github.com/rhizome-fl/rhizome/e2e/lightnode"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )

@@ -11,7 +11,7 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 
-	"github.com/rhizome-fl/rhizome/internal/lightnode"
+	"github.com/rhizome-fl/rhizome/e2e/lightnode"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
 
