@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"go.uber.org/goleak"
 
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -150,9 +151,7 @@ func (p *hubParty) node(served func(objects.Store) objects.Store, opts objects.S
 func (n *nodeParty) takeNews() {
 	for _, news := range n.hub.hub.Take(n.host.ID()) {
 		if news.Peers != nil {
-			for _, gone := range n.board.SetPeers(news.RunID, news.Peers) {
-				_ = n.host.Network().ClosePeer(gone)
-			}
+			n.board.SetPeers(news.RunID, news.Peers) // a node cuts off who is gone
 		}
 		n.board.Share(news.RunID, news.Shared)
 	}
@@ -249,4 +248,14 @@ func TestALinkGivesAboutOneCopy(t *testing.T) {
 	if c := p.copies(contents); c > 1.5 {
 		t.Errorf("the link sent %.2f copies", c)
 	}
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	leaks := goleak.IgnoreCurrent()
+	t.Run("federation", func(t *testing.T) {
+		p := newHub(t, nil)
+		model, contents := p.model(2, 1<<20)
+		p.all(model, contents, p.honest(3)...)
+	})
+	goleak.VerifyNone(t, leaks)
 }
