@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -162,6 +163,7 @@ func (d *dialer) direct(ctx context.Context) (network.Conn, error) {
 // the next for 5 s.
 func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn, error) {
 	d.h.clearBackoff(relay.ID)
+	d.dropDead(ctx, relay.ID)
 	if err := d.h.Connect(ctx, relay); err != nil {
 		return nil, fmt.Errorf("relay %s: %w", relay.ID, err)
 	}
@@ -172,6 +174,19 @@ func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn
 		return nil, fmt.Errorf("through relay %s: %w", relay.ID, err)
 	}
 	return c, nil
+}
+
+// dropDead closes the connection to a relay that may be what the target was lost with.
+func (d *dialer) dropDead(ctx context.Context, relay peer.ID) {
+	conns := d.h.Network().ConnsToPeer(relay)
+	for _, c := range conns {
+		if time.Since(c.Stat().Opened) < aliveTimeout {
+			return
+		}
+	}
+	if len(conns) > 0 && d.h.lives(ctx, relay, aliveTimeout) != nil && ctx.Err() == nil {
+		d.h.Network().ClosePeer(relay)
+	}
 }
 
 func (d *dialer) dial(ctx context.Context) (network.Conn, error) {

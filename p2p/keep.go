@@ -173,7 +173,8 @@ func (k *keeper) connect(ctx context.Context) (network.Conn, error) {
 
 // watch improves the path that serve runs on, until serving ends: on a relayed one it waits
 // for a direct one to appear, by hole punching or by its own tries, and ends serving for
-// it; on a direct one it closes relayed ones that nothing uses any more.
+// it; on a direct one it closes relayed ones that nothing uses any more. It also finds out
+// when the relay has died.
 func (k *keeper) watch(serving context.Context, c network.Conn, end context.CancelCauseFunc) {
 	p := c.RemotePeer()
 	changed, stop := k.h.watch(p)
@@ -188,6 +189,10 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 	}
 	timer := time.NewTimer(first)
 	defer timer.Stop()
+	var dead <-chan error // the relay
+	if relayed {
+		dead = k.h.silence(serving, relayOf(c))
+	}
 	for {
 		if relayed && k.h.hasDirect(p) {
 			end(ErrBetterPath)
@@ -197,6 +202,9 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 		case <-serving.Done():
 			return
 		case <-changed:
+		case err := <-dead:
+			log.Infow("relay lost", "relay", relayOf(c), "err", err)
+			k.h.Network().ClosePeer(relayOf(c))
 		case <-timer.C:
 			timer.Reset(every)
 			if relayed {

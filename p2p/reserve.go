@@ -102,8 +102,9 @@ func (r *reservations) reserve(ctx context.Context, relay peer.AddrInfo) (*circu
 func (r *reservations) hold(ctx context.Context, relay peer.AddrInfo, held *circuit.Reservation) error {
 	changed, stop := r.h.watch(relay.ID)
 	defer stop()
-	probe := time.NewTicker(relayProbe)
-	defer probe.Stop()
+	holding, released := context.WithCancel(ctx)
+	defer released()
+	dead := r.h.silence(holding, relay.ID)
 	renew := time.NewTimer(renewIn(held))
 	defer renew.Stop()
 	for {
@@ -123,14 +124,9 @@ func (r *reservations) hold(ctx context.Context, relay peer.AddrInfo, held *circ
 			}
 			r.set(relay.ID, next)
 			renew.Reset(renewIn(next))
-		case <-probe.C:
-			pinging, cancel := context.WithTimeout(ctx, relayProbeTimeout)
-			_, err := r.h.Ping(pinging, relay.ID)
-			cancel()
-			if err != nil && ctx.Err() == nil {
-				r.h.Network().ClosePeer(relay.ID)
-				return fmt.Errorf("relay does not answer: %w", err)
-			}
+		case err := <-dead:
+			r.h.Network().ClosePeer(relay.ID)
+			return err
 		}
 	}
 }
