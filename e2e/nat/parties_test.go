@@ -29,6 +29,9 @@ func (w *world) relay(host, linkID string) (*daemon, []string) {
 	return d, slices.DeleteFunc(s.Addresses, func(a string) bool { return !strings.HasPrefix(a, "/ip4/11.") })
 }
 
+// relayID finds the peer id in what a relay prints.
+var relayID = regexp.MustCompile(`(?m)^relay (\S+)$`)
+
 // relays starts a relay on each host for one link, and gives the flags by which the link
 // is told of all.
 func (w *world) relays(linkID string, hosts ...string) (relays []*daemon, flags []string) {

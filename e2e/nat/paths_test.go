@@ -1,0 +1,168 @@
+//go:build linux
+
+package nat
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/p2p/natlab"
+)
+
+// backLimit is when a session must be back after the network is; what is promised is 15 s,
+// which is logged, and a busy machine gets some more.
+const backLimit = 30 * time.Second
+
+// alive tells whether a node and its link have a session that has carried something since
+// a moment, by the word of both.
+func alive(link, node *daemon, since time.Time) bool {
+	s := node.asNode().Link.Session
+	return s.Open && (s.Since.After(since) || s.Heard.After(since)) && link.asLink().sees(node.name) != nil
+}
+
+// awaitAlive waits for that, and notes how long it took.
+func (w *world) awaitAlive(what string, link *daemon, since time.Time, nodes ...*daemon) (longest time.Duration) {
+	w.t.Helper()
+	for _, node := range nodes {
+		if !w.within(backLimit, func() bool { return alive(link, node, since) }) {
+			w.t.Errorf("%s: %s has no session %v later; the last failure: %s", what, node.name, backLimit, node.asNode().Link.LastFailure)
+			continue
+		}
+		took := time.Since(since)
+		w.t.Logf("%s: %s has its session after %d ms", what, node.name, took.Milliseconds())
+		longest = max(longest, took)
+	}
+	return longest
+}
+
+// field is a federation with a node on each kind of path: a link behind a cone NAT, a node
+// that reaches it directly, one that does not, and relays.
+type field struct {
+	*world
+	linkID          string
+	relays          []*daemon
+	link            *daemon
+	direct, relayed *daemon
+}
+
+func newField(t *testing.T, relays int, uplink natlab.Link, linkArgs, nodeArgs []string) *field {
+	t.Helper()
+	sites := []natlab.Site{
+		{Name: "home", Kind: natlab.Cone, Uplink: uplink},
+		{Name: "clinic", Kind: natlab.Cone, Uplink: uplink},
+		{Name: "campus", Kind: natlab.Symmetric, Uplink: uplink},
+	}
+	var hosts []string
+	for i := range relays {
+		hosts = append(hosts, fmt.Sprint("relay", i+1))
+		sites = append(sites, natlab.Site{Name: hosts[i], Kind: natlab.Public})
+	}
+	f := &field{world: newWorld(t, sites...)}
+	f.linkID = f.peerID("link")
+	var flags []string
+	f.relays, flags = f.world.relays(f.linkID, hosts...)
+	f.link, _ = f.world.link("home", "link", append(flags, linkArgs...)...)
+	ticket := f.link.ticketVia(relays)
+	f.direct = f.node("clinic", "clinic", ticket, nodeArgs...)
+	f.relayed = f.node("campus", "campus", ticket, nodeArgs...)
+	f.direct.mustBeReady()
+	f.relayed.mustBeReady()
+	f.eventually("the clinic has a direct path", directLimit, func() bool { return f.direct.direct() != nil })
+	return f
+}
+
+// relayOf is the relay that a node's path goes through.
+func (f *field) relayOf(node *daemon) *daemon {
+	f.t.Helper()
+	path := node.asNode().Link.Path
+	if path == nil || path.Direct {
+		f.t.Fatalf("%s has no relayed path: %+v", node.name, path)
+	}
+	for _, r := range f.relays {
+		var s relayStatus
+		if r.status(&s) && s.PeerID == path.Relay {
+			return r
+		}
+	}
+	f.t.Fatalf("%s uses relay %s, which is none of ours", node.name, path.Relay)
+	return nil
+}
+
+func TestStatusMeasuresRoundTrips(t *testing.T) {
+	f := newField(t, 1, natlab.Link{Delay: rtt / 2}, nil, nil)
+	f.eventually("the link has sessions with both", backLimit, func() bool {
+		s := f.link.asLink()
+		return s.sees("clinic") != nil && s.sees("campus") != nil
+	})
+	for name, path := range map[string]*pathStatus{
+		"the link's to the clinic": f.link.asLink().sees("clinic"), "the link's to the campus": f.link.asLink().sees("campus"),
+		"the clinic's": f.direct.asNode().Link.Path, "the campus's": f.relayed.asNode().Link.Path,
+	} {
+		if path == nil || path.RTTMillis < 100 {
+			t.Errorf("%s path should have a round trip of 100 ms and more: %+v", name, path)
+		} else {
+			t.Logf("%s path: %.1f ms, direct: %v", name, path.RTTMillis, path.Direct)
+		}
+	}
+}
+
+// Both ways in which a relay dies: its process, of which the kernel tells everybody, and its
+// machine or its network, of which nobody tells.
+func TestDeathOfOneOfTwoRelays(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		t.Run(map[bool]string{false: "process", true: "network"}[silent], func(t *testing.T) {
+			f := newField(t, 2, natlab.Link{Delay: rtt / 2}, nil, nil)
+			dead := f.relayOf(f.relayed)
+			if silent {
+				f.must(f.lab.Cut(dead.host))
+			} else {
+				dead.kill()
+			}
+			since := time.Now()
+			f.eventually("the campus goes through the other relay", backLimit, func() bool {
+				path := f.relayed.asNode().Link.Path
+				return path != nil && !f.isVia(path, dead) && alive(f.link, f.relayed, since)
+			})
+			t.Logf("the campus has its session through the other relay after %d ms", time.Since(since).Milliseconds())
+			f.awaitAlive("the clinic does not mind", f.link, since, f.direct)
+			if silent {
+				f.must(f.lab.Restore(dead.host))
+			}
+		})
+	}
+}
+
+// isVia tells whether a path goes through a relay that may be dead.
+func (f *field) isVia(path *pathStatus, relay *daemon) bool {
+	return !path.Direct && path.Relay == relayID.FindStringSubmatch(relay.output())[1]
+}
+
+func TestSessionsComeBack(t *testing.T) {
+	f := newField(t, 1, natlab.Link{Delay: rtt / 2}, nil, nil)
+	nodes := []*daemon{f.direct, f.relayed}
+	for _, trouble := range []struct {
+		name string
+		make func()
+	}{
+		{"NAT mappings of the nodes are flushed", func() {
+			f.must(f.lab.FlushNAT("clinic"))
+			f.must(f.lab.FlushNAT("campus"))
+		}},
+		{"NAT mappings of the link are flushed", func() { f.must(f.lab.FlushNAT("home")) }},
+		{"the link is killed and starts again", func() {
+			f.link.kill()
+			f.link.run()
+			f.link.mustBeReady()
+		}},
+		{"the relay is killed and starts again", func() {
+			f.relays[0].kill()
+			f.relays[0].run()
+			f.relays[0].mustBeReady()
+		}},
+	} {
+		trouble.make()
+		f.awaitAlive(trouble.name, f.link, time.Now(), nodes...)
+		f.eventually("the clinic has a direct path again", directLimit, func() bool { return f.direct.direct() != nil })
+	}
+}
