@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
@@ -93,17 +95,13 @@ func (f *federation) apps(host *world.Daemon) []int {
 	return pids
 }
 
-// forkServers are the pids of the fork servers of a daemon's SuperExec, and of their forks
-// that are not apps (any more).
+// forkServers are the pids of the fork servers of a daemon's SuperExec. Their forks, which
+// look the same, are apps: each leads a session of its own.
 func (f *federation) forkServers(host *world.Daemon) []int {
 	f.t.Helper()
-	isApp := make(map[int]bool)
-	for _, pid := range f.apps(host) {
-		isApp[pid] = true
-	}
 	var pids []int
 	for _, p := range f.Processes(f.Path(host.Name, "superexec", "warm", "forkserver.py")) {
-		if !isApp[p.PID] {
+		if session, err := unix.Getsid(p.PID); err == nil && session != p.PID {
 			pids = append(pids, p.PID)
 		}
 	}

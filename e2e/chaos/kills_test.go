@@ -57,6 +57,10 @@ func TestRandomKills(t *testing.T) {
 	if got := c.app.result(); got != want {
 		t.Errorf("final weights %s, undisturbed %s", got, want)
 	}
+	// Whatever else dies is no failure of an app.
+	if asked, killed := c.app.count("crashed"), c.hits["ClientApp"]; asked > killed {
+		t.Errorf("%d messages were answered with an error, and %d ClientApps were killed", asked, killed)
+	}
 	c.checkNothingIsLeft()
 }
 

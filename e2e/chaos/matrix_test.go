@@ -14,8 +14,8 @@ import (
 
 const (
 	matrixNodes = 2
-	// relayRate makes the transfer of bigModel take about a second, in which it can be seen.
-	relayRate = 4 << 20
+	// relayRate makes the transfer of bigModel take about half a second, in which it can be seen.
+	relayRate = 8 << 20
 	// bigModel and smallModel in numbers of 8 bytes.
 	bigModel   = 512 << 10
 	smallModel = 4 << 10
