@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,7 +114,7 @@ func showLink(w io.Writer, s link.Status) error {
 }
 
 func showNode(w io.Writer, s node.Status) error {
-	fmt.Fprintf(w, "node %d %s: %s\n", s.NodeID, printable(s.Name), printable(s.State))
+	fmt.Fprintf(w, "node %s: %s\n", strings.TrimSpace(fmt.Sprint(s.NodeID)+" "+printable(s.Name)), printable(s.State))
 	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable(s.Federation), describePath(s.Link.Path, s.Link.LastFailure))
 	fmt.Fprintf(w, "Runtime API %s, %d slots, SuperExec %s\n", s.RuntimeAddress, s.Slots, s.SuperExec)
 	return printTable(w, []string{"RUN", "ARRIVING", "QUEUED", "WORKING", "UNSENT", "LAST FAILURE"}, len(s.Runs), func(i int) []string {
