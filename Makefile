@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build venv venvs demo test chaos lint generate clean
+.PHONY: help build venv venvs demo test chaos lint generate fuzz clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -38,6 +38,15 @@ bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)
 	$(GO) build -o bin/fakenode ./examples/bench/fakenode
 	python3 examples/bench/compare.py --venv .venv/flwr-1.41 --rhizome bin/rhizome --fakenode bin/fakenode \
 		--work .bench --table .bench/table.md --out .bench/results.jsonl $(if $(filter full,$(BENCH)),--full)
+
+connectivity: venv ## Measure every pair of networks, and rewrite the tables of docs/connectivity.md
+	RHIZOME_CONNECTIVITY=1 RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test ./e2e/nat -count=1 -v -timeout 60m
+
+natlab: build venv ## Run the quickstart with every party behind a NAT, and open the lab to play with
+	examples/behind-nat/run.sh --python "$${RHIZOME_TEST_VENV:-.venv/flwr-1.41}" --shell
+
+fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
+	scripts/fuzz.sh
 
 lint: ## gofmt, vet, staticcheck, and that all platforms build
 	scripts/lint.sh

@@ -21,6 +21,8 @@ const (
 	// lines a day unless something is wrong.
 	maxLog = 4 << 20
 
+	// maxReadyLine and maxWords bound what is read of a SuperExec: that it is ready, and its
+	// last words, of which a traceback has the reason in the end.
 	maxReadyLine = 4 << 10
 	maxWords     = 4 << 10
 )

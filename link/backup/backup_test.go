@@ -188,7 +188,7 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	refused("entries that are none of ours", archiveOf(t, "rhizome.json", "{}"))
 }
 
-func archiveOf(t *testing.T, name, content string) []byte {
+func archiveOf(t testing.TB, name, content string) []byte {
 	t.Helper()
 	var file bytes.Buffer
 	out := &archive{tar: tar.NewWriter(&file), at: time.Unix(1, 0), sums: make(map[string]string)}

@@ -96,10 +96,14 @@ const (
 	// maxStanding holds a Standing with the longest refusal.
 	maxStanding = 4 << 10
 
+	// defaultPeerCircuits and defaultCircuits: a peer needs one, and a few while it moves to
+	// another path; a thousand nodes that come back at once have two each.
 	defaultPeerCircuits = 16
 	defaultCircuits     = 2 << 10
-	minBufferSize       = 2 << 10
-	maxBufferSize       = 4 << 20
+	// minBufferSize and maxBufferSize: libp2p's default costs half the throughput, and what is
+	// beyond gains none and is held for every circuit.
+	minBufferSize = 2 << 10
+	maxBufferSize = 4 << 20
 )
 
 func (l Limits) withDefaults() Limits {
