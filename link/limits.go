@@ -31,6 +31,9 @@ const (
 	// addressTimeout is how long a ticket waits for the first reservation at a relay of a
 	// link that has just started.
 	addressTimeout = 10 * time.Second
+	// vouchAgain is the pause after a relay has refused to hear who the members are; that
+	// changes when its operator does something, and costs one stream to find out.
+	vouchAgain = time.Minute
 	// maxAdminBody of a request on the admin socket.
 	maxAdminBody = 64 << 10
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -110,21 +111,32 @@ func (l *Link) join(ctx context.Context, from peer.ID, req p2p.JoinRequest) (p2p
 	return p2p.JoinAnswer{Role: string(member.Role), Name: member.Name, Federation: l.cfg.Federation}, nil
 }
 
-// vouch tells a relay who the members are, for as long as ctx lasts. A relay that does not
-// want to know is used as it is.
+// vouch tells a relay who the members are, for as long as ctx lasts. A relay that refuses is
+// asked again now and then: its operator may have to allow the link first.
 func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 	target := p2p.Target{Peer: info.ID, Addrs: info.Addrs}
+	var said string // by the relay, when it refused
 	err := l.host.Keep(ctx, target, relay.VouchProtocol, func(ctx context.Context, s network.Stream) error {
 		err := l.vouched.Vouch(ctx, s)
-		if errors.Is(err, relay.ErrVouchRefused) {
-			return p2p.Permanent(err)
+		if !errors.Is(err, relay.ErrVouchRefused) {
+			return err
+		}
+		if err.Error() != said {
+			said = err.Error()
+			log.Warnw("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "error", err)
+		}
+		pause := time.NewTimer(vouchAgain)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
 		}
 		return err
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	log.Warnw("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "error", err)
+	log.Warnw("the relay lets this link no more tell who its members are; nodes may be refused there", "relay", info.ID, "error", err)
 	return nil
 }
 

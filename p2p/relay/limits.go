@@ -76,6 +76,9 @@ const (
 	maxDetail = 400
 	// maxVouchMessage holds updatePart ids of 42 bytes with their framing.
 	maxVouchMessage = 64 << 10
+	// maxUnneeded is what a link may send that need not vouch: the whole of its first
+	// update, which leaves with the hello.
+	maxUnneeded = (maxMembers/updatePart + 1) * maxVouchMessage
 	// updatePart is how many ids a part of an update names at most.
 	updatePart = 1000
 

@@ -37,6 +37,8 @@ type vouching struct {
 	stream network.Stream
 	sent   map[peer.ID]struct{} // what the relay has; nil before the first update
 	acks   chan uint64          // sequence numbers that the relay acknowledged
+
+	notNeeded chan struct{} // closed when the relay serves anybody and asks for no members
 }
 
 // NewMembers starts with the given set. The federation's name is for the relay's operator.
@@ -96,7 +98,7 @@ func (m *Members) Sync(ctx context.Context) error {
 // lost, and always returns an error; the caller connects again. [ErrVouchRefused] with
 // the relay's reason when it does not want this link. It owns the stream.
 func (m *Members) Vouch(ctx context.Context, s network.Stream) error {
-	v := &vouching{stream: s, acks: make(chan uint64, 1)}
+	v := &vouching{stream: s, acks: make(chan uint64, 1), notNeeded: make(chan struct{})}
 	m.connect(v)
 	defer m.disconnect(v)
 	ctx, lose := context.WithCancelCause(ctx)
@@ -119,6 +121,13 @@ func (m *Members) serve(ctx context.Context, v *vouching) error {
 	}
 	for {
 		version, set, changed := m.snapshot()
+		select {
+		case <-v.notNeeded:
+			m.disconnect(v) // nobody has to wait for it
+			<-ctx.Done()
+			return context.Cause(ctx)
+		default:
+		}
 		if acked := m.ackedBy(v); acked == version {
 			select {
 			case <-changed:
@@ -132,7 +141,9 @@ func (m *Members) serve(ctx context.Context, v *vouching) error {
 				return err
 			}
 		}
-		if err := v.awaitAck(ctx, version); err != nil {
+		if err := v.awaitAck(ctx, version); errors.Is(err, errNotNeeded) {
+			continue
+		} else if err != nil {
 			return err
 		}
 		v.sent = set
@@ -151,12 +162,29 @@ func (v *vouching) listen() error {
 		if refused := msg.GetRefused(); refused != nil {
 			return fmt.Errorf("%w: %s", ErrVouchRefused, printable(refused.GetDetail(), maxDetail))
 		}
+		if msg.GetNotNeeded() != nil {
+			log.Infow("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
+			close(v.notNeeded)
+			return v.awaitEnd()
+		}
 		select {
 		case v.acks <- msg.GetAck().GetSeq():
 		default:
 			return errors.New("the relay acknowledges what was not sent")
 		}
 	}
+}
+
+// errNotNeeded ends the wait for an acknowledgement that will not come.
+var errNotNeeded = errors.New("the relay needs no list of members")
+
+// awaitEnd reads until the stream of a relay that needs no list ends.
+func (v *vouching) awaitEnd() error {
+	var one [1]byte
+	if _, err := v.stream.Read(one[:]); err != nil {
+		return fmt.Errorf("wait for the end of the relay's answer: %w", err)
+	}
+	return errors.New("the relay goes on to answer what it does not need")
 }
 
 // send writes a message. When the stream breaks it is the listener's error that tells
@@ -184,6 +212,8 @@ func (v *vouching) awaitAck(ctx context.Context, version uint64) error {
 			return fmt.Errorf("the relay acknowledges update %d instead of %d", seq, version)
 		}
 		return nil
+	case <-v.notNeeded:
+		return errNotNeeded
 	case <-timeout.C:
 		return fmt.Errorf("no acknowledgement within %v", handshakeTimeout)
 	case <-ctx.Done():

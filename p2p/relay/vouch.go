@@ -23,8 +23,9 @@ const vouchVersion = 1
 // vouchStream is the relay's end of a link's stream. The newest of a link counts.
 //
 //	opened ──Hello──► attached ──Update──► acknowledged ──┐
-//	   │                 │  ▲                             │
-//	   └──► refused ◄────┘  └─────────────────────────────┘
+//	   │ │               │  ▲                             │
+//	   │ └──► refused ◄──┘  └─────────────────────────────┘
+//	   └─Hello─► not needed: of no known link, at a relay for anybody
 type vouchStream struct {
 	network.Stream
 	link    peer.ID
@@ -75,7 +76,8 @@ func (r *Relay) leaveVouch(v *vouchStream) {
 }
 
 func (r *Relay) vouch(v *vouchStream) error {
-	if r.roster.role(v.link) != Link {
+	role := r.roster.role(v.link)
+	if role != Link && !r.options.Open {
 		return fmt.Errorf("%s is no link of this relay: have its operator allow it", v.link)
 	}
 	in := newReader(v, maxVouchMessage)
@@ -91,6 +93,9 @@ func (r *Relay) vouch(v *vouchStream) error {
 	if hello.GetVersion() != vouchVersion {
 		return fmt.Errorf("version %d of the vouch protocol: this relay speaks %d", hello.GetVersion(), vouchVersion)
 	}
+	if role != Link {
+		return v.notNeeded()
+	}
 	if !r.roster.attach(v.link, v, printable(hello.GetFederation(), maxFederationName)) {
 		return fmt.Errorf("%s is no link of this relay any more", v.link)
 	}
@@ -105,6 +110,21 @@ func (r *Relay) vouch(v *vouchStream) error {
 			return err
 		}
 	}
+}
+
+// notNeeded lets a link that nobody has allowed here wait for the end of an open relay.
+func (v *vouchStream) notNeeded() error {
+	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
+	if err := write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_NotNeeded{NotNeeded: &relaypb.VouchNotNeeded{}}}); err != nil {
+		return fmt.Errorf("answer hello: %w", err)
+	}
+	_ = v.SetReadDeadline(time.Time{})
+	// What the link had sent before it read the answer is not of interest.
+	n, err := io.Copy(io.Discard, io.LimitReader(v, maxUnneeded))
+	if n == maxUnneeded {
+		return errors.New("the link goes on to send what is not needed")
+	}
+	return err
 }
 
 // update takes one part, and puts the update into force with the last.

@@ -32,6 +32,37 @@ func TestOnlyAllowedLinksVouch(t *testing.T) {
 	}
 }
 
+func TestOpenRelayNeedsNoVouching(t *testing.T) {
+	link, a := newHost(t), newHost(t)
+	l := newLab(t, Options{Open: true})
+	l.join(link)
+	s, err := link.NewStream(l.ctx, l.host.ID(), VouchProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := NewMembers("mine", []peer.ID{a.ID()})
+	ended := make(chan error, 1)
+	go func() { ended <- members.Vouch(l.ctx, s) }()
+	members.Add(link.ID())
+	if err := members.Sync(l.ctx); err != nil {
+		t.Errorf("Sync waits for a relay that needs no members: %v", err)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("Vouch at an open relay = %v, want it to wait for the relay's end", err)
+	default:
+	}
+	if role := l.relay.roster.role(a.ID()); role != Anybody {
+		t.Errorf("at an open relay a peer is %v", role)
+	}
+	if err := l.relay.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil || errors.Is(err, ErrVouchRefused) {
+		t.Errorf("Vouch after the end of the relay = %v", err)
+	}
+}
+
 func TestLargeSetTravelsInParts(t *testing.T) {
 	link := newHost(t)
 	l := newLab(t, Options{Links: []peer.ID{link.ID()}})

@@ -72,7 +72,7 @@ func (x Standing_Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Standing_Role.Descriptor instead.
 func (Standing_Role) EnumDescriptor() ([]byte, []int) {
-	return file_relay_proto_rawDescGZIP(), []int{6, 0}
+	return file_relay_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // ToRelay is a message of a link on a vouch stream.
@@ -300,6 +300,7 @@ type FromRelay struct {
 	//
 	//	*FromRelay_Ack
 	//	*FromRelay_Refused
+	//	*FromRelay_NotNeeded
 	Body          isFromRelay_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -360,6 +361,15 @@ func (x *FromRelay) GetRefused() *VouchRefused {
 	return nil
 }
 
+func (x *FromRelay) GetNotNeeded() *VouchNotNeeded {
+	if x != nil {
+		if x, ok := x.Body.(*FromRelay_NotNeeded); ok {
+			return x.NotNeeded
+		}
+	}
+	return nil
+}
+
 type isFromRelay_Body interface {
 	isFromRelay_Body()
 }
@@ -372,9 +382,15 @@ type FromRelay_Refused struct {
 	Refused *VouchRefused `protobuf:"bytes,2,opt,name=refused,proto3,oneof"`
 }
 
+type FromRelay_NotNeeded struct {
+	NotNeeded *VouchNotNeeded `protobuf:"bytes,3,opt,name=not_needed,json=notNeeded,proto3,oneof"`
+}
+
 func (*FromRelay_Ack) isFromRelay_Body() {}
 
 func (*FromRelay_Refused) isFromRelay_Body() {}
+
+func (*FromRelay_NotNeeded) isFromRelay_Body() {}
 
 // VouchAck says that an update is in force: new circuits are judged by it, and circuits
 // of removed members are cut.
@@ -467,6 +483,44 @@ func (x *VouchRefused) GetDetail() string {
 	return ""
 }
 
+// VouchNotNeeded answers the hello of a link that the relay does not know but serves like
+// anybody. The stream stays open, so that the link notices when that ends with the relay.
+type VouchNotNeeded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VouchNotNeeded) Reset() {
+	*x = VouchNotNeeded{}
+	mi := &file_relay_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VouchNotNeeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VouchNotNeeded) ProtoMessage() {}
+
+func (x *VouchNotNeeded) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VouchNotNeeded.ProtoReflect.Descriptor instead.
+func (*VouchNotNeeded) Descriptor() ([]byte, []int) {
+	return file_relay_proto_rawDescGZIP(), []int{6}
+}
+
 // Standing tells the peer that asks how the relay sees it. It says nothing about others.
 type Standing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -485,7 +539,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_relay_proto_msgTypes[6]
+	mi := &file_relay_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +551,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_proto_msgTypes[6]
+	mi := &file_relay_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +564,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_relay_proto_rawDescGZIP(), []int{6}
+	return file_relay_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Standing) GetRole() Standing_Role {
@@ -574,7 +628,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_relay_proto_msgTypes[7]
+	mi := &file_relay_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +640,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_relay_proto_msgTypes[7]
+	mi := &file_relay_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +653,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_relay_proto_rawDescGZIP(), []int{7}
+	return file_relay_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Refusal) GetReason() string {
@@ -643,15 +697,18 @@ const file_relay_proto_rawDesc = "" +
 	"\areplace\x18\x02 \x01(\bR\areplace\x12\x16\n" +
 	"\x06remove\x18\x03 \x03(\fR\x06remove\x12\x10\n" +
 	"\x03add\x18\x04 \x03(\fR\x03add\x12\x12\n" +
-	"\x04more\x18\x05 \x01(\bR\x04more\"y\n" +
+	"\x04more\x18\x05 \x01(\bR\x04more\"\xb9\x01\n" +
 	"\tFromRelay\x12+\n" +
 	"\x03ack\x18\x01 \x01(\v2\x17.rhizome.relay.VouchAckH\x00R\x03ack\x127\n" +
-	"\arefused\x18\x02 \x01(\v2\x1b.rhizome.relay.VouchRefusedH\x00R\arefusedB\x06\n" +
+	"\arefused\x18\x02 \x01(\v2\x1b.rhizome.relay.VouchRefusedH\x00R\arefused\x12>\n" +
+	"\n" +
+	"not_needed\x18\x03 \x01(\v2\x1d.rhizome.relay.VouchNotNeededH\x00R\tnotNeededB\x06\n" +
 	"\x04body\"\x1c\n" +
 	"\bVouchAck\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"&\n" +
 	"\fVouchRefused\x12\x16\n" +
-	"\x06detail\x18\x01 \x01(\tR\x06detail\"\xf1\x02\n" +
+	"\x06detail\x18\x01 \x01(\tR\x06detail\"\x10\n" +
+	"\x0eVouchNotNeeded\"\xf1\x02\n" +
 	"\bStanding\x120\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x1c.rhizome.relay.Standing.RoleR\x04role\x121\n" +
 	"\x15peer_bytes_per_second\x18\x02 \x01(\x04R\x12peerBytesPerSecond\x12\x1d\n" +
@@ -686,30 +743,32 @@ func file_relay_proto_rawDescGZIP() []byte {
 }
 
 var file_relay_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_relay_proto_goTypes = []any{
-	(Standing_Role)(0),   // 0: rhizome.relay.Standing.Role
-	(*ToRelay)(nil),      // 1: rhizome.relay.ToRelay
-	(*VouchHello)(nil),   // 2: rhizome.relay.VouchHello
-	(*VouchUpdate)(nil),  // 3: rhizome.relay.VouchUpdate
-	(*FromRelay)(nil),    // 4: rhizome.relay.FromRelay
-	(*VouchAck)(nil),     // 5: rhizome.relay.VouchAck
-	(*VouchRefused)(nil), // 6: rhizome.relay.VouchRefused
-	(*Standing)(nil),     // 7: rhizome.relay.Standing
-	(*Refusal)(nil),      // 8: rhizome.relay.Refusal
+	(Standing_Role)(0),     // 0: rhizome.relay.Standing.Role
+	(*ToRelay)(nil),        // 1: rhizome.relay.ToRelay
+	(*VouchHello)(nil),     // 2: rhizome.relay.VouchHello
+	(*VouchUpdate)(nil),    // 3: rhizome.relay.VouchUpdate
+	(*FromRelay)(nil),      // 4: rhizome.relay.FromRelay
+	(*VouchAck)(nil),       // 5: rhizome.relay.VouchAck
+	(*VouchRefused)(nil),   // 6: rhizome.relay.VouchRefused
+	(*VouchNotNeeded)(nil), // 7: rhizome.relay.VouchNotNeeded
+	(*Standing)(nil),       // 8: rhizome.relay.Standing
+	(*Refusal)(nil),        // 9: rhizome.relay.Refusal
 }
 var file_relay_proto_depIdxs = []int32{
 	2, // 0: rhizome.relay.ToRelay.hello:type_name -> rhizome.relay.VouchHello
 	3, // 1: rhizome.relay.ToRelay.update:type_name -> rhizome.relay.VouchUpdate
 	5, // 2: rhizome.relay.FromRelay.ack:type_name -> rhizome.relay.VouchAck
 	6, // 3: rhizome.relay.FromRelay.refused:type_name -> rhizome.relay.VouchRefused
-	0, // 4: rhizome.relay.Standing.role:type_name -> rhizome.relay.Standing.Role
-	8, // 5: rhizome.relay.Standing.refusal:type_name -> rhizome.relay.Refusal
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	7, // 4: rhizome.relay.FromRelay.not_needed:type_name -> rhizome.relay.VouchNotNeeded
+	0, // 5: rhizome.relay.Standing.role:type_name -> rhizome.relay.Standing.Role
+	9, // 6: rhizome.relay.Standing.refusal:type_name -> rhizome.relay.Refusal
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_relay_proto_init() }
@@ -724,6 +783,7 @@ func file_relay_proto_init() {
 	file_relay_proto_msgTypes[3].OneofWrappers = []any{
 		(*FromRelay_Ack)(nil),
 		(*FromRelay_Refused)(nil),
+		(*FromRelay_NotNeeded)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -731,7 +791,7 @@ func file_relay_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_proto_rawDesc), len(file_relay_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
