@@ -32,7 +32,7 @@ const patience = 10 * time.Second
 // hub is the link's side: a real store, real objects and a real host, but no HTTP. It can
 // be killed and started again on the same data.
 type hub struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	config  func(*Config)
 	host    host.Host
@@ -42,14 +42,14 @@ type hub struct {
 	stop    func()
 }
 
-func newHub(t *testing.T, config func(*Config)) *hub {
+func newHub(t testing.TB, config func(*Config)) *hub {
 	h := &hub{t: t, dir: t.TempDir(), config: config, host: newHost(t)}
 	h.start()
 	t.Cleanup(func() { h.stop() })
 	return h
 }
 
-func newHost(t *testing.T) host.Host {
+func newHost(t testing.TB) host.Host {
 	t.Helper()
 	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableMetrics())
 	must(t, err)
@@ -121,7 +121,7 @@ func (h *hub) put(content string) string {
 	return put(h.t, h.objects, []byte(content))
 }
 
-func put(t *testing.T, store objects.Store, content []byte) string {
+func put(t testing.TB, store objects.Store, content []byte) string {
 	t.Helper()
 	id := object.Sum(content)
 	must(t, store.Put(t.Context(), id, int64(len(content)), bytes.NewReader(content)))
@@ -131,10 +131,16 @@ func put(t *testing.T, store objects.Store, content []byte) string {
 // instruct stores an instruction that is complete, and gives its id.
 func (h *hub) instruct(runID, nodeID uint64) string {
 	h.t.Helper()
+	return h.insert(runID, nodeID, state.Waiting)
+}
+
+// insert stores an instruction in a state.
+func (h *hub) insert(runID, nodeID uint64, in state.MessageState) string {
+	h.t.Helper()
 	m := newMessage(h.t, h.objects, &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: 1, DstNodeId: nodeID, MessageType: "train", CreatedAt: now(), Ttl: 3600, GroupId: rand.Text(),
 	})
-	m.NodeID = nodeID
+	m.NodeID, m.State = nodeID, in
 	ids, err := object.PostOrder(treeOf(h.t, m), object.TreeLimits{})
 	must(h.t, err)
 	must(h.t, h.store.RegisterObjects(h.t.Context(), runID, ids))
@@ -148,7 +154,7 @@ func (h *hub) instruct(runID, nodeID uint64) string {
 func now() float64 { return float64(time.Now().UnixMicro()) / 1e6 }
 
 // newMessage makes a message with some content, whose objects go to a store.
-func newMessage(t *testing.T, store objects.Store, md *flwrpb.Metadata) state.Message {
+func newMessage(t testing.TB, store objects.Store, md *flwrpb.Metadata) state.Message {
 	t.Helper()
 	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
 	must(t, err)
@@ -165,14 +171,14 @@ func newMessage(t *testing.T, store objects.Store, md *flwrpb.Metadata) state.Me
 	}
 }
 
-func treeOf(t *testing.T, m state.Message) *flwrpb.ObjectTree {
+func treeOf(t testing.TB, m state.Message) *flwrpb.ObjectTree {
 	t.Helper()
 	var tree flwrpb.ObjectTree
 	must(t, proto.Unmarshal(m.Tree, &tree))
 	return &tree
 }
 
-func encode(t *testing.T, m proto.Message) []byte {
+func encode(t testing.TB, m proto.Message) []byte {
 	t.Helper()
 	b, err := proto.Marshal(m)
 	must(t, err)
@@ -208,7 +214,7 @@ func (h *hub) answer(runID uint64, id string) state.Answer {
 
 // scripted is a node that does what a test says.
 type scripted struct {
-	t       *testing.T
+	t       testing.TB
 	hub     *hub
 	host    host.Host
 	objects *objects.Dir
@@ -218,7 +224,7 @@ type scripted struct {
 }
 
 // newNode makes a member that is a node, with objects that it serves to the link.
-func newNode(t *testing.T, h *hub) *scripted {
+func newNode(t testing.TB, h *hub) *scripted {
 	t.Helper()
 	n := &scripted{t: t, hub: h, host: newHost(t)}
 	var err error
@@ -366,7 +372,7 @@ func (n *scripted) acked(instructionID string, dropped bool) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

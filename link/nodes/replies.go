@@ -45,8 +45,11 @@ func (one *peerSession) takeReply(reply *sessionpb.Reply) error {
 	if !first {
 		return nil // sent twice; the first one is acknowledged when it is stored
 	}
-	defer release()
 	err = one.storeReply(ctx, in, runtimeOf(reply))
+	ended := one.ctx.Err() == nil && ctx.Err() != nil
+	// Before the acknowledgement: the node may say the same again as soon as it hears it,
+	// and that must not be taken for a reply that is still on its way.
+	release()
 	var no unwanted
 	switch {
 	case err == nil:
@@ -54,7 +57,7 @@ func (one *peerSession) takeReply(reply *sessionpb.Reply) error {
 	case errors.As(err, &no):
 		log.Infow("a reply is dropped", "node", one.node.ID, "run", in.Message.RunID, "instruction", in.Message.ReplyTo, "reason", no.reason)
 		return one.ack(in.Message.ReplyTo, in.Message.ID, true, no.reason)
-	case one.ctx.Err() == nil && ctx.Err() != nil:
+	case ended:
 		return one.ack(in.Message.ReplyTo, in.Message.ID, true, "the run is finished")
 	default:
 		return err
