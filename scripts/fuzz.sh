@@ -19,7 +19,7 @@ printf '%-46s %12s %8s  %s\n' target executions inputs result
 for package in "${packages[@]}"; do
   for target in $(grep -ho '^func Fuzz[A-Za-z0-9_]*' "$package"/*_test.go | sed 's/^func //' | sort -u); do
     result=ok
-    if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" >"$log" 2>&1; then
+    if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 20x "$package" >"$log" 2>&1; then
       result=FOUND
       failed=1
     fi

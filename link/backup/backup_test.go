@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -185,7 +186,61 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	}
 	refused("no tar", []byte(strings.Repeat("rhizome ", 1000)))
 	refused("entries that lead out", archiveOf(t, "../evil", "evil"))
+	refused("a hole of a terabyte", sparseArchive(t))
 	refused("entries that are none of ours", archiveOf(t, "rhizome.json", "{}"))
+}
+
+// sparseArchive is as GNU tar writes a file that is one hole.
+func sparseArchive(t *testing.T) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	out := &archive{tar: tar.NewWriter(&file), at: time.Unix(1, 0), sums: make(map[string]string)}
+	if err := out.add(manifestName, []byte(`{"kind":"link","format":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.tar.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	block := func(name string, kind byte, content string) {
+		header := make([]byte, 512)
+		copy(header, name)
+		copy(header[100:], "0000600\x000000000\x000000000\x00")
+		copy(header[124:], fmt.Sprintf("%011o\x00%011o\x00        ", len(content), 1))
+		header[156] = kind
+		copy(header[257:], "ustar\x0000")
+		sum := 0
+		for _, b := range header {
+			sum += int(b)
+		}
+		copy(header[148:], fmt.Sprintf("%06o\x00 ", sum))
+		file.Write(header)
+		file.WriteString(content)
+		file.Write(make([]byte, (512-len(content)%512)%512))
+	}
+	var records string
+	for _, pair := range [][2]string{
+		{"GNU.sparse.major", "0"}, {"GNU.sparse.minor", "1"}, {"GNU.sparse.name", "state.db"}, {"GNU.sparse.size", "1099511627776"},
+		{"GNU.sparse.numblocks", "1"}, {"GNU.sparse.map", "1099511627776,0"},
+	} {
+		body := " " + pair[0] + "=" + pair[1] + "\n"
+		size := len(body) + 2
+		if size > 99 {
+			size++
+		}
+		records += fmt.Sprint(size) + body
+	}
+	block("pax", 'x', records)
+	block("state.db", '0', "")
+	file.Write(make([]byte, 1024))
+	if _, err := tar.NewReader(bytes.NewReader(file.Bytes())).Next(); err != nil {
+		t.Fatal(err)
+	}
+	check := tar.NewReader(bytes.NewReader(file.Bytes()))
+	_, _ = check.Next()
+	if header, err := check.Next(); err != nil || header.Size != 1<<40 {
+		t.Fatalf("the archive is not what it should be: %+v, %v", header, err)
+	}
+	return file.Bytes()
 }
 
 func archiveOf(t testing.TB, name, content string) []byte {

@@ -75,6 +75,9 @@ func restore(ctx context.Context, r io.Reader, temp string) (report Report, err 
 	if err := in.all(tar.NewReader(r)); err != nil {
 		return Report{}, err
 	}
+	if err := in.sync(); err != nil {
+		return Report{}, err
+	}
 	// Opening checks the file, and brings an older schema up to date.
 	state, err := sqlite.Open(ctx, dir.Path(databaseName), sqlite.Options{})
 	if err != nil {
@@ -106,7 +109,7 @@ func (in *unpacking) all(archive *tar.Reader) error {
 		case header.Name == checksumsName:
 			return in.compare(archive)
 		}
-		if _, twice := in.sums[header.Name]; twice || header.Typeflag != tar.TypeReg {
+		if _, twice := in.sums[header.Name]; twice || header.Typeflag != tar.TypeReg || sparse(header) {
 			return fmt.Errorf("%w: entry %.80q is out of place", ErrDamaged, header.Name)
 		}
 		hash := sha256.New()
@@ -115,6 +118,16 @@ func (in *unpacking) all(archive *tar.Reader) error {
 		}
 		in.sums[header.Name] = hex.EncodeToString(hash.Sum(nil))
 	}
+}
+
+// sparse tells whether an entry has holes: a small archive could fill a disk with them.
+func sparse(header *tar.Header) bool {
+	for key := range header.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // entry takes one file of the archive. Only names that a backup has are taken.
@@ -157,7 +170,24 @@ func (in *unpacking) file(name string, size int64, content io.Reader) error {
 		return fmt.Errorf("%w: entry %.80q: %w", ErrDamaged, name, err)
 	}
 	_, err = io.CopyN(file, content, size)
-	return errors.Join(err, file.Sync(), file.Close())
+	return errors.Join(err, file.Close())
+}
+
+// sync makes durable what file has written.
+func (in *unpacking) sync() error {
+	for _, name := range append([]string{databaseName}, plainFiles...) {
+		file, err := os.Open(in.dir.Path(name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(file.Sync(), file.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return datadir.SyncDir(in.dir.Path())
 }
 
 func (in *unpacking) object(id string, size int64, content io.Reader) error {
