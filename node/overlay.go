@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -26,6 +27,10 @@ func (n *Node) runOverlay(ctx context.Context) error {
 		err := n.host.Keep(ctx, n.target, wire.ProtocolID, n.serveSession)
 		if errors.Is(err, session.ErrLeft) {
 			return nil // the rest of the node is about to stop
+		}
+		if errors.Is(err, p2p.ErrRefused) {
+			return fmt.Errorf("SuperLink %s refuses this node, which is no member of its federation (any more): only a node "+
+				"with a new data directory can join, with a new ticket: %w", n.target.Peer, err)
 		}
 		return err
 	})

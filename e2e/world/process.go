@@ -56,6 +56,18 @@ func (w *World) Start(name, ready string, env []string, program string, args ...
 	return d
 }
 
+// Daemon is the one that was started under a name.
+func (w *World) Daemon(name string) *Daemon {
+	w.t.Helper()
+	for _, d := range w.daemons {
+		if d.Name == name {
+			return d
+		}
+	}
+	w.t.Fatalf("no daemon %q was started", name)
+	return nil
+}
+
 // Launch starts the daemon with the same arguments, without waiting for it.
 func (d *Daemon) Launch() {
 	d.w.t.Helper()
