@@ -161,6 +161,34 @@ func TestRunGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	t.Logf("the disk was filled after %d rounds of %d", before, questions)
 }
 
+// So does a node whose disk is full: it takes nothing on that it could not keep, and the run
+// waits for it.
+func TestNodeGoesOnWhenThereIsRoomAgain(t *testing.T) {
+	disk := newSmallDisk(t, "48m")
+	w := world.New(t)
+	_, address := w.Link()
+	data := filepath.Join(disk.dir, "node")
+	if err := errors.Join(os.Mkdir(data, 0o700), os.Symlink(data, w.Path("node0"))); err != nil {
+		t.Fatal(err)
+	}
+	node := w.Nodes(1)[0]
+	f := w.Flwr(address)
+	app := w.Probe("ok")
+	const questions = 6
+	run := f.Submit(app.Dir, "-c", app.Config(fmt.Sprintf("questions=%d", questions)))
+	app.Await("replies", 2)
+	free := disk.fill()
+	w.Eventually("the node notices that its disk is full", world.StartLimit, func() bool {
+		return strings.Contains(node.Output(), "no space left") || strings.Contains(node.Output(), "disk is full")
+	})
+	free()
+	w.Eventually("the run is finished", world.RunLimit, func() bool { return strings.HasPrefix(f.Status(run), "finished") })
+	log := f.Run("log", run, "test", "--show")
+	if got := f.Status(run); got != "finished:completed" || strings.Count(log, "outcome: ok") != questions {
+		t.Errorf("the run is %s\n%s", got, log)
+	}
+}
+
 func TestReadOnlyDisk(t *testing.T) {
 	disk := newSmallDisk(t, "16m")
 	w := world.New(t)
