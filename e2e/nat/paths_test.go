@@ -110,6 +110,7 @@ func TestStatusMeasuresRoundTrips(t *testing.T) {
 // Both ways in which a relay dies: its process, of which the kernel tells everybody, and its
 // machine or its network, of which nobody tells.
 func TestDeathOfOneOfTwoRelays(t *testing.T) {
+	table := "| what dies | session through the other relay after |\n|---|---|\n"
 	for _, silent := range []bool{false, true} {
 		t.Run(map[bool]string{false: "process", true: "network"}[silent], func(t *testing.T) {
 			f := newField(t, 2, natlab.Link{Delay: rtt / 2}, nil, nil)
@@ -124,13 +125,15 @@ func TestDeathOfOneOfTwoRelays(t *testing.T) {
 				path := f.relayed.asNode().Link.Path
 				return path != nil && !f.isVia(path, dead) && alive(f.link, f.relayed, since)
 			})
-			t.Logf("the campus has its session through the other relay after %d ms", time.Since(since).Milliseconds())
+			took := time.Since(since)
+			table += fmt.Sprintf("| the %s of the relay | %s |\n", map[bool]string{false: "process", true: "network"}[silent], millis(took))
 			f.awaitAlive("the clinic does not mind", f.link, since, f.direct)
 			if silent {
 				f.must(f.lab.Restore(dead.host))
 			}
 		})
 	}
+	record(t, "relays", table)
 }
 
 // isVia tells whether a path goes through a relay that may be dead.
@@ -140,7 +143,7 @@ func (f *field) isVia(path *pathStatus, relay *daemon) bool {
 
 func TestSessionsComeBack(t *testing.T) {
 	f := newField(t, 1, natlab.Link{Delay: rtt / 2}, nil, nil)
-	nodes := []*daemon{f.direct, f.relayed}
+	table := "| what happens | direct path | through a relay |\n|---|---|---|\n"
 	for _, trouble := range []struct {
 		name string
 		make func()
@@ -162,7 +165,12 @@ func TestSessionsComeBack(t *testing.T) {
 		}},
 	} {
 		trouble.make()
-		f.awaitAlive(trouble.name, f.link, time.Now(), nodes...)
+		since := time.Now()
+		f.awaitAlive(trouble.name, f.link, since, f.direct)
+		direct := time.Since(since)
+		f.awaitAlive(trouble.name, f.link, since, f.relayed)
+		table += fmt.Sprintf("| %s | %s | %s |\n", trouble.name, millis(direct), millis(time.Since(since)))
 		f.eventually("the clinic has a direct path again", directLimit, func() bool { return f.direct.direct() != nil })
 	}
+	record(t, "recovery", table)
 }

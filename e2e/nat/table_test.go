@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,9 +29,40 @@ func millis(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-// record puts a table into docs/connectivity.md, between the marks of its name.
+// pathGrid shows which pairs have a direct path in the end, nodes in rows and links in columns.
+func pathGrid(pairs []pair) string {
+	var b strings.Builder
+	b.WriteString("| node \\ link |")
+	for _, link := range kinds {
+		fmt.Fprintf(&b, " %s |", link)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(kinds)) + "\n")
+	for _, node := range append(slices.Clone(kinds), sameLAN) {
+		fmt.Fprintf(&b, "| %s |", node)
+		for _, link := range kinds {
+			cell := "-"
+			for _, p := range pairs {
+				if p.node == string(node) && p.link == string(link) && p.direct > 0 {
+					cell = "direct"
+				} else if p.node == string(node) && p.link == string(link) && cell == "-" {
+					cell = "relay"
+				}
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// record logs a table. When figures are measured, it puts it into docs/connectivity.md too,
+// between the marks of its name.
 func record(t *testing.T, name, table string) {
 	t.Helper()
+	t.Log("\n" + table)
+	if !recording() {
+		return
+	}
 	path := filepath.Join("..", "..", "docs", "connectivity.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
