@@ -29,7 +29,6 @@ type app struct {
 	client http.Client
 	runID  uint64
 	token  string
-	sent   int // messages to each node
 }
 
 const pyproject = `
