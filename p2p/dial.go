@@ -59,53 +59,80 @@ func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
 	if len(direct) == 0 && len(relays) == 0 {
 		return nil, fmt.Errorf("reach %s: no address is known", d.target.Peer)
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	circuits, cancelCircuits := context.WithCancel(ctx)
 	d.h.clearBackoff(d.target.Peer)
-
-	type result struct {
-		conn network.Conn
-		err  error
-	}
-	results := make(chan result, len(relays)+1)
-	var all sync.WaitGroup
-	try := func(dial func() (network.Conn, error)) {
-		all.Go(func() {
-			c, err := dial()
-			results <- result{c, err}
-		})
-	}
-	tries := len(relays)
-	if len(direct) > 0 {
-		tries++
-		try(func() (network.Conn, error) { return d.direct(ctx) })
-	}
-	for _, r := range relays {
-		try(func() (network.Conn, error) { return d.through(circuits, r) })
-	}
-	d.last = func() {
-		cancel()
-		all.Wait()
-	}
-	d.work.Go(func() {
-		all.Wait()
-		cancelCircuits()
-		cancel()
-	})
-
+	r := d.start(ctx, len(direct) > 0, relays)
+	d.last = r.end
 	var errs []error
-	for range tries {
-		r := <-results
-		if r.err == nil {
-			cancelCircuits()
-			if !isCircuit(r.conn.RemoteMultiaddr()) {
-				cancel()
-			}
-			return r.conn, nil
+	for range r.tries {
+		a := <-r.answers
+		if a.err == nil {
+			r.won(a.conn)
+			return a.conn, nil
 		}
-		errs = append(errs, r.err)
+		errs = append(errs, a.err)
 	}
 	return nil, fmt.Errorf("reach %s: %w", d.target.Peer, errors.Join(errs...))
+}
+
+// race is one try of all ways at once.
+type race struct {
+	tries          int
+	answers        chan answer // one of each try
+	all            sync.WaitGroup
+	cancel         context.CancelFunc
+	cancelCircuits context.CancelFunc
+}
+
+type answer struct {
+	conn network.Conn
+	err  error
+}
+
+// start begins the tries; they are over after dialTimeout.
+func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo) *race {
+	r := &race{answers: make(chan answer, len(relays)+1)}
+	ctx, r.cancel = context.WithTimeout(ctx, dialTimeout)
+	circuits, cancelCircuits := context.WithCancel(ctx)
+	r.cancelCircuits = cancelCircuits
+	try := func(dial func() (network.Conn, error)) {
+		r.tries++
+		r.all.Go(func() {
+			c, err := dial()
+			r.answers <- answer{c, err}
+		})
+	}
+	tried := make(chan struct{}) // the direct addresses
+	if direct {
+		try(func() (network.Conn, error) {
+			defer close(tried)
+			return d.direct(ctx)
+		})
+	} else {
+		close(tried)
+	}
+	for _, relay := range relays {
+		try(func() (network.Conn, error) { return d.throughAgain(circuits, relay, tried) })
+	}
+	d.work.Go(func() {
+		r.all.Wait()
+		r.cancelCircuits()
+		r.cancel()
+	})
+	return r
+}
+
+// won ends the tries that can not find anything better.
+func (r *race) won(c network.Conn) {
+	r.cancelCircuits()
+	if !isCircuit(c.RemoteMultiaddr()) {
+		r.cancel()
+	}
+}
+
+// end ends all tries, and waits for them.
+func (r *race) end() {
+	r.cancel()
+	r.all.Wait()
 }
 
 // split sorts the target's addresses, and hands the direct ones to the swarm.
@@ -174,6 +201,27 @@ func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn
 		return nil, fmt.Errorf("through relay %s: %w", relay.ID, err)
 	}
 	return c, nil
+}
+
+// throughAgain repeats through while the direct addresses are tried, which takes long where
+// a firewall is silent: a relay that has just restarted refuses whom its link has not
+// named yet.
+func (d *dialer) throughAgain(ctx context.Context, relay peer.AddrInfo, tried <-chan struct{}) (network.Conn, error) {
+	pause := newBackoff(maxBackoff)
+	for {
+		c, err := d.through(ctx, relay)
+		if err == nil {
+			return c, nil
+		}
+		select {
+		case <-tried:
+			return nil, err
+		default:
+		}
+		if !sleep(ctx, pause.NextBackOff(), tried) {
+			return nil, err
+		}
+	}
 }
 
 // dropDead closes the connection to a relay that may be what the target was lost with.
