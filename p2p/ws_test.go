@@ -167,3 +167,32 @@ func tunnel(c net.Conn, count *atomic.Int64) {
 	both.Go(func() { io.Copy(c, to); c.Close() })
 	both.Wait()
 }
+
+// Where TCP is known on the same port, the swarm drops the WebSocket address; its other name
+// is dialled, through the proxy.
+func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
+	proxy, tunnels := connectProxy(t)
+	port, err := PickPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := newHost(t, Config{Role: Hub, Port: port, WebSocket: true, Listen: []ma.Multiaddr{}})
+	hub.HandleMembers(echoProtocol, echo)
+	tcp := ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))
+	ws := tcp.Encapsulate(ma.StringCast("/ws"))
+	if got := newHost(t, Config{NoListen: true}).proxied([]ma.Multiaddr{tcp, ws}); len(got) != 2 {
+		t.Errorf("without a proxy: %v", got)
+	}
+	leaf := newHost(t, Config{NoListen: true, Proxy: proxy})
+	got := leaf.proxied([]ma.Multiaddr{tcp, ws})
+	if len(got) != 3 || !got[2].Equal(tcp.Encapsulate(ma.StringCast("/http"))) {
+		t.Fatalf("behind a proxy: %v", got)
+	}
+	if again := ma.Unique(leaf.proxied(got)); len(again) != 3 {
+		t.Errorf("told its own names: %v", again)
+	}
+	s := keepEcho(t, leaf, Target{hub.ID(), got[2:]}).next(t)
+	if transport := leaf.path(s.Conn()).Transport; transport != "websocket" || tunnels.Load() != 1 {
+		t.Errorf("transport %s through %d tunnels", transport, tunnels.Load())
+	}
+}
