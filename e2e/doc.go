@@ -5,4 +5,7 @@
 // It needs a Python environment with flwr, numpy and scikit-learn, made by `make venv` or
 // named by RHIZOME_TEST_VENV; without one the tests fail. Each test has its own data
 // folders, ports and FLWR_HOME, and leaves no process behind: that is checked at its end.
+//
+// Tests that promise a time run one after the other, before the others, which run side by
+// side: stock Flower mostly waits.
 package e2e

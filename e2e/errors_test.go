@@ -41,6 +41,7 @@ func TestEndOfAClientAppIsKnownByItsCode(t *testing.T) {
 }
 
 func TestOutputOfClientAppsStaysAtTheirSiteUnlessShared(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link()
 	ticket := w.Ticket("--uses", "2")
@@ -55,6 +56,7 @@ func TestOutputOfClientAppsStaysAtTheirSiteUnlessShared(t *testing.T) {
 }
 
 func TestLastLinesOfAClientAppAreSharedToo(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link()
 	w.Node(w.Ticket(), 0, 1, "--share-logs")

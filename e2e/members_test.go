@@ -14,6 +14,7 @@ import (
 )
 
 func TestNodeInfoShowsNameAndPublicKey(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, address := w.Link()
 	w.Node(w.Ticket(), 0, 1, "--location", "52.5,13.4")
@@ -26,6 +27,7 @@ func TestNodeInfoShowsNameAndPublicKey(t *testing.T) {
 
 // There are two ways to remove a node, and they are one act.
 func TestRemovedNodeIsCutOffForEver(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, address := w.Link()
 	f := w.Flwr(address)

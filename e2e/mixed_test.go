@@ -7,6 +7,7 @@ import (
 )
 
 func TestStockAndRhizomeNodesServeOneRun(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link("--fleet-http")
 	w.Node(w.Ticket(), 0, 2)
@@ -17,6 +18,7 @@ func TestStockAndRhizomeNodesServeOneRun(t *testing.T) {
 }
 
 func TestStockNodesNeedLeave(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link()
 	d := w.Start("flower-supernode", ``, []string{"FLWR_HOME=" + w.Path("stock-node")}, w.Stock("flower-supernode"),
@@ -28,6 +30,7 @@ func TestStockNodesNeedLeave(t *testing.T) {
 }
 
 func TestStockSuperExecServesBothRuntimeAPIs(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link("--isolation", "process")
 	w.StockExec(link)
@@ -41,6 +44,7 @@ func TestStockSuperExecServesBothRuntimeAPIs(t *testing.T) {
 }
 
 func TestOurSuperExecServesStockFlower(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.StockLink("--isolation", "process")
 	w.SuperExec(link)

@@ -12,6 +12,7 @@ import (
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func TestTwoRunsAtOnceAndANodeThatIsNotAsked(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link()
 	f := w.Flwr(link)

@@ -45,14 +45,19 @@ func checkLearns(t *testing.T, output string) {
 }
 
 func TestQuickstartHasTheWeightsOfStockFlower(t *testing.T) {
+	t.Parallel()
 	var stock, ours string
-	t.Run("stock", func(t *testing.T) {
-		stock = onStock(t)
-		checkLearns(t, stock)
-	})
-	t.Run("rhizome", func(t *testing.T) {
-		ours = onRhizome(t)
-		checkLearns(t, ours)
+	t.Run("run", func(t *testing.T) {
+		t.Run("stock", func(t *testing.T) {
+			t.Parallel()
+			stock = onStock(t)
+			checkLearns(t, stock)
+		})
+		t.Run("rhizome", func(t *testing.T) {
+			t.Parallel()
+			ours = onRhizome(t)
+			checkLearns(t, ours)
+		})
 	})
 	if t.Failed() {
 		return

@@ -27,6 +27,7 @@ func refused(t *testing.T, w *world.World, want string, args ...string) {
 }
 
 func TestTicketsThatLetNobodyIn(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, address := w.Link()
 	join := func(name, ticket string) []string {
@@ -71,6 +72,7 @@ func TestTicketsThatLetNobodyIn(t *testing.T) {
 }
 
 func TestTicketForAnotherLink(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	w.Link()
 	node := w.Node(w.Ticket(), 0, 1)
@@ -83,6 +85,7 @@ func TestTicketForAnotherLink(t *testing.T) {
 }
 
 func TestDataDirectoriesThatCanNotBeUsed(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	w.Link()
 	node := w.Node(w.Ticket(), 0, 1)
@@ -122,6 +125,7 @@ func TestDataDirectoriesThatCanNotBeUsed(t *testing.T) {
 }
 
 func TestDataDirectoryThatCanNotBeWritten(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can run a command as another user, and to root everything can be written")
 	}
@@ -145,6 +149,7 @@ func TestDataDirectoryThatCanNotBeWritten(t *testing.T) {
 }
 
 func TestPortsThatAreTaken(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, address := w.Link()
 	var status link.Status
@@ -168,6 +173,7 @@ func TestPortsThatAreTaken(t *testing.T) {
 }
 
 func TestAdministrationOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	w.Link()
 	data := w.Path("link")

@@ -9,6 +9,7 @@ import (
 )
 
 func TestRunThroughARelay(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, relay := w.Relay()
 	// The link can be reached through the relay only.
@@ -26,6 +27,7 @@ func TestRunThroughARelay(t *testing.T) {
 }
 
 func TestProxyCarriesTheControlAPI(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	w.Link()
 	w.Nodes(1)

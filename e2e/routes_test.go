@@ -82,6 +82,7 @@ func notProtobuf() map[string][]byte {
 }
 
 func TestRoutesRefuseWhatIsNoRequest(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link("--fleet-http")
 	node := w.RuntimeAddress(w.Nodes(1)[0])
@@ -133,6 +134,7 @@ func TestRoutesRefuseWhatIsNoRequest(t *testing.T) {
 }
 
 func TestControlRefusesWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link()
 	w.Nodes(1)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestVerbsOfTheStockCommand(t *testing.T) {
+	t.Parallel()
 	w := world.New(t)
 	_, link := w.Link()
 	w.Nodes(1)

@@ -10,6 +10,7 @@ import (
 func TestQuickstartWithOtherVersionsOfFlower(t *testing.T) {
 	for _, version := range []string{"1.40", "1.42"} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			w := world.NewOf(t, version)
 			_, link := w.Link()
 			w.Nodes(testNodes)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -173,15 +174,30 @@ func (w *World) Env(extra ...string) []string {
 	), extra...)
 }
 
+// Free ports are looked for below those that the kernel gives to outgoing connections, which
+// would take them before the daemon that they are meant for has started.
+const (
+	firstPort = 15000
+	ports     = 15000
+)
+
+// portsGiven is how many were given out, so that no two worlds of a process get the same.
+var portsGiven atomic.Uint32
+
 // FreePort finds a port that nobody listens on.
 func (w *World) FreePort() int {
 	w.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
+	for range ports {
+		// Another process begins elsewhere.
+		port := firstPort + (os.Getpid()*101+int(portsGiven.Add(1)))%ports
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	w.t.Fatal("all ports are taken")
+	return 0
 }
 
 // FreeAddress is a free port with its host.
