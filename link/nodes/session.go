@@ -33,6 +33,8 @@ type peerSession struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when all of it has ended
 
+	serving context.Context // of the server; ctx, of the session, is below it
+
 	// heard is when the node last showed life, in Unix nanoseconds.
 	heard atomic.Int64
 
@@ -48,6 +50,7 @@ func (s *Server) newSession(ctx context.Context, stream network.Stream) *peerSes
 		peer: stream.Conn().RemotePeer(), since: time.Now(), done: make(chan struct{}),
 		replies: make(chan *sessionpb.Reply, replyQueue), fetches: newFetches(), outbox: newOutbox(), logs: newLogBudget(),
 	}
+	one.serving = ctx
 	one.ctx, one.cancel = context.WithCancelCause(ctx)
 	one.heard.Store(time.Now().UnixNano())
 	return one
@@ -68,11 +71,13 @@ func (s *Server) serve(ctx context.Context, stream network.Stream) {
 		return
 	}
 	if err := s.enter(one); err != nil {
+		_ = stream.Reset()
 		return
 	}
 	defer s.leave(one)
 	if err := one.begin(hello); err != nil {
 		log.Warnw("session did not begin", "peer", one.peer, "node", one.node.ID, "error", err)
+		_ = stream.Reset() // the node tries again at once, instead of waiting for a Welcome
 		return
 	}
 	log.Infow("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
@@ -95,30 +100,44 @@ func (one *peerSession) run() {
 	parts.Wait()
 }
 
-// end settles what the node's state is after the session.
+// end settles what the node's state is after the session. While the store can not take that,
+// it goes on trying, and the node's next session waits: a node of which it is not noted that
+// it has gone would be waited for without an end. When the link stops, its next start
+// settles it.
 func (one *peerSession) end() {
 	cause := context.Cause(one.ctx)
+	ended := time.Now()
 	log.Infow("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
 	if errors.Is(cause, errRevoked) || errors.Is(cause, errReplaced) {
 		return // what comes next is already decided
 	}
+	for {
+		err := one.noteEnd(cause, ended)
+		if err == nil {
+			return
+		}
+		log.Errorw("the end of a session could not be noted", "node", one.node.ID, "again in", storeDelay, "error", err)
+		select {
+		case <-time.After(storeDelay):
+		case <-one.serving.Done():
+			return
+		}
+	}
+}
+
+func (one *peerSession) noteEnd(cause error, ended time.Time) error {
 	// The session's context is over; what is written now must not hang on a stop either.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(one.ctx), storeDelay)
 	defer cancel()
 	store := one.server.cfg.Store
-	var err error
 	if errors.Is(cause, errBye) {
-		err = store.DeactivateNode(ctx, one.node.ID)
-	} else {
-		from := time.Now()
-		if errors.Is(cause, errSilent) {
-			from = time.Unix(0, one.heard.Load())
-		}
-		_, err = store.TouchNode(ctx, one.node.ID, one.server.cfg.Heartbeat, from.Add(one.server.cfg.Grace))
+		return store.DeactivateNode(ctx, one.node.ID)
 	}
-	if err != nil {
-		log.Errorw("the end of a session could not be noted; a restart of the link settles it", "node", one.node.ID, "error", err)
+	if errors.Is(cause, errSilent) {
+		ended = time.Unix(0, one.heard.Load())
 	}
+	_, err := store.TouchNode(ctx, one.node.ID, one.server.cfg.Heartbeat, ended.Add(one.server.cfg.Grace))
+	return err
 }
 
 // read takes frames until the stream ends.
