@@ -5,9 +5,10 @@ import "time"
 const (
 	// version of the protocol that this node speaks.
 	version = 1
-	// greetingLimit bounds the wait for a Welcome. It covers a link that is reconciling
-	// after a restart, on a line with seconds of round trip.
-	greetingLimit = 30 * time.Second
+	// greetingLimit bounds the wait for a Welcome. A link that reconciles thousands of
+	// messages takes a second; a path that died just when the session moved to it says
+	// nothing, and the session is to be back within 15 s.
+	greetingLimit = 10 * time.Second
 	// defaultHeartbeat, minHeartbeat and maxHeartbeat keep what a Welcome says sane: below,
 	// heartbeats would crowd out work; above, NAT mappings are forgotten.
 	defaultHeartbeat = 10 * time.Second
