@@ -4,6 +4,9 @@ export CGO_ENABLED = 0
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# A first build compiles all that Rhizome stands on: a lazier collector in the compiler saves
+# a sixth of that, for 400 MB more memory.
+GCLAZY   = GOGC=400
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
@@ -14,7 +17,7 @@ help: ## Show what each target does
 build: bin/rhizome ## Build the one binary, bin/rhizome
 
 bin/rhizome: $(SOURCES)
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/rhizome
+	$(GCLAZY) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/rhizome
 
 venv: .venv/flwr-1.41/ready ## Make the Python environment that the demo and most tests use
 
