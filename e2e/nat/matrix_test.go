@@ -24,8 +24,8 @@ const (
 	// directLimit is how long a direct path is waited for. The slowest takes three attempts
 	// of hole punching.
 	directLimit = 30 * time.Second
-	// surprise is how long a direct path is waited for that can not be: more than one round
-	// of hole punching and its first repetitions.
+	// surprise is how long after its start a node is watched whose path can not be direct: more
+	// than one round of hole punching and its first repetitions.
 	surprise = 12 * time.Second
 	// slow is when it is worth a look why a session took so long.
 	slow = 3 * time.Second
@@ -99,7 +99,7 @@ func TestEveryPairOfNetworks(t *testing.T) {
 	}
 }
 
-// column starts a link in one kind of network, and a node in each kind.
+// column starts a link in one kind of network, and a node in each kind, all at once.
 func (w *world) column(kind natlab.Kind, relays int) []pair {
 	host := "link-" + string(kind)
 	name := fmt.Sprintf("%s-%d", host, relays)
@@ -130,10 +130,6 @@ func (w *world) column(kind natlab.Kind, relays int) []pair {
 		p.link, p.relays = string(kind), relays
 		node := w.node(host, fmt.Sprintf("%s-%s-%d", host, kind, relays), ticket, args...)
 		nodes, pairs = append(nodes, node), append(pairs, p)
-		if recording() { // undisturbed
-			w.settle(link, node, &pairs[len(pairs)-1])
-			node.stop()
-		}
 	}
 	for _, k := range kinds {
 		add(k, pair{node: string(k), want: punchable(k, kind)}, "node-"+string(k))
@@ -141,12 +137,10 @@ func (w *world) column(kind natlab.Kind, relays int) []pair {
 	if kind != natlab.Public {
 		add(kind, pair{node: sameLAN, want: true}, "lan-"+string(kind))
 	}
-	if !recording() {
-		for i, node := range nodes {
-			w.settle(link, node, &pairs[i])
-		}
-		stop(nodes...)
+	for i, node := range nodes {
+		w.settle(link, node, &pairs[i])
 	}
+	stop(nodes...)
 	return pairs
 }
 
@@ -164,8 +158,8 @@ func (w *world) settle(link, node *daemon, p *pair) {
 	limit := directLimit
 	if !p.want {
 		limit = 0 // it is not expected, and is waited for only in order to be sure
-		if recording() && p.relays == 1 {
-			limit = surprise
+		if recording() {
+			limit = surprise - time.Since(node.started)
 		}
 	}
 	w.within(limit, func() bool {
