@@ -152,16 +152,21 @@ func TestNodesThatCanNotReachEachOtherGetAllFromTheLink(t *testing.T) {
 	}
 }
 
+// The link's line is a slow one here, as where a swarm is of use. On an ideal line the link
+// gives a whole model in the half second after which a node that has not reached anybody
+// yet says that it is alone, and whether it has depends on the machine.
 func TestWhoComesLateToARunIsHelped(t *testing.T) {
-	f := found(t, ideal, ideal, 4, natlab.Public, "--swarm")
+	// What the link may have on its way to a node that was alone for a moment.
+	const fromLink = 2 * chunk
+	f := found(t, linkLine, nodeLine, 4, natlab.Public, "--swarm")
 	f.joinAll(3, onTCP...)
-	a, m := f.begin(), newModel(smallModel)
+	a, m := f.begin(), newModel(modelSize)
 	a.push(m, f.nodes...)
 	a.arrive(1, f.nodes...)
 	late := f.join(3, "--swarm-upload-rate", fmt.Sprint(10<<20))
 	a.push(m, late)
 	a.arrive(1, late)
-	if s := late.status(); s.Swarm.Taken < smallModel*3/4 {
-		t.Errorf("it took %d bytes from others", s.Swarm.Taken)
+	if s := late.status(); s.Swarm.Taken < modelSize-fromLink {
+		t.Errorf("it took %d bytes of %d from others", s.Swarm.Taken, modelSize)
 	}
 }

@@ -38,6 +38,7 @@ def fedavg(bench: Bench) -> None:
     n, rounds = bench.args.nodes[0], bench.args.rounds
     sut = bench.sut(n)
     try:
+        time.sleep(3)  # let helper processes settle, as in the other scenarios
         for _ in range(bench.args.repeat):
             meter = Meter(sut)
             run = sut.run(APPS / "fedavg", {"rounds": rounds, "nodes": n})
