@@ -179,11 +179,15 @@ func (s *SuperExec) spawn(ctx context.Context) (func(context.Context) error, err
 	cmd.Env = append(os.Environ(), s.opts.Env...)
 	cmd.Stderr = words
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	said, err := cmd.StdoutPipe()
+	said, saying, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start a SuperExec: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
+	cmd.Stdout = saying
+	err = cmd.Start()
+	_ = saying.Close()
+	if err != nil {
+		_ = said.Close()
 		return nil, fmt.Errorf("start a SuperExec: %w", err)
 	}
 	id, err := process.Of(cmd.Process.Pid)
@@ -191,12 +195,15 @@ func (s *SuperExec) spawn(ctx context.Context) (func(context.Context) error, err
 		err = awaitReady(ctx, said)
 	}
 	collected := make(chan struct{})
-	if err != nil {
-		_ = cmd.Process.Kill()
+	go func() { // ends with the process
+		defer close(collected)
+		defer said.Close() // not before: it would die of what it says into a closed pipe
 		_ = cmd.Wait()
+	}()
+	if err != nil {
+		giveUp(cmd.Process, collected)
 		return nil, fmt.Errorf("start a SuperExec: %w: %s", err, s.lastWords())
 	}
-	go func() { defer close(collected); _ = cmd.Wait() }() // ends with the process
 	s.set(id)
 	return func(ctx context.Context) error {
 		select {
@@ -208,19 +215,31 @@ func (s *SuperExec) spawn(ctx context.Context) (func(context.Context) error, err
 	}, nil
 }
 
+// giveUp ends a SuperExec that did not get ready. It is asked first: one that is killed
+// leaves its fork server, which ends only when it has done its imports.
+func giveUp(p *os.Process, collected <-chan struct{}) {
+	_ = p.Signal(unix.SIGTERM)
+	patience := time.NewTimer(stopLimit)
+	defer patience.Stop()
+	select {
+	case <-collected:
+	case <-patience.C:
+		_ = p.Kill()
+		<-collected
+	}
+}
+
 func (s *SuperExec) set(id process.Identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = id
 }
 
-// awaitReady reads the first line. The reading end is closed afterwards: a SuperExec says
-// nothing more on stdout, so it never notices.
-func awaitReady(ctx context.Context, said io.ReadCloser) error {
-	defer said.Close()
+// awaitReady reads the first line, the only one that a SuperExec says on stdout.
+func awaitReady(ctx context.Context, said *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { said.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = said.SetReadDeadline(time.Now()) })
 	defer stop()
 	line, err := bufio.NewReader(io.LimitReader(said, maxReadyLine)).ReadString('\n')
 	switch {

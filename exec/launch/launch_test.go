@@ -3,6 +3,7 @@ package launch_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +25,10 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
+// envNeverReady makes a SuperExec that starts and is asked to end, never ready; it names the
+// file beside which it writes down both.
+const envNeverReady = "RHIZOME_TEST_NEVER_READY"
+
 // TestMain lets this binary be the SuperExec that the tests launch.
 func TestMain(m *testing.M) {
 	if os.Getenv("RHIZOME_TEST_SUPEREXEC") == "" {
@@ -32,6 +37,12 @@ func TestMain(m *testing.M) {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	args := os.Args[1:] // address, data folder, python, and anything
+	if file := os.Getenv(envNeverReady); file != "" {
+		_ = os.WriteFile(file+".started", nil, 0o600)
+		<-ctx.Done()
+		_ = os.WriteFile(file+".asked", nil, 0o600)
+		return
+	}
 	err := exec.Run(ctx, exec.Config{
 		RuntimeAddress: args[0], DataDir: args[1], Python: args[2], Cold: true,
 		OnReady: func() { fmt.Println("ready superexec") },
@@ -245,5 +256,30 @@ func TestStartTellsWhyNot(t *testing.T) {
 	opts.Program = filepath.Join(folder, "none")
 	if _, err := launch.Start(t.Context(), opts); err == nil {
 		t.Error("a program that does not exist was started")
+	}
+}
+
+// A SuperExec that is killed before it is ready leaves its fork server, so it is asked to end.
+func TestBrokenOffStartAsksTheSuperExecToEnd(t *testing.T) {
+	opts, folder := options(t, newHost(t), longLived)
+	note := filepath.Join(folder, "note")
+	opts.Env = append(opts.Env, envNeverReady+"="+note)
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { _, err := launch.Start(ctx, opts); result <- err }()
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		if _, err := os.Stat(note + ".started"); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no SuperExec was started")
+		}
+	}
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("Start = %v", err)
+	}
+	if _, err := os.Stat(note + ".asked"); err != nil {
+		t.Errorf("it was not asked to end: %v", err)
 	}
 }
