@@ -10,7 +10,7 @@ GCLAZY   = GOGC=400
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build venv venvs demo test chaos connectivity natlab lint generate fuzz clean
+.PHONY: help build venv venvs demo test chaos soak bench connectivity natlab lint generate fuzz clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -35,6 +35,9 @@ test: venvs ## Run all tests, with the real flwr
 
 chaos: venv ## Kill everything, 100 times and at every moment, and want the same result
 	scripts/chaos.sh
+
+soak: venv ## Run one app after the other for 20 minutes, and want nothing to have grown
+	RHIZOME_SOAK=1 RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test ./e2e/chaos -run TestSoak -count=1 -v -timeout 60m
 
 BENCH ?= short
 bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)

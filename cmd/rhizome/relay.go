@@ -45,6 +45,7 @@ carries it can not read.`,
 	flags.StringArrayVar(&o.links, "allow-link", nil, "`peer id` of a link to relay for (repeat for more)")
 	flags.BoolVar(&o.open, "open", false, "relay for anybody, within the limits")
 	flags.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this `host:port`")
+	pprofFlag(cmd, &o.pprof)
 	limits := &o.limits
 	flags.Int64Var(&limits.PeerRate, "peer-rate", 0, "`bytes` per second for each peer (0: no limit)")
 	flags.Int64Var(&limits.PeerBytes, "peer-bytes", 0, "`bytes` per day for each peer (0: no limit)")
@@ -65,6 +66,7 @@ type relayOptions struct {
 	links   []string
 	open    bool
 	metrics string
+	pprof   string
 	limits  relay.Limits
 }
 
@@ -112,10 +114,14 @@ func (o relayOptions) run(cmd *cobra.Command) (err error) {
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
 	defer doctor.Serve(host, nil).Close()
-	return o.serve(cmd, dir, host, service, registry)
+	profiles, err := listenPprof(o.pprof)
+	if err != nil {
+		return err
+	}
+	return o.serve(cmd, dir, host, service, registry, profiles)
 }
 
-func (o relayOptions) serve(cmd *cobra.Command, dir *datadir.Dir, host *p2p.Host, service *relay.Relay, registry *prometheus.Registry) error {
+func (o relayOptions) serve(cmd *cobra.Command, dir *datadir.Dir, host *p2p.Host, service *relay.Relay, registry *prometheus.Registry, profiles net.Listener) error {
 	status := func() relayStatus {
 		return relayStatus{PeerID: host.ID().String(), Addresses: fullAddresses(host), Relay: service.Status()}
 	}
@@ -136,6 +142,7 @@ func (o relayOptions) serve(cmd *cobra.Command, dir *datadir.Dir, host *p2p.Host
 	defer socket.Close()
 	group, ctx := errgroup.WithContext(cmd.Context())
 	group.Go(func() error { return socket.Serve(ctx, mux) })
+	group.Go(func() error { return servePprof(ctx, profiles) })
 	if metrics != nil {
 		group.Go(func() error { return serveMetrics(ctx, metrics, registry) })
 	}

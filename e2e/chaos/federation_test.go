@@ -35,6 +35,17 @@ type federation struct {
 
 func newFederation(t *testing.T, nodes int, relayFlags ...string) *federation {
 	t.Helper()
+	return newFederationWith(t, nodes, func(_ *world.World, name string) []string {
+		if name == "relay" {
+			return relayFlags
+		}
+		return nil
+	})
+}
+
+// newFederationWith is newFederation with flags for each daemon.
+func newFederationWith(t *testing.T, nodes int, flags func(w *world.World, name string) []string) *federation {
+	t.Helper()
 	f := &federation{t: t, World: world.New(t)}
 	world.Binary(t) // before our temporary folder is another
 	// What our processes leave in the temporary folder is looked at, too.
@@ -43,12 +54,13 @@ func newFederation(t *testing.T, nodes int, relayFlags ...string) *federation {
 	}
 	t.Setenv("TMPDIR", f.Path(temporary))
 	var relayAddress, linkAddress string
-	f.relay, relayAddress = f.Relay(relayFlags...)
-	f.link, linkAddress = f.LinkListening("none", "--relay", relayAddress)
+	f.relay, relayAddress = f.Relay(flags(f.World, "relay")...)
+	f.link, linkAddress = f.LinkListening("none", append(flags(f.World, "link"), "--relay", relayAddress)...)
 	f.flwr = f.Flwr(linkAddress)
 	ticket := f.Ticket("--uses", fmt.Sprint(nodes))
 	for i := range nodes {
-		f.nodes = append(f.nodes, f.Node(ticket, i, nodes, "--listen", "none"))
+		more := append(flags(f.World, fmt.Sprintf("node%d", i)), "--listen", "none")
+		f.nodes = append(f.nodes, f.Node(ticket, i, nodes, more...))
 	}
 	return f
 }

@@ -1,0 +1,113 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/e2e/world"
+)
+
+// What may differ between the early and the late runs of a soak: the Go runtime starts and
+// ends goroutines of its own and gives memory back when it likes.
+const (
+	mayGrowFiles      = 3
+	mayGrowGoroutines = 8
+	mayGrowRSS        = 8 << 20
+	soakSamples       = 10 // at either end, of which the medians are compared
+)
+
+// TestSoak runs one app after the other, for 20 minutes unless told otherwise, and wants
+// what the daemons hold to stay what it was.
+func TestSoak(t *testing.T) {
+	if os.Getenv("RHIZOME_SOAK") == "" {
+		t.Skip("takes 20 minutes: make soak")
+	}
+	runs := number(t, "RHIZOME_SOAK_RUNS", 50)
+	if runs < 3*soakSamples {
+		t.Fatalf("RHIZOME_SOAK_RUNS=%d: want at least %d to see a trend", runs, 3*soakSamples)
+	}
+	slot := time.Duration(number(t, "RHIZOME_SOAK_MINUTES", 20)) * time.Minute / time.Duration(runs)
+	profiles := make(map[string]string) // of each daemon that serves them
+	f := newFederationWith(t, killNodes, func(w *world.World, name string) []string {
+		profiles[name] = w.FreeAddress()
+		return []string{"--pprof", profiles[name]}
+	})
+	settings := []string{"rounds=3", fmt.Sprintf("nodes=%d", killNodes), "work=0.0", "size=262144"}
+	want := ""
+	usage := make(map[string][]world.Usage)
+	next := time.NewTicker(slot)
+	defer next.Stop()
+	for run := range runs {
+		got := f.train(fmt.Sprintf("soak-%d", run), settings...)
+		if want == "" {
+			want = got
+		}
+		if got != want {
+			t.Fatalf("run %d gave %s, the first %s", run+1, got, want)
+		}
+		<-next.C // the load of a federation that is used, not of a benchmark
+		for name, pid := range f.soaked() {
+			usage[name] = append(usage[name], world.UsageOf(t, pid, profiles[name]))
+		}
+	}
+	f.checkNothingIsLeft()
+	t.Logf("%d runs in %v\n%s", runs, slot*time.Duration(runs), trend(t, usage))
+}
+
+// soaked are the processes that are looked at.
+func (f *federation) soaked() map[string]int {
+	pids := make(map[string]int)
+	for _, d := range f.daemons() {
+		pids[d.Name] = d.PID()
+	}
+	for _, d := range f.hosts() {
+		pids["SuperExec of "+d.Name] = f.superExec(d)
+	}
+	return pids
+}
+
+// trend compares the early with the late samples, and tells them as a table.
+func trend(t *testing.T, usage map[string][]world.Usage) string {
+	var b strings.Builder
+	b.WriteString("| process | memory, MB | open files | goroutines |\n|---|---|---|---|\n")
+	names := make([]string, 0, len(usage))
+	for name := range usage {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		// The first runs fill caches and pools.
+		early, late := usage[name][soakSamples:2*soakSamples], usage[name][len(usage[name])-soakSamples:]
+		fmt.Fprintf(&b, "| %s |", name)
+		for _, figure := range []struct {
+			of      func(world.Usage) int
+			mayGrow int
+			unit    int
+		}{
+			{func(u world.Usage) int { return u.RSS }, mayGrowRSS, 1e6},
+			{func(u world.Usage) int { return u.Files }, mayGrowFiles, 1},
+			{func(u world.Usage) int { return u.Goroutines }, mayGrowGoroutines, 1},
+		} {
+			was, is := median(early, figure.of), median(late, figure.of)
+			if is > was+figure.mayGrow {
+				t.Errorf("%s has grown from %d to %d", name, was, is)
+			}
+			fmt.Fprintf(&b, " %.3g → %.3g |", float64(was)/float64(figure.unit), float64(is)/float64(figure.unit))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func median(samples []world.Usage, of func(world.Usage) int) int {
+	var values []int
+	for _, s := range samples {
+		values = append(values, of(s))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}

@@ -1,0 +1,67 @@
+package world
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Usage is what a process holds at a moment.
+type Usage struct {
+	RSS        int // bytes
+	Files      int // open descriptors
+	Goroutines int // 0 if the process serves no profiles
+}
+
+// UsageOf looks at a process; profiles is its --pprof address, or empty.
+func UsageOf(t testing.TB, pid int, profiles string) Usage {
+	t.Helper()
+	var u Usage
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	status, err := os.ReadFile(filepath.Join(proc, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			if _, err := fmt.Sscan(rest, &u.RSS); err != nil {
+				t.Fatalf("memory of %d: %v", pid, err)
+			}
+			u.RSS <<= 10 // it says kB and means KiB
+		}
+	}
+	files, err := os.ReadDir(filepath.Join(proc, "fd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Files = len(files)
+	if profiles != "" {
+		u.Goroutines = goroutines(t, profiles)
+	}
+	return u
+}
+
+func goroutines(t testing.TB, profiles string) int {
+	t.Helper()
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get("http://" + profiles + "/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if _, err := fmt.Sscanf(string(text), "goroutine profile: total %d", &n); err != nil {
+		t.Fatalf("profile of goroutines: %v in %.80q", err, text)
+	}
+	return n
+}
