@@ -31,6 +31,8 @@ type wan struct {
 	ended chan struct{}
 	work  sync.WaitGroup
 
+	outward, inward loss // see Lose; a is the site's end
+
 	sent, lost, overflowed atomic.Int64
 }
 
@@ -52,8 +54,8 @@ func startWAN(link Link, nsA, nameA, nsB, nameB string) (*wan, error) {
 		return nil, err
 	}
 	w := &wan{link: link, a: a, b: b, ended: make(chan struct{})}
-	w.carry(a, b)
-	w.carry(b, a)
+	w.carry(a, b, &w.outward)
+	w.carry(b, a, &w.inward)
 	return w, nil
 }
 
@@ -69,9 +71,9 @@ func (w *wan) stats() LinkStats {
 }
 
 // carry starts one direction.
-func (w *wan) carry(from, to *os.File) {
+func (w *wan) carry(from, to *os.File, oneWay *loss) {
 	line := make(chan frame, inFlight)
-	w.work.Go(func() { w.receive(from, line) })
+	w.work.Go(func() { w.receive(from, line, oneWay) })
 	w.work.Go(func() { w.deliver(line, to) })
 }
 
@@ -81,7 +83,7 @@ type frame struct {
 }
 
 // receive reads frames until the device is closed.
-func (w *wan) receive(from *os.File, line chan<- frame) {
+func (w *wan) receive(from *os.File, line chan<- frame, oneWay *loss) {
 	defer close(line)
 	var schedule schedule
 	buf := make([]byte, 65535+vnetHeader)
@@ -93,7 +95,7 @@ func (w *wan) receive(from *os.File, line chan<- frame) {
 		if n <= vnetHeader {
 			continue
 		}
-		if w.link.Loss > 0 && rand.Float64() < w.link.Loss {
+		if oneWay.takes() || w.link.Loss > 0 && rand.Float64() < w.link.Loss {
 			w.lost.Add(1)
 			continue
 		}
