@@ -70,6 +70,10 @@ type Config struct {
 	// Keep says which finished runs are kept; zero keeps all.
 	Keep state.Retention
 
+	// KeepSpare bounds, in bytes, the objects of unfinished runs that no message needs any
+	// more; 0 leaves it to the disk. They save sending again what comes again.
+	KeepSpare int64
+
 	// SuperExec says how to start the link's own SuperExec, with a data folder for it and the
 	// address of the Runtime API. Nil: the user starts one (--isolation process).
 	SuperExec func(dataDir, runtimeAddress string) launch.Options
@@ -113,6 +117,9 @@ func (c Config) validate() error {
 	}
 	if c.Keep.Age < 0 || c.Keep.Bytes < 0 {
 		errs = append(errs, fmt.Errorf("finished runs are to be kept for %s and %d bytes: want no negative bound", c.Keep.Age, c.Keep.Bytes))
+	}
+	if c.KeepSpare < 0 {
+		errs = append(errs, fmt.Errorf("spare objects are to take %d bytes: want no negative bound", c.KeepSpare))
 	}
 	if err := c.validateHTTP(); err != nil {
 		errs = append(errs, err)

@@ -123,6 +123,7 @@ func (l *Link) Run(ctx context.Context) error {
 	part("deadlines", func(ctx context.Context) error { return reap(ctx, l.store) })
 	part("runs", l.newRunKeeper().run)
 	part("retention", func(ctx context.Context) error { return retain(ctx, l.store, l.cfg.Keep) })
+	part("spare objects", l.newSpareKeeper().run)
 	part("membership", l.members.follow)
 	part("HTTP", l.serveHTTP)
 	part("control for operators", l.serveControl)
@@ -156,4 +157,8 @@ func (l *Link) newRunKeeper() *runKeeper {
 			return l.intake.DropRun(ctx, run.ID)
 		},
 	}
+}
+
+func (l *Link) newSpareKeeper() *spareKeeper {
+	return &spareKeeper{store: l.store, size: l.objects.Size, remove: l.objects.Remove, free: l.dir.Free, keep: l.cfg.KeepSpare}
 }

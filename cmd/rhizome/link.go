@@ -51,6 +51,7 @@ member list.`,
 	flags.DurationVar(&o.cfg.Grace, "grace", 0, "how long a node may be away before its messages fail (default 30s)")
 	flags.StringVar(&o.keepRuns, "keep-runs", "90d", "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
 	flags.StringVar(&o.keepBytes, "keep-bytes", "10GB", "how much logs and contexts of finished runs may take, or forever; the oldest go first")
+	flags.StringVar(&o.keepSpare, "keep-spare", "8GiB", "how much objects of running runs may take that no message needs any more, or forever; the oldest go first")
 	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next link on this data")
 	return cmd
 }
@@ -61,8 +62,8 @@ type linkOptions struct {
 	superExec superExecOptions
 	pprof     string
 
-	keepRuns, keepBytes string
-	controlToken        string
+	keepRuns, keepBytes, keepSpare string
+	controlToken                   string
 }
 
 // readSecrets reads the files that hold them.
@@ -96,13 +97,20 @@ func (o linkOptions) retention() (keep state.Retention, err error) {
 	if keep.Age, err = parseAge(o.keepRuns); err != nil {
 		return keep, usageError{fmt.Errorf("--keep-runs: %v", err)}
 	}
-	if o.keepBytes == forever {
-		return keep, nil
+	keep.Bytes, err = boundOf("--keep-bytes", o.keepBytes)
+	return keep, err
+}
+
+// boundOf reads an amount of bytes; 0 is for ever.
+func boundOf(flag, text string) (int64, error) {
+	if text == forever {
+		return 0, nil
 	}
-	if keep.Bytes, err = parseBytes(o.keepBytes); err != nil {
-		return keep, usageError{fmt.Errorf("--keep-bytes: %v", err)}
+	n, err := parseBytes(text)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("%s: %v", flag, err)}
 	}
-	return keep, nil
+	return n, nil
 }
 
 func (o linkOptions) run(cmd *cobra.Command) (err error) {
@@ -116,6 +124,9 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
 	cfg.Software = software()
 	if cfg.Keep, err = o.retention(); err != nil {
+		return err
+	}
+	if cfg.KeepSpare, err = boundOf("--keep-spare", o.keepSpare); err != nil {
 		return err
 	}
 	if err := o.readSecrets(&cfg); err != nil {

@@ -177,3 +177,12 @@ func explain(root string, err error) error {
 		return fmt.Errorf("data directory %s: %w", root, err)
 	}
 }
+
+// Free is how many bytes can still be written to the disk of the directory.
+func (d *Dir) Free() (int64, error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(d.root, &disk); err != nil {
+		return 0, fmt.Errorf("look at the disk of %s: %w", d.root, err)
+	}
+	return int64(disk.Bavail) * int64(disk.Bsize), nil // of other types on other systems
+}

@@ -144,6 +144,15 @@ type Runs interface {
 	// remove must be quick and must not call the store. If remove fails, what is left is
 	// left for the next call.
 	ReleaseObjects(ctx context.Context, runID uint64, remove func(objectID string) error) error
+	// SpareObjects are objects of an unfinished run that none of its messages refers to, and
+	// that were last registered before the given time, in the order of that. Who registers
+	// an object stores the message that needs it in less than the time since then.
+	// ErrNotFound, ErrRunFinished.
+	SpareObjects(ctx context.Context, runID uint64, before time.Time) ([]string, error)
+	// ReleaseSpareObjects does for some of SpareObjects, found with the same time, what
+	// ReleaseObjects does for all of a finished run; what was registered again in between
+	// stays. ErrNotFound, ErrRunFinished.
+	ReleaseSpareObjects(ctx context.Context, runID uint64, before time.Time, objectIDs []string, remove func(objectID string) error) error
 	// FinishedRunsHoldingObjects lists finished runs for which ReleaseObjects has work.
 	FinishedRunsHoldingObjects(ctx context.Context) ([]uint64, error)
 }

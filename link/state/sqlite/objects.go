@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -30,12 +31,17 @@ func (s *Store) RegisterObjects(ctx context.Context, runID uint64, objectIDs []s
 }
 
 func registerObjects(c *change, runID uint64, objectIDs []string) error {
-	result, err := c.tx.Exec(`INSERT INTO run_objects (run_id, object_id, held) SELECT ?, unhex(value), 0 FROM json_each(?)
-		WHERE TRUE ON CONFLICT DO NOTHING`, int64(runID), listOf(objectIDs))
+	now, list := sqlitedb.Micro(c.now), listOf(objectIDs)
+	result, err := c.tx.Exec(`INSERT INTO run_objects (run_id, object_id, held, used) SELECT ?, unhex(value), 0, ? FROM json_each(?)
+		WHERE TRUE ON CONFLICT DO NOTHING`, int64(runID), now, list)
 	if err != nil {
 		return err
 	}
 	added, err := result.RowsAffected()
+	if err == nil && added < int64(len(objectIDs)) {
+		_, err = c.tx.Exec(`UPDATE run_objects SET used = ? WHERE run_id = ? AND object_id IN (SELECT unhex(value) FROM json_each(?))`,
+			now, int64(runID), list)
+	}
 	if err != nil || added == 0 {
 		return err
 	}
@@ -140,23 +146,34 @@ func (s *Store) ReleaseObjects(ctx context.Context, runID uint64, remove func(ob
 // releaseSome releases a batch. An error of remove ends it; what was removed before stays
 // released.
 func releaseSome(tx *sql.Tx, runID uint64, remove func(string) error) (released int, removeErr, err error) {
-	type reference struct {
-		key    []byte
-		shared bool
+	batch, err := references(tx, `WHERE run_id = ? LIMIT ?`, int64(runID), releaseBatch)
+	if err != nil {
+		return 0, nil, err
 	}
-	var batch []reference
+	return dropReferences(tx, runID, batch, remove)
+}
+
+// reference is a row of run_objects.
+type reference struct {
+	key    []byte
+	shared bool // another run has the object too
+}
+
+func references(tx *sql.Tx, where string, args ...any) (found []reference, err error) {
 	err = each(tx, func(scan func(...any) error) error {
 		var r reference
 		if err := scan(&r.key, &r.shared); err != nil {
 			return err
 		}
-		batch = append(batch, r)
+		found = append(found, r)
 		return nil
 	}, `SELECT object_id, EXISTS (SELECT 1 FROM run_objects o WHERE o.object_id = mine.object_id AND o.run_id <> mine.run_id)
-		FROM run_objects mine WHERE run_id = ? LIMIT ?`, int64(runID), releaseBatch)
-	if err != nil {
-		return 0, nil, err
-	}
+		FROM run_objects mine `+where, args...)
+	return found, err
+}
+
+// dropReferences removes what no other run has, and forgets the references.
+func dropReferences(tx *sql.Tx, runID uint64, batch []reference, remove func(string) error) (released int, removeErr, err error) {
 	for _, r := range batch {
 		if !r.shared {
 			if err := remove(hex.EncodeToString(r.key)); err != nil {

@@ -39,6 +39,8 @@ func Run(t *testing.T, open Open) {
 		"objects, holders":     testHolders,
 		"objects, concurrent":  testReleaseAgainstRegister,
 		"objects, failing":     testReleaseThatFails,
+		"objects, spare":       testSpareObjects,
+		"objects, unreadable":  testSpareObjectsOfUnreadable,
 		"tasks":                testTasks,
 		"task expiry":          testTaskExpiry,
 		"instruction rules":    testInstructionRules,

@@ -1,0 +1,86 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+// spareKeeper lets go of objects of unfinished runs that no message needs any more, so that
+// a training of weeks takes the room of its last rounds. Those that were used last stay, up
+// to a bound: evaluation sends the model again that training has sent, and need not.
+type spareKeeper struct {
+	store  state.Store
+	size   func(objectID string) (int64, error)
+	remove func(objectID string) error
+	// free is the room that is left on the disk. Spare objects take no more than that.
+	free func() (int64, error)
+	keep int64 // bytes of spare objects of all runs; 0: no bound but the disk
+}
+
+func (k *spareKeeper) run(ctx context.Context) error {
+	ticker := time.NewTicker(spareEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := k.look(ctx); err != nil && ctx.Err() == nil {
+			log.Errorw("could not let go of objects that no message needs; trying again", "err", err, "in", spareEvery)
+		}
+	}
+}
+
+// look shares the room out evenly between the runs.
+func (k *spareKeeper) look(ctx context.Context) error {
+	runs, err := k.store.UnfinishedRuns(ctx)
+	if err != nil || len(runs) == 0 {
+		return err
+	}
+	room, err := k.free()
+	if err != nil {
+		return fmt.Errorf("look how much room is left: %w", err)
+	}
+	if k.keep > 0 {
+		room = min(room, k.keep)
+	}
+	before := time.Now().Add(-spareAge)
+	var errs []error
+	for _, run := range runs {
+		err := k.trim(ctx, run.ID, before, room/int64(len(runs)))
+		if !errors.Is(err, state.ErrRunFinished) && !errors.Is(err, state.ErrNotFound) { // else all of it goes
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// trim releases the spare objects of a run that were used longest ago, until those that are
+// left fit in room.
+func (k *spareKeeper) trim(ctx context.Context, runID uint64, before time.Time, room int64) error {
+	spare, err := k.store.SpareObjects(ctx, runID, before)
+	if err != nil {
+		return err
+	}
+	left, taken := len(spare), int64(0)
+	for ; left > 0; left-- {
+		size, err := k.size(spare[left-1])
+		if err != nil {
+			size = 0 // it never came, or is damaged: it takes no room, and goes in its turn
+		}
+		if taken+size > room {
+			break
+		}
+		taken += size
+	}
+	if left == 0 {
+		return nil
+	}
+	log.Debugw("objects that no message needs are let go", "run", runID, "objects", left)
+	return k.store.ReleaseSpareObjects(ctx, runID, before, spare[:left], k.remove)
+}

@@ -1,0 +1,90 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+)
+
+// hoard is a store of which only the spare objects are used.
+type hoard struct {
+	state.Store
+	spare    map[uint64][]string
+	released map[uint64][]string
+}
+
+func (h *hoard) UnfinishedRuns(context.Context) ([]state.Run, error) {
+	return []state.Run{{ID: 1}, {ID: 2}, {ID: 3}}, nil
+}
+
+func (h *hoard) SpareObjects(_ context.Context, runID uint64, before time.Time) ([]string, error) {
+	if runID == 3 {
+		return nil, state.ErrRunFinished
+	}
+	if got := time.Since(before); got != spareAge {
+		return nil, errors.New("asked for objects of " + got.String() + " ago")
+	}
+	return h.spare[runID], nil
+}
+
+func (h *hoard) ReleaseSpareObjects(_ context.Context, runID uint64, _ time.Time, ids []string, remove func(string) error) error {
+	h.released[runID] = append(h.released[runID], ids...)
+	for _, id := range ids {
+		if err := remove(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestOldestSpareObjectsGo(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		keep, free int64
+		want       map[uint64][]string
+	}{
+		{"a bound", 90, 1000, map[uint64][]string{1: {"a", "b"}}}, // 30 for each of three runs
+		{"a full disk", 1000, 0, map[uint64][]string{1: {"a", "b", "lost", "c"}, 2: {"d"}}},
+		{"little room", 0, 75, map[uint64][]string{1: {"a", "b"}}},
+		{"no bound", 0, 1 << 40, map[uint64][]string{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &hoard{spare: map[uint64][]string{1: {"a", "b", "lost", "c"}, 2: {"d"}}, released: make(map[uint64][]string)}
+				var removed []string
+				keeper := &spareKeeper{
+					store: store, keep: test.keep,
+					free:   func() (int64, error) { return test.free, nil },
+					remove: func(id string) error { removed = append(removed, id); return nil },
+					size: func(id string) (int64, error) {
+						if id == "lost" {
+							return 0, errors.New("not there")
+						}
+						return 20, nil
+					},
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- keeper.run(ctx) }()
+				time.Sleep(spareEvery + time.Second)
+				cancel()
+				if err := <-ended; !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				for id, want := range test.want {
+					if got := store.released[id]; !slices.Equal(got, want) {
+						t.Errorf("run %d lets go of %v, want %v", id, got, want)
+					}
+				}
+				if len(store.released) != len(test.want) || len(removed) != len(store.released[1])+len(store.released[2]) {
+					t.Errorf("released %v, removed %v", store.released, removed)
+				}
+			})
+		})
+	}
+}
