@@ -40,6 +40,12 @@ const (
 	// yamuxInitialWindow: streams are fresh for each chunk, and yamux's own 256 KiB costs
 	// them half the speed at 100 ms (5.1 against 2.5 MB/s at 1 MiB, 19.8 against 11.4 at 8).
 	yamuxInitialWindow = 4 << 20
+	// coalesceLeast is what always fits in one record: Go's TLS begins a connection with
+	// records of one TCP segment, and comes to 16 KiB after 128 KiB.
+	coalesceLeast = 1 << 10
+	// coalesceMost is room for the records of one frame of yamux (64 KiB and a header), each
+	// with 22 bytes more. Buffers are shared by all connections.
+	coalesceMost = 72 << 10
 	// yamuxKeepAlive finds a dead TCP connection that nobody talks on.
 	yamuxKeepAlive = 10 * time.Second
 )

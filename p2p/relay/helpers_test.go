@@ -48,7 +48,11 @@ type lab struct {
 
 func newLab(t testing.TB, options Options) *lab {
 	t.Helper()
-	h := newHost(t)
+	return newLabOn(t, newHost(t), options)
+}
+
+func newLabOn(t testing.TB, h host.Host, options Options) *lab {
+	t.Helper()
 	r, err := New(h, options)
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,10 @@
 package relay
 
 import (
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -49,44 +46,4 @@ func TestStrangersCircuitEndsInTime(t *testing.T) {
 		}
 		r.work.Wait()
 	})
-}
-
-// onlyReader hides a stream's other methods from io.Copy.
-type onlyReader struct{ io.Reader }
-
-func BenchmarkThroughput(b *testing.B) {
-	for _, relayed := range []bool{false, true} {
-		b.Run(map[bool]string{false: "direct", true: "relayed"}[relayed], func(b *testing.B) {
-			link, a := newHost(b), newHost(b)
-			l := newLab(b, Options{Links: []peer.ID{link.ID()}})
-			for _, h := range []host.Host{link, a} {
-				l.join(h)
-			}
-			l.vouch(link, a)
-			l.mustReserve(link)
-			l.ctx = b.Context() // as long as it takes
-			if relayed {
-				if err := l.circuit(a, link); err != nil {
-					b.Fatal(err)
-				}
-			} else if err := a.Connect(l.ctx, peer.AddrInfo{ID: link.ID(), Addrs: link.Addrs()}); err != nil {
-				b.Fatal(err)
-			}
-			link.SetStreamHandler("/test/sink", func(s network.Stream) {
-				_, _ = io.CopyBuffer(io.Discard, onlyReader{s}, make([]byte, 64<<10))
-			})
-			s, err := a.NewStream(l.ctx, link.ID(), "/test/sink")
-			if err != nil {
-				b.Fatal(err)
-			}
-			chunk := make([]byte, 1<<20)
-			b.SetBytes(int64(len(chunk)))
-			for b.Loop() {
-				if _, err := s.Write(chunk); err != nil {
-					b.Fatal(err)
-				}
-			}
-			_ = s.Reset()
-		})
-	}
 }

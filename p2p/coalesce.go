@@ -1,0 +1,139 @@
+package p2p
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	ci "github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
+	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+)
+
+// coalescingTLS is libp2p's TLS, which hands each record of at most 16 KiB to the network by
+// itself. A frame of yamux is four and a bit: with coalescing it is one system call instead
+// of five, and inside a circuit, where the records travel in frames and records of the
+// connection to the relay, one instead of ten.
+type coalescingTLS struct {
+	*libp2ptls.Transport
+	buffers *sync.Pool // of *[]byte with coalesceMost capacity
+}
+
+var _ sec.SecureTransport = (*coalescingTLS)(nil)
+
+// newTLS is the constructor that libp2p calls with its parts.
+func newTLS(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*coalescingTLS, error) {
+	inner, err := libp2ptls.New(id, key, muxers)
+	if err != nil {
+		return nil, err
+	}
+	buffers := &sync.Pool{New: func() any { b := make([]byte, 0, coalesceMost); return &b }}
+	return &coalescingTLS{inner, buffers}, nil
+}
+
+// SecureInbound implements sec.SecureTransport.
+func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
+	c := &coalescer{Conn: insecure, buffers: t.buffers}
+	secure, err := t.Transport.SecureInbound(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	return &coalescedConn{SecureConn: secure, below: c}, nil
+}
+
+// SecureOutbound implements sec.SecureTransport.
+func (t *coalescingTLS) SecureOutbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
+	c := &coalescer{Conn: insecure, buffers: t.buffers}
+	secure, err := t.Transport.SecureOutbound(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	return &coalescedConn{SecureConn: secure, below: c}, nil
+}
+
+// coalescedConn sends what one Write makes in one piece.
+type coalescedConn struct {
+	sec.SecureConn
+	below *coalescer
+
+	writing sync.Mutex
+}
+
+// Write is as SecureConn's, except that an error says nothing of how much was sent: the
+// connection is of no use any more.
+func (c *coalescedConn) Write(p []byte) (int, error) {
+	if len(p) <= coalesceLeast {
+		return c.SecureConn.Write(p)
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.below.hold()
+	n, err := c.SecureConn.Write(p)
+	if flushed := c.below.flush(); err == nil {
+		err = flushed
+	}
+	if err != nil {
+		return 0, err // TLS may have counted what was only gathered
+	}
+	return n, nil
+}
+
+// coalescer is the connection below TLS. While it holds, writes are gathered. Alerts and key
+// updates, which TLS sends whenever it likes, keep their place in the order.
+type coalescer struct {
+	net.Conn
+	buffers *sync.Pool
+
+	mu     sync.Mutex
+	held   *[]byte // nil: writes pass
+	broken error   // of the first write that failed: what was gathered can not be taken back
+}
+
+func (c *coalescer) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = c.buffers.Get().(*[]byte)
+}
+
+// flush sends what was gathered, and lets writes pass again.
+func (c *coalescer) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.send()
+	*c.held = (*c.held)[:0]
+	c.buffers.Put(c.held)
+	c.held = nil
+	return err
+}
+
+// Write gathers or sends.
+func (c *coalescer) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken != nil {
+		return 0, c.broken
+	}
+	if c.held == nil {
+		return c.Conn.Write(p)
+	}
+	if len(*c.held)+len(p) > cap(*c.held) {
+		if err := c.send(); err != nil {
+			return 0, err
+		}
+	}
+	*c.held = append(*c.held, p...) // a record fits
+	return len(p), nil
+}
+
+// send sends what was gathered so far. c.mu is held.
+func (c *coalescer) send() error {
+	if c.broken != nil || len(*c.held) == 0 {
+		return c.broken
+	}
+	_, c.broken = c.Conn.Write(*c.held)
+	*c.held = (*c.held)[:0]
+	return c.broken
+}
