@@ -77,6 +77,10 @@ func (e *Executor) Start(spec executor.Spec) (executor.Process, error) {
 	return app, nil
 }
 
+// Limit sets the limits of an app for a process that somebody else has started, and for all
+// that it will start.
+func (e *Executor) Limit(pid int) error { return e.limits.apply(pid) }
+
 // Attach implements executor.Executor.
 func (e *Executor) Attach(handle json.RawMessage) (executor.Process, error) {
 	var id process.Identity

@@ -8,7 +8,7 @@ entry point and ends as a fresh process would.
 
     request  {"entry": "flwr-clientapp", "argv": [...], "env": {...}, "mark": "path",
               "learn": "path"}
-    events   {"event": "ready", "failed": [...], "watch": [...], "threads": 1}
+    events   {"event": "ready", "failed": [...], "watch": {"folder": 1}, "threads": 0}
              {"event": "started", "pid": 42}
              {"event": "failed", "detail": "..."}
              {"event": "exited", "pid": 42, "status": 0}
@@ -32,28 +32,27 @@ import site
 import socket
 import sys
 import threading
+import time
 
 # Longest request line. A request carries the environment, which Linux bounds at about 2 MiB.
 MAX_REQUEST = 4 << 20
 # Modules that are written down for an app; a TensorFlow app imports about 3,000.
 MAX_LEARNED = 10_000
+# Seconds for a thread that has ended to vanish from the kernel's list.
+THREAD_LIMIT = 1.0
 
 
 def main() -> None:
     """Preload, then serve requests until the socket ends; in a child, run the app."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    watch = watched_folders()  # before the imports: what changes meanwhile is a change, too
     with open(sys.argv[2], encoding="utf-8") as file:
         failed = preload(json.load(file))
+    flush_output()  # else every child would print it again
     gc.collect()
     gc.freeze()  # else the first collection of a child would copy all pages
-    say(
-        control,
-        event="ready",
-        failed=failed,
-        watch=watched_folders(),
-        threads=threading.active_count(),
-    )
+    say(control, event="ready", failed=failed, watch=watch, threads=lost_threads())
     app = serve(control)
     if app is not None:
         end_process(run_app(app))
@@ -70,10 +69,40 @@ def preload(modules: list[str]) -> list[str]:
     return failed
 
 
-def watched_folders() -> list[str]:
-    """Folders whose change means that installed packages have changed."""
+def watched_folders() -> dict[str, int]:
+    """Folders whose change means that packages have changed, and when they did last.
+
+    Whoever installs, upgrades or removes a package adds and removes folders there.
+    """
     folders = site.getsitepackages() + [site.getusersitepackages()]
-    return sorted({f for f in folders if os.path.isdir(f)})
+    return {folder: change_time(folder) for folder in folders}
+
+
+def change_time(path: str) -> int:
+    """When a folder changed last, in nanoseconds; 0 if there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def lost_threads() -> int:
+    """Count the threads that a child will miss.
+
+    It is counted after a fork: libraries that are made for it, as OpenBLAS is, put their
+    threads away before one and start others when they need them. The kernel is asked,
+    since a thread of a C library is none for `threading`.
+    """
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    deadline = time.monotonic() + THREAD_LIMIT
+    while others := len(os.listdir("/proc/self/task")) - 1:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.005)
+    return others
 
 
 def serve(control):
@@ -207,7 +236,7 @@ def become_app(request, output: int, control, wake_pipe) -> None:
     gc.unfreeze()
     if request.get("learn"):
         # Registered first, so it runs last, when the app has imported all it needs.
-        atexit.register(write_learned, request["learn"], set(sys.modules))
+        atexit.register(write_learned, request["learn"], set(sys.modules), note_variables())
 
 
 def run_app(app) -> int:
@@ -235,12 +264,25 @@ def end_process(status: int) -> None:
     """
     threading._shutdown()
     atexit._run_exitfuncs()
+    if not flush_output():
+        status = status or 120  # as the interpreter reports output it could not write
+    os._exit(status)
+
+
+def flush_output() -> bool:
+    """Write what was printed and is still held. False if it failed.
+
+    Only Python holds any: PYTHONUNBUFFERED, which all apps get, keeps C libraries from it.
+    """
+    written = True
     for stream in (sys.stdout, sys.stderr):
+        if stream is None or getattr(stream, "closed", False):
+            continue
         try:
             stream.flush()
-        except (OSError, ValueError):
-            status = status or 120  # as the interpreter reports output it could not write
-    os._exit(status)
+        except Exception:  # noqa: BLE001  it may be anything that the app has put there
+            written = False
+    return written
 
 
 def reseed() -> None:
@@ -256,10 +298,43 @@ def entry_point(name: str):
     return found.load()
 
 
-def write_learned(path: str, known: set[str]) -> None:
-    """Write the names of the installed modules that this process has imported itself."""
+def note_variables() -> list[str]:
+    """The environment variables that the app sets from now on, in a list that grows.
+
+    Libraries read variables when they are imported. Imported ahead, they would miss those
+    that the app sets for them.
+    """
+    names = []
+
+    def hook(event: str, arguments) -> None:
+        if event in ("os.putenv", "os.unsetenv") and is_of_app(sys._getframe(1)):
+            names.append(os.fsdecode(arguments[0]))
+
+    sys.addaudithook(hook)
+    return names
+
+
+def is_of_app(frame) -> bool:
+    """Whether the app does this, itself or by a call, and not a library at its import."""
+    while frame:
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib") or file == __file__:
+            return False
+        if not (file.startswith("<frozen") or is_in_environment(file)):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def write_learned(path: str, known: set[str], variables: list[str]) -> None:
+    """Write the names of the installed modules that this process has imported itself.
+
+    None of an app that sets variables: it needs its imports to come after that.
+    """
     loaded = [(n, m) for n, m in list(sys.modules.items()) if n not in known]
     names = [n for n, m in loaded if is_installed(m)][:MAX_LEARNED]
+    if variables:
+        names = []
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "w", encoding="utf-8") as file:
@@ -275,7 +350,12 @@ def is_installed(module) -> bool:
     origin = getattr(spec, "origin", None)
     if not isinstance(origin, str) or spec.name == "__main__":
         return False
-    return origin.startswith((sys.prefix + os.sep, sys.base_prefix + os.sep))
+    return is_in_environment(origin)
+
+
+def is_in_environment(path: str) -> bool:
+    """Whether a file belongs to the Python environment."""
+    return path.startswith((sys.prefix + os.sep, sys.base_prefix + os.sep))
 
 
 def say(control, **event) -> None:

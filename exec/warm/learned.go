@@ -12,7 +12,7 @@ import (
 // What was learnt about an app is a file named by its FAB hash: the JSON list of modules
 // that its first process had imported when it ended, besides those that every app gets. An
 // empty list means that the app is known, and needs no server of its own, or that
-// preloading for it did not work.
+// preloading for it did not work or might change what it does.
 
 func (e *Executor) learned(fabHash string) string {
 	return filepath.Join(e.Dir, "learned", filepath.Base(fabHash)+".json")
@@ -66,8 +66,8 @@ func (e *Executor) prune() {
 	if err != nil || len(entries) <= maxLearnedFiles {
 		return
 	}
-	changed := func(i int) time.Time { return changeTime(filepath.Join(e.Dir, "learned", entries[i].Name())) }
-	sort.Slice(entries, func(i, j int) bool { return changed(i).Before(changed(j)) })
+	changed := func(i int) int64 { return changeTime(filepath.Join(e.Dir, "learned", entries[i].Name())) }
+	sort.Slice(entries, func(i, j int) bool { return changed(i) < changed(j) })
 	for _, entry := range entries[:len(entries)-maxLearnedFiles] {
 		_ = os.Remove(filepath.Join(e.Dir, "learned", entry.Name()))
 	}

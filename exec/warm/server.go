@@ -27,9 +27,9 @@ type server struct {
 	cmd  *osexec.Cmd
 	conn *net.UnixConn
 
-	ready chan struct{} // closed when it serves; watch and err are set before
-	watch []folder
-	err   error // why it never served
+	ready chan struct{}    // closed when it serves; watch and err are set before
+	watch map[string]int64 // packages folders, with the time of their last change
+	err   error            // why it never served
 
 	requests sync.Mutex // one request at a time is on its way
 	answers  chan answer
@@ -40,12 +40,6 @@ type server struct {
 	asking bool                      // an app may be started this moment
 }
 
-// folder is a packages folder with the time of its last change.
-type folder struct {
-	path    string
-	changed time.Time
-}
-
 type answer struct {
 	pid    int
 	exit   <-chan runtime.Exit
@@ -53,13 +47,13 @@ type answer struct {
 }
 
 type event struct {
-	Event   string   `json:"event"`
-	Failed  []string `json:"failed"`
-	Watch   []string `json:"watch"`
-	Threads int      `json:"threads"`
-	PID     int      `json:"pid"`
-	Status  int      `json:"status"`
-	Detail  string   `json:"detail"`
+	Event   string           `json:"event"`
+	Failed  []string         `json:"failed"`
+	Watch   map[string]int64 `json:"watch"`   // Unix nanoseconds; 0: no such folder
+	Threads int              `json:"threads"` // that forks do not have
+	PID     int              `json:"pid"`
+	Status  int              `json:"status"`
+	Detail  string           `json:"detail"`
 }
 
 type request struct {
@@ -150,12 +144,10 @@ func (s *server) handle(e event) {
 		if len(e.Failed) > 0 {
 			log.Debugf("fork server could not preload %v", e.Failed)
 		}
-		if e.Threads != 1 {
-			s.err = fmt.Errorf("preloading has started %d threads, which a fork does not copy", e.Threads-1)
+		if e.Threads != 0 {
+			s.err = fmt.Errorf("preloading has started %d threads, which a fork does not copy", e.Threads)
 		}
-		for _, path := range e.Watch {
-			s.watch = append(s.watch, folder{path, changeTime(path)})
-		}
+		s.watch = e.Watch
 		close(s.ready)
 	case "started":
 		exit := make(chan runtime.Exit, 1)
@@ -234,8 +226,8 @@ func (s *server) serves() bool {
 
 // stale says whether packages were installed or removed since it loaded.
 func (s *server) stale() bool {
-	for _, f := range s.watch {
-		if !changeTime(f.path).Equal(f.changed) {
+	for path, changed := range s.watch {
+		if changeTime(path) != changed {
 			return true
 		}
 	}
@@ -275,10 +267,11 @@ func exitOf(status int) runtime.Exit {
 	return runtime.Exit{Code: status}
 }
 
-func changeTime(path string) time.Time {
+// changeTime of a folder in Unix nanoseconds; 0 if there is none.
+func changeTime(path string) int64 {
 	info, err := os.Stat(filepath.Clean(path))
 	if err != nil {
-		return time.Time{}
+		return 0
 	}
-	return info.ModTime()
+	return info.ModTime().UnixNano()
 }

@@ -242,6 +242,10 @@ func (e *Executor) load(fabHash string) (*kept, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What eats memory at its import would do so in the app.
+	if err := e.Cold.Limit(s.cmd.Process.Pid); err != nil {
+		log.Warnf("a fork server runs without the limits of its apps: %v", err)
+	}
 	k := &kept{fabHash: fabHash, server: s}
 	e.servers = append([]*kept{k}, e.servers...)
 	e.evict()

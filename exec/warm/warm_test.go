@@ -62,9 +62,14 @@ type fixture struct {
 
 func newFixture(t *testing.T, env python.Env) *fixture {
 	t.Helper()
+	return newFixtureWith(t, env, subprocess.Limits{})
+}
+
+func newFixtureWith(t *testing.T, env python.Env, limits subprocess.Limits) *fixture {
+	t.Helper()
 	leaks := goleak.IgnoreCurrent()
 	dir := t.TempDir()
-	cold, err := subprocess.New(env, subprocess.Limits{})
+	cold, err := subprocess.New(env, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
