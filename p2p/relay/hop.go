@@ -56,10 +56,7 @@ func (r *Relay) serveHop(s network.Stream, service network.StreamHandler) {
 			r.answerNo(s, "reservation", refusal)
 			return
 		}
-		service(hop)
-		if refusal := explained(hop.answer.status, hop.src); refusal != nil {
-			r.refused(hop.src, "reservation", refusal)
-		}
+		r.hand(hop, service)
 	case pbv2.HopMessage_CONNECT:
 		r.connect(hop, msg, service)
 	default:
@@ -85,10 +82,17 @@ func (r *Relay) connect(hop *stream, msg *pbv2.HopMessage, service network.Strea
 		r.answerNo(hop.Stream, "circuit", refusal)
 		return
 	}
-	service(hop)
-	if refusal := explained(hop.answer.status, hop.dst); refusal != nil {
-		r.refused(hop.src, "circuit", refusal)
+	r.hand(hop, service)
+	if hop.answer.status != pbv2.Status_OK {
 		hop.end() // the service has closed it already, unless it failed to answer
+	}
+}
+
+// hand lets the service answer.
+func (r *Relay) hand(hop *stream, service network.StreamHandler) {
+	service(hop)
+	if !hop.answer.complete {
+		hop.explain() // it gave up without a word
 	}
 }
 

@@ -72,12 +72,26 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) Write(p []byte) (int, error) {
 	if !s.answer.complete {
 		s.answer.feed(p)
+		if s.answer.complete {
+			s.explain() // before the peer hears of it, and asks why
+		}
 		return s.Stream.Write(p)
 	}
 	if err := s.pay(len(p), backward); err != nil {
 		return 0, err
 	}
 	return s.Stream.Write(p)
+}
+
+// explain notes why the service refused, if it did.
+func (s *stream) explain() {
+	what, subject := "circuit", s.dst
+	if subject == "" {
+		what, subject = "reservation", s.src
+	}
+	if refusal := explained(s.answer.status, subject); refusal != nil {
+		s.relay.refused(s.src, what, refusal)
+	}
 }
 
 // pay waits for n bytes' turn and books them. It is an error when the circuit is over.
