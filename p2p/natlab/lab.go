@@ -10,24 +10,39 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 )
 
 // Lab is a running topology. Its methods may be called from any goroutine, except Close.
 type Lab struct {
 	topology Topology
-	hosts    map[string]hostAddrs
-	sites    map[string]*builtSite
 	ns       []string // to delete
 	closers  []func() error
+
+	mu    sync.Mutex // guards what Move and Renumber change
+	hosts map[string]place
+	sites map[string]*builtSite
 }
 
-type hostAddrs struct{ own, public, gateway string }
+// place is where a host is plugged in.
+type place struct {
+	site *builtSite
+	own  string // its address there
+}
 
 // builtSite is what is needed to change a site later.
 type builtSite struct {
+	Site
+	number   int
+	inside   string   // the first three numbers of its hosts' addresses
+	device   string   // the router's, towards the site
 	gateways []string // namespaces, outermost last
 	wan      *wan     // nil when the uplink is ideal
+
+	uplink     uplink
+	renumbered int // times
+	plugged    int // hosts that were ever plugged in: each gets an address and a port of its own
 }
 
 // Build creates namespaces, links, routes and rules: some 30 ms a host.
@@ -36,7 +51,7 @@ func Build(t Topology) (*Lab, error) {
 	if err := t.validate(); err != nil {
 		return nil, fmt.Errorf("natlab: %w", err)
 	}
-	l := &Lab{topology: t, hosts: map[string]hostAddrs{}, sites: map[string]*builtSite{}}
+	l := &Lab{topology: t, hosts: map[string]place{}, sites: map[string]*builtSite{}}
 	if err := l.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("natlab: %w", err), l.Close())
 	}
@@ -69,16 +84,43 @@ func (l *Lab) Close() error {
 }
 
 // Hosts lists all hosts, sorted.
-func (l *Lab) Hosts() []string { return slices.Sorted(maps.Keys(l.hosts)) }
+func (l *Lab) Hosts() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.hosts))
+}
 
 // Addr is a host's own address.
-func (l *Lab) Addr(host string) string { return l.hosts[host].own }
+func (l *Lab) Addr(host string) string {
+	own, _, _ := l.addrs(host)
+	return own
+}
 
 // PublicAddr is the address that the internet sees of a host.
-func (l *Lab) PublicAddr(host string) string { return l.hosts[host].public }
+func (l *Lab) PublicAddr(host string) string {
+	_, public, _ := l.addrs(host)
+	return public
+}
 
 // Gateway is the inside address of a host's gateway.
-func (l *Lab) Gateway(host string) string { return l.hosts[host].gateway }
+func (l *Lab) Gateway(host string) string {
+	_, _, gateway := l.addrs(host)
+	return gateway
+}
+
+// addrs are empty for a host that is not there.
+func (l *Lab) addrs(host string) (own, public, gateway string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.hosts[host]
+	switch {
+	case !ok:
+		return "", "", ""
+	case at.site.private():
+		return at.own, at.site.uplink.site, at.site.gateway()
+	}
+	return at.own, at.own, at.site.gateway()
+}
 
 // Namespace is the full name of a host's namespace, or of "SITE-gw", "SITE-isp" and "inet".
 func (l *Lab) Namespace(host string) string { return l.topology.Prefix + "-" + host }
@@ -125,13 +167,15 @@ func (l *Lab) SetUDPTimeout(site string, d time.Duration) error {
 
 // Stats of a site's uplink; zero when it is ideal.
 func (l *Lab) Stats(site string) LinkStats {
-	if s := l.sites[site]; s != nil && s.wan != nil {
+	if s, err := l.site(site); err == nil && s.wan != nil {
 		return s.wan.stats()
 	}
 	return LinkStats{}
 }
 
 func (l *Lab) site(name string) (*builtSite, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if s := l.sites[name]; s != nil {
 		return s, nil
 	}

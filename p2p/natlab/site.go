@@ -8,50 +8,55 @@ import (
 	"io/fs"
 )
 
+// uplink are the addresses at the two ends of a site's line, of a network with a mask of
+// 30 bits. The site's end is its public address.
+type uplink struct{ site, router string }
+
+// uplinkOf gives a site's n-th uplink addresses; it starts with the 0th.
+func uplinkOf(site, n int) uplink {
+	network := fmt.Sprintf("11.%d.%d", 255-n, site)
+	return uplink{site: network + ".2", router: network + ".1"}
+}
+
+// gateway is the address that a site's hosts send everything to.
+func (s *builtSite) gateway() string { return s.inside + ".1" }
+
+// edge is the name of the box that faces the internet.
+func (s *builtSite) edge() string {
+	if len(s.gateways) == 2 {
+		return s.Name + "-isp"
+	}
+	return s.Name + "-gw"
+}
+
 // addSite builds the i-th site, from the router inwards. It owns 11.0.i.0/24, and its
 // uplink is 11.255.i.0/30.
 func (l *Lab) addSite(i int, s Site) error {
-	up, router := fmt.Sprintf("11.255.%d.2", i), fmt.Sprintf("11.255.%d.1", i)
-	public := up
-	inside := fmt.Sprintf("11.0.%d", i)
+	built := &builtSite{Site: s, number: i, inside: fmt.Sprintf("11.0.%d", i), device: fmt.Sprintf("s%d", i), uplink: uplinkOf(i, 0)}
 	if s.private() {
-		inside = homeNet
+		built.inside = homeNet
 	}
-	gateways, err := s.gateways(public)
+	gateways, err := s.gateways(built.uplink.site)
 	if err != nil {
 		return err
 	}
-	built := &builtSite{}
 	l.sites[s.Name] = built
 	gw := s.Name + "-gw"
 	if err := l.addNS(gw); err != nil {
 		return err
 	}
 	built.gateways = []string{l.Namespace(gw)}
-	edge := gw // the box that faces the internet
 	if len(gateways) == 2 {
-		edge = s.Name + "-isp"
-		if err := l.addCarrier(gw, edge); err != nil {
+		isp := s.Name + "-isp"
+		if err := l.addCarrier(gw, isp); err != nil {
 			return err
 		}
-		built.gateways = append(built.gateways, l.Namespace(edge))
+		built.gateways = append(built.gateways, l.Namespace(isp))
 	}
-	device := fmt.Sprintf("s%d", i)
-	if built.wan, err = l.join(s.Uplink, end{edge, "wan", up + "/30"}, end{"inet", device, router + "/30"}); err != nil {
+	if err := l.addUplink(built); err != nil {
 		return err
 	}
-	if err := ip(l.Namespace("inet"), fmt.Sprintf("link set %s alias %s", device, s.Name)); err != nil {
-		return err
-	}
-	if err := ip(l.Namespace(edge), "route add default via "+router); err != nil {
-		return err
-	}
-	if !s.private() {
-		if err := ip(l.Namespace("inet"), fmt.Sprintf("route add %s.0/24 via %s", inside, up)); err != nil {
-			return err
-		}
-	}
-	if err := l.addHosts(gw, inside, up, s); err != nil {
+	if err := l.addHosts(built); err != nil {
 		return err
 	}
 	for k, g := range gateways {
@@ -60,9 +65,27 @@ func (l *Lab) addSite(i int, s Site) error {
 		}
 	}
 	if s.Kind == Proxy {
-		return l.addProxy(gw, inside+".1")
+		return l.addProxy(gw, built.gateway())
 	}
 	return nil
+}
+
+// addUplink joins a site to the internet.
+func (l *Lab) addUplink(s *builtSite) (err error) {
+	edge, up := s.edge(), s.uplink
+	if s.wan, err = l.join(s.Uplink, end{edge, "wan", up.site + "/30"}, end{"inet", s.device, up.router + "/30"}); err != nil {
+		return err
+	}
+	if err := ip(l.Namespace("inet"), fmt.Sprintf("link set %s alias %s", s.device, s.Name)); err != nil {
+		return err
+	}
+	if err := ip(l.Namespace(edge), "route add default via "+up.router); err != nil {
+		return err
+	}
+	if s.private() {
+		return nil
+	}
+	return ip(l.Namespace("inet"), fmt.Sprintf("route add %s.0/24 via %s", s.inside, up.site))
 }
 
 // addCarrier puts a carrier between a home's gateway and the internet.
@@ -77,37 +100,47 @@ func (l *Lab) addCarrier(gw, isp string) error {
 }
 
 // addHosts puts hosts on a bridge of the gateway.
-func (l *Lab) addHosts(gw, inside, up string, s Site) error {
-	g := l.Namespace(gw)
+func (l *Lab) addHosts(s *builtSite) error {
+	g := s.gateways[0]
 	if err := letBridge(g); err != nil {
 		return err
 	}
-	err := ip(g, "link add br0 type bridge", fmt.Sprintf("addr add %s.1/24 dev br0", inside), "link set br0 up")
+	err := ip(g, "link add br0 type bridge", fmt.Sprintf("addr add %s/24 dev br0", s.gateway()), "link set br0 up")
 	if err != nil {
 		return err
 	}
-	for k, host := range s.Hosts {
+	for _, host := range s.Hosts {
 		if err := l.addNS(host); err != nil {
 			return err
 		}
-		n, port := l.Namespace(host), fmt.Sprintf("h%d", k)
-		addr := fmt.Sprintf("%s.%d", inside, 10+k)
-		if err := ip(n, fmt.Sprintf("link add eth0 type veth peer name %s netns %s", port, g)); err != nil {
+		if err := l.plug(host, s); err != nil {
 			return err
-		}
-		if err := ip(g, fmt.Sprintf("link set %s master br0 up", port)); err != nil {
-			return err
-		}
-		err := ip(n, fmt.Sprintf("addr add %s/24 dev eth0", addr), "link set eth0 up",
-			fmt.Sprintf("route add default via %s.1 congctl %s", inside, l.topology.TCP))
-		if err != nil {
-			return err
-		}
-		l.hosts[host] = hostAddrs{own: addr, public: addr, gateway: inside + ".1"}
-		if s.private() {
-			l.hosts[host] = hostAddrs{own: addr, public: up, gateway: inside + ".1"}
 		}
 	}
+	return nil
+}
+
+// plug gives a host a device on the bridge of a site, and the site's next address. The
+// caller holds mu, unless the lab is being built.
+func (l *Lab) plug(host string, s *builtSite) error {
+	if s.plugged == maxHosts {
+		return fmt.Errorf("site %s has no address left", s.Name)
+	}
+	n, g, port := l.Namespace(host), s.gateways[0], fmt.Sprintf("h%d", s.plugged)
+	addr := fmt.Sprintf("%s.%d", s.inside, 10+s.plugged)
+	s.plugged++
+	if err := ip(n, fmt.Sprintf("link add eth0 type veth peer name %s netns %s", port, g)); err != nil {
+		return err
+	}
+	if err := ip(g, fmt.Sprintf("link set %s master br0 up", port)); err != nil {
+		return err
+	}
+	err := ip(n, fmt.Sprintf("addr add %s/24 dev eth0", addr), "link set eth0 up",
+		fmt.Sprintf("route add default via %s congctl %s", s.gateway(), l.topology.TCP))
+	if err != nil {
+		return err
+	}
+	l.hosts[host] = place{site: s, own: addr}
 	return nil
 }
 
