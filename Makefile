@@ -21,7 +21,10 @@ bin/rhizome: $(SOURCES)
 
 venv: .venv/flwr-1.41/ready ## Make the Python environment that the demo and most tests use
 
-venvs: $(foreach version,1.40 1.41 1.42,.venv/flwr-$(version)/ready) ## Make one for each version of flwr that is tested
+venvs: $(foreach version,1.40 1.41 1.42 1.41-jax,.venv/flwr-$(version)/ready) ## Make one for each version of flwr that is tested, and one with jax
+
+.venv/flwr-%-jax/ready: scripts/venv.sh scripts/jax.txt
+	scripts/venv.sh $*.0 .venv/flwr-$*-jax -r scripts/jax.txt
 
 .venv/flwr-%/ready: scripts/venv.sh
 	scripts/venv.sh $*.0 .venv/flwr-$*

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# venv.sh VERSION FOLDER: a Python environment with this version of flwr and what the
-# examples need. FOLDER/ready appears last, so that a broken download is begun anew.
+# venv.sh VERSION FOLDER [PIP-ARGUMENT...]: a Python environment with this version of flwr and
+# what the arguments name, or else what the examples need. FOLDER/ready appears last, so that
+# a broken download is begun anew.
 set -euo pipefail
-[ $# = 2 ] || { echo "usage: $0 VERSION FOLDER" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: $0 VERSION FOLDER [PIP-ARGUMENT...]" >&2; exit 2; }
 version=$1 folder=$2
+shift 2
+[ $# -gt 0 ] || set -- numpy scikit-learn
 
 python=""
 for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
@@ -18,9 +21,8 @@ done
 [ -e "$folder/ready" ] && exit 0
 rm -rf "$folder"
 "$python" -m venv "$folder"
-packages=("flwr==$version" numpy scikit-learn)
 pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
-if ! "${pip[@]}" "${packages[@]}"; then
+if ! "${pip[@]}" "flwr==$version" "$@"; then
   # Some versions of flwr pin a certifi that has been withdrawn. Take the others as they
   # are asked for, and the present certifi.
   echo "$0: the pins of flwr $version can not be met; installing it without them" >&2
@@ -33,7 +35,7 @@ for line in requires(sys.argv[1]) or []:
         name = re.match(r"[A-Za-z0-9._-]+", line)[0]
         print("certifi" if name.lower() == "certifi" else line)
 PYTHON
-  "${pip[@]}" -r "$folder/requirements.txt" "${packages[@]:1}"
+  "${pip[@]}" -r "$folder/requirements.txt" "$@"
 fi
 "$folder/bin/flwr" --version
 touch "$folder/ready"
