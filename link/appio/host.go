@@ -62,6 +62,10 @@ func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) 
 		if err != nil {
 			return nil, fmt.Errorf("claim a task: %w", err)
 		}
+		if ok && ctx.Err() != nil {
+			// Nobody reads the answer any more: another SuperExec need not wait for the claim to expire.
+			return nil, errors.Join(ctx.Err(), h.store.ReleaseTask(context.WithoutCancel(ctx), t.ID))
+		}
 		if ok {
 			return &flwrpb.AcquireTaskResponse{Task: taskProto(t), Token: token}, nil
 		}

@@ -224,6 +224,33 @@ func TestAcquireWaitsForATask(t *testing.T) {
 	}
 }
 
+// leaving is a store whose client goes away while its claim is written.
+type leaving struct {
+	state.Store
+	leave func()
+}
+
+func (s leaving) ClaimTask(ctx context.Context, types []string) (task.Task, string, bool, error) {
+	defer s.leave()
+	return s.Store.ClaimTask(ctx, types)
+}
+
+func TestClaimOfAClientThatLeftIsGivenBack(t *testing.T) {
+	l := newLink(t)
+	run, err := l.store.CreateRun(t.Context(), state.NewRun{TaskType: task.TypeServerApp, FABHash: object.Sum(nil)})
+	must(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	l.host.store = leaving{l.store, leave}
+	if _, err := l.host.AcquireTask(ctx, &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{task.TypeServerApp}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that left: %v", err)
+	}
+	l.host.store = l.store
+	res, err := l.host.AcquireTask(t.Context(), &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{task.TypeServerApp}})
+	if must(t, err); res.GetTask().GetTaskId() != run.PrimaryTask.ID {
+		t.Errorf("the next client gets %v", res.GetTask())
+	}
+}
+
 func TestTaskInputIsRepeatable(t *testing.T) {
 	l := newLink(t)
 	run, app := l.startRun()

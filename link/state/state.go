@@ -161,6 +161,10 @@ type Runs interface {
 type Tasks interface {
 	// ClaimTask claims the oldest pending task of the given types; ok is false if none.
 	ClaimTask(ctx context.Context, types []string) (t task.Task, token string, ok bool, err error)
+	// ReleaseTask gives back a claim that did not reach its executor; its token is void.
+	// task.ErrNotFound if the task was started or has ended meanwhile. Rings as an expired
+	// claim does.
+	ReleaseTask(ctx context.Context, taskID uint64) error
 	TaskByToken(ctx context.Context, token string) (task.Task, error) // task.ErrUnknownToken
 	Task(ctx context.Context, taskID uint64) (task.Task, error)
 	// ActivateTask moves starting to running; repeating it is no error. task.ErrNotClaimed,

@@ -27,6 +27,28 @@ func (s *Store) ClaimTask(ctx context.Context, types []string) (t task.Task, tok
 	return t, token, ok, nil
 }
 
+// ReleaseTask implements state.Tasks.
+func (s *Store) ReleaseTask(ctx context.Context, taskID uint64) error {
+	err := s.write(ctx, func(c *change) error {
+		t, err := task.Get(c.tx, taskID)
+		if err != nil {
+			return err
+		}
+		if t.Status != task.Starting {
+			return task.ErrNotFound
+		}
+		if _, err := task.Requeue(c.tx, taskID); err != nil {
+			return err
+		}
+		c.ring(state.KeyPendingTask(), state.KeyRun(t.RunID), state.KeyTask(t.ID))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("give back task %d: %w", taskID, err)
+	}
+	return nil
+}
+
 // TaskByToken implements state.Tasks.
 func (s *Store) TaskByToken(ctx context.Context, token string) (task.Task, error) {
 	var t task.Task

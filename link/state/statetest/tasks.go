@@ -57,11 +57,19 @@ func testTaskExpiry(t *testing.T, e *env) {
 	e.rings("expired claim", func() { e.pass(time.Second) }, state.KeyPendingTask(), state.KeyRun(run.ID), state.KeyTask(run.PrimaryTask.ID))
 	_, err = e.TaskByToken(e.ctx, token)
 	e.want("token of an expired claim", err, task.ErrUnknownToken)
+	_, token, _, err = e.ClaimTask(e.ctx, []string{task.TypeServerApp})
+	e.ok(err)
+	e.rings("released claim", func() { e.ok(e.ReleaseTask(e.ctx, run.PrimaryTask.ID)) }, state.KeyPendingTask(), state.KeyRun(run.ID), state.KeyTask(run.PrimaryTask.ID))
+	_, err = e.TaskByToken(e.ctx, token)
+	e.want("token of a released claim", err, task.ErrUnknownToken)
+	e.want("release what is not claimed", e.ReleaseTask(e.ctx, run.PrimaryTask.ID), task.ErrNotFound)
+	e.want("release what is unknown", e.ReleaseTask(e.ctx, 7), task.ErrNotFound)
 	_, _, ok, err := e.ClaimTask(e.ctx, []string{task.TypeServerApp})
 	if e.ok(err); !ok {
 		t.Fatal("an expired claim can not be claimed again")
 	}
 	e.ok(e.ActivateTask(e.ctx, run.PrimaryTask.ID))
+	e.want("release what runs", e.ReleaseTask(e.ctx, run.PrimaryTask.ID), task.ErrNotFound)
 	e.insert(e.instruction("i", run.ID, node.ID))
 	e.pass(task.HeartbeatLimit - time.Second)
 	if alive, err := e.HeartbeatTask(e.ctx, run.PrimaryTask.ID); !alive || err != nil {
