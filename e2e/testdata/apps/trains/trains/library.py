@@ -1,0 +1,3 @@
+"""With what the app trains; a test replaces this file."""
+
+LIBRARY = "numpy"

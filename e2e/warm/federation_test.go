@@ -1,0 +1,90 @@
+package warm
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rhizome-fl/rhizome/e2e/world"
+)
+
+// testNodes of each federation, on loopback.
+const testNodes = 2
+
+// threads lets the libraries of apps have pools, which the environment of a world does not.
+var threads = []string{"OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2"}
+
+// federation is a link, its nodes and the stock command.
+type federation struct {
+	t *testing.T
+	*world.World
+	*world.Flwr
+}
+
+// newFederation starts one in a world; the flags are for link and nodes.
+func newFederation(t *testing.T, w *world.World, flags ...string) *federation {
+	t.Helper()
+	_, link := w.Link(flags...)
+	ticket := w.Ticket("--uses", fmt.Sprint(testNodes))
+	for i := range testNodes {
+		name := fmt.Sprintf("node%d", i)
+		args := append([]string{
+			"node", "--data", w.Path(name), "--join", ticket, "--name", name, "--python", w.Venv(),
+			"--node-config", world.NodeConfig(i, testNodes),
+		}, flags...)
+		w.Start(name, world.Ready, threads, world.Binary(t), args...)
+	}
+	return &federation{t, w, w.Flwr(link)}
+}
+
+// app copies a test app into the world, with files that the test puts in place of others.
+func (f *federation) app(name string, files map[string]string) string {
+	f.t.Helper()
+	source := filepath.Join("..", "testdata", "apps", name)
+	folder, err := os.MkdirTemp(f.Path(), name+"-")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.CopyFS(folder, os.DirFS(source)); err != nil {
+		f.t.Fatal(err)
+	}
+	for path, text := range files {
+		f.write(filepath.Join(folder, path), text)
+	}
+	return folder
+}
+
+func (f *federation) write(path, text string) {
+	f.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// run runs an app to its end and gives what it printed.
+func (f *federation) run(app string, settings ...string) lines {
+	f.t.Helper()
+	return lines{f.t, f.Run("run", app, "test", "--stream", "-c", strings.Join(settings, " "))}
+}
+
+// lines are what an app printed, among lines of Flower.
+type lines struct {
+	t    *testing.T
+	text string
+}
+
+// all gives the rest of each line that begins with these words; there must be some.
+func (l lines) all(words string) []string {
+	l.t.Helper()
+	var rest []string
+	for _, match := range regexp.MustCompile(`(?m)^`+words+` (.*)$`).FindAllStringSubmatch(l.text, -1) {
+		rest = append(rest, strings.TrimSpace(match[1]))
+	}
+	if len(rest) == 0 {
+		l.t.Fatalf("no line begins with %q:\n%s", words, world.Tail(l.text, 40))
+	}
+	return rest
+}
