@@ -64,6 +64,9 @@ type Config struct {
 	UPnP        bool
 	MDNS        string
 
+	// MaxNodes bounds the peers at a time; 0 leaves it to p2p.
+	MaxNodes int
+
 	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/nodes.
 	Heartbeat, Grace time.Duration
 
@@ -117,6 +120,9 @@ func (c Config) validate() error {
 	}
 	if c.Keep.Age < 0 || c.Keep.Bytes < 0 {
 		errs = append(errs, fmt.Errorf("finished runs are to be kept for %s and %d bytes: want no negative bound", c.Keep.Age, c.Keep.Bytes))
+	}
+	if c.MaxNodes < 0 || c.MaxNodes > maxNodes {
+		errs = append(errs, fmt.Errorf("room for %d nodes: want at most %d", c.MaxNodes, maxNodes))
 	}
 	if c.KeepSpare < 0 {
 		errs = append(errs, fmt.Errorf("spare objects are to take %d bytes: want no negative bound", c.KeepSpare))

@@ -24,6 +24,8 @@ const (
 	// milliseconds after, and a ServerApp reads a reply at once that it was told of.
 	spareEvery = 30 * time.Second
 	spareAge   = 2 * time.Minute
+	// maxNodes that a link can be told to have room for; 10,000 were tried.
+	maxNodes = 100_000
 	// tokenBytes of a ticket's secret: not to be guessed.
 	tokenBytes = 32
 	// tokenIDBytes of a ticket's id, which people type to revoke it.

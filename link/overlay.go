@@ -39,6 +39,7 @@ func (l *Link) openOverlay() error {
 		Listen: l.cfg.Listen, Port: port, NoListen: l.cfg.NoListen, WebSocket: l.cfg.WebSocket,
 		Certificate: l.cfg.Certificate, RootCAs: l.cfg.RootCAs, Proxy: l.cfg.Proxy,
 		Announce: l.cfg.Announce, Relays: l.cfg.Relays, UPnP: l.cfg.UPnP, MDNS: l.cfg.MDNS, UserAgent: l.cfg.Software,
+		MaxPeers: l.cfg.MaxNodes,
 	})
 	if err != nil {
 		return fmt.Errorf("open the overlay: %w", err)

@@ -28,7 +28,8 @@ const (
 
 	// connsPerAddress bounds the connections of one IPv4 address, or IPv6 /56, at a
 	// time. A hospital has all its nodes behind one address, so it is far above what a
-	// site has, and below transientConns: one address can not fill the anteroom.
+	// site has, and below transientConns: one address can not fill the anteroom. A host that
+	// is to have more peers has more of both.
 	connsPerAddress = 3000
 	// newConnsPerAddress and burstPerAddress: 1,000 nodes behind one address come back at
 	// once after their link restarted, each by TCP, QUIC and a relay.
@@ -77,6 +78,8 @@ const (
 	// dialTimeout of one round over all addresses: a relayed handshake takes eight round
 	// trips, which is 4 s on a satellite line, and packets get lost.
 	dialTimeout = 10 * time.Second
+	// dialAgainWithin: a dial that failed as soon as this did not fail for the network.
+	dialAgainWithin = time.Second
 	// openTimeout for a stream on a connection that is up.
 	openTimeout = 8 * time.Second
 	// aliveTimeout for a ping on a connection that is left over after another one died.
@@ -89,6 +92,16 @@ const (
 	measureAgain = 5 * time.Second
 	// maxPings at a time; a thousand peers answer in half a second.
 	maxPings = 256
+
+	// pathLook, pathQuiet and pathProbeTimeout find a path that died without a word in 9 s at
+	// most, so that a session is back 15 s after an address changed; its own heartbeats take
+	// up to 20 s. A session that beats every 5 s is hardly ever asked.
+	pathLook         = time.Second
+	pathQuiet        = 5 * time.Second
+	pathProbeTimeout = 3 * time.Second
+	// pathProgress is how many bytes must leave in pathQuiet for a transfer to be one that gets
+	// on: more than heartbeats and pings, less than the slowest line carries.
+	pathProgress = 4 << 10
 
 	// firstBackoff to maxBackoff are the pauses after failed rounds, doubled each time,
 	// with jitter. Quick at first: most losses are a restart or a change of network.

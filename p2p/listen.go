@@ -2,13 +2,16 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 )
 
 // ListenMembers gives a listener of the streams that members open for a protocol, so that a
@@ -23,7 +26,14 @@ func (h *Host) ListenMembers(proto protocol.ID) net.Listener {
 // DialStream opens a stream of a protocol to a peer as a net.Conn. It uses the connection
 // that there is, relayed or direct, or makes one to addresses that are known.
 func (h *Host) DialStream(ctx context.Context, p peer.ID, proto protocol.ID) (net.Conn, error) {
-	s, err := h.NewStream(network.WithAllowLimitedConn(ctx, "dial"), p, proto)
+	ctx = network.WithAllowLimitedConn(ctx, "dial")
+	began := time.Now()
+	s, err := h.NewStream(ctx, p, proto)
+	if errors.As(err, new(*swarm.DialError)) && time.Since(began) < dialAgainWithin {
+		// libp2p lets a dial through a relay fail while an earlier one, which was given up
+		// already, comes to its end.
+		s, err = h.NewStream(ctx, p, proto)
+	}
 	if err != nil {
 		for _, c := range h.Network().ConnsToPeer(p) {
 			err = h.refusal(c, proto, err)

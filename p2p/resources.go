@@ -21,6 +21,11 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	total := int64(memory.TotalMemory() / memoryShare)
 	total = max(total, minMemory)
 	conns := rcmgr.LimitVal(maxPeers * 4) // each may replace a relayed pair by a direct pair
+	perSubnet := connsPerAddress
+	if maxPeers > defaultMaxPeers {
+		perSubnet = maxPeers // who wants more than usual may have them all at one address
+	}
+	handshakes := rcmgr.LimitVal(perSubnet * transientConns / connsPerAddress)
 	free := rcmgr.ResourceLimits{
 		Streams: rcmgr.Unlimited, StreamsInbound: rcmgr.Unlimited, StreamsOutbound: rcmgr.Unlimited,
 		Conns: rcmgr.Unlimited, ConnsInbound: rcmgr.Unlimited, ConnsOutbound: rcmgr.Unlimited,
@@ -29,7 +34,7 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	system := free
 	system.Conns, system.ConnsInbound, system.Memory = conns, conns, rcmgr.LimitVal64(total)
 	transient := free
-	transient.Conns, transient.ConnsInbound = transientConns+conns/4, transientConns
+	transient.Conns, transient.ConnsInbound = handshakes+conns/4, handshakes
 	transient.Memory = rcmgr.LimitVal64(total / 2)
 	perPeer := free
 	perPeer.Conns, perPeer.ConnsInbound = 2*connsPerPeer, connsPerPeer
@@ -48,8 +53,8 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 		rcmgr.NewFixedLimiter(limits.Build(rcmgr.InfiniteLimits)),
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithLimitPerSubnet(
-			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerAddress}},
-			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerAddress}}),
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: perSubnet}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: perSubnet}}),
 		rcmgr.WithConnRateLimiters(&rate.Limiter{SubnetRateLimiter: rate.SubnetLimiter{
 			IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: perAddress}},
 			IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 56, Limit: perAddress}},

@@ -47,6 +47,7 @@ member list.`,
 	flags.BoolVar(&o.cfg.RegisteredNodesOnly, "enable-supernode-auth", false, "take only stock SuperNodes whose keys flwr supernode register has made known")
 	flags.StringVar(&o.cfg.Federation, "federation", "", "`name` of the federation (default @none/default)")
 	flags.BoolVar(&o.cfg.Swarm, "swarm", false, "let nodes fetch from each other what goes to all of them; shows them each other's addresses")
+	flags.IntVar(&o.cfg.MaxNodes, "max-nodes", 0, "nodes with a session at a time (default 4096; each takes about 150 kB of memory and an open file)")
 	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", 0, "how often a silent session is probed (default 5s)")
 	flags.DurationVar(&o.cfg.Grace, "grace", 0, "how long a node may be away before its messages fail (default 30s)")
 	flags.StringVar(&o.keepRuns, "keep-runs", "90d", "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
