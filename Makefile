@@ -39,8 +39,8 @@ test: venvs ## Run all tests, with the real flwr
 chaos: venv ## Kill everything, 100 times and at every moment, and want the same result
 	scripts/chaos.sh
 
-soak: venv ## Run one app after the other for 20 minutes, and want nothing to have grown
-	RHIZOME_SOAK=1 RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test ./e2e/chaos -run TestSoak -count=1 -v -timeout 60m
+soak: venv ## Run apps for 20 minutes and a large model for 200 rounds, and want nothing to have grown
+	RHIZOME_SOAK=1 RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test ./e2e/chaos -run 'TestSoak|TestLargeModels' -count=1 -v -timeout 120m
 
 BENCH ?= short
 bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
@@ -102,19 +100,6 @@ func (f *federation) apps(host *world.Daemon) []int {
 		}
 		if pid := f.ours(record.Handle.PID); pid != 0 {
 			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// forkServers are the pids of the fork servers of a daemon's SuperExec. Their forks, which
-// look the same, are apps: each leads a session of its own.
-func (f *federation) forkServers(host *world.Daemon) []int {
-	f.t.Helper()
-	var pids []int
-	for _, p := range f.Processes(f.Path(host.Name, "superexec", "warm", "forkserver.py")) {
-		if session, err := unix.Getsid(p.PID); err == nil && session != p.PID {
-			pids = append(pids, p.PID)
 		}
 	}
 	return pids

@@ -110,7 +110,7 @@ func (c *killer) strike(kind string) string {
 		return c.strikeProcess("SuperExec of "+node.Name, c.superExec(node))
 	case "fork server":
 		host := c.hosts()[c.rand.IntN(len(c.hosts()))]
-		return c.strikeProcess("fork server of "+host.Name, c.forkServers(host)...)
+		return c.strikeProcess("fork server of "+host.Name, c.ForkServers(host.Name)...)
 	default:
 		return c.strikeProcess("ClientApp of "+node.Name, c.apps(node)...)
 	}

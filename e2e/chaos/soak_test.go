@@ -58,6 +58,45 @@ func TestSoak(t *testing.T) {
 	t.Logf("%d runs in %v\n%s", runs, slot*time.Duration(runs), trend(t, usage))
 }
 
+// TestLargeModels runs one long training of a large model, 200 rounds of 100 MB unless told
+// otherwise, and wants memory and disk to stay what they were after 20 rounds.
+func TestLargeModels(t *testing.T) {
+	if os.Getenv("RHIZOME_SOAK") == "" {
+		t.Skip("takes a quarter of an hour and some GB of disk: make soak")
+	}
+	rounds := number(t, "RHIZOME_SOAK_ROUNDS", 200)
+	megabytes := number(t, "RHIZOME_SOAK_MB", 100)
+	if rounds < 3*soakSamples {
+		t.Fatalf("RHIZOME_SOAK_ROUNDS=%d: want at least %d to see a trend", rounds, 3*soakSamples)
+	}
+	const nodes = 2
+	profiles := make(map[string]string)
+	f := newFederationWith(t, nodes, func(w *world.World, name string) []string {
+		profiles[name] = w.FreeAddress()
+		return []string{"--pprof", profiles[name]}
+	})
+	app := newSteady(t, f.World, "large")
+	usage := make(map[string][]world.Usage)
+	disk := make(map[string]int64) // the most that was seen
+	began := time.Now()
+	runID := f.flwr.Submit(app.app(), "-c", app.config(fmt.Sprintf("rounds=%d", rounds), fmt.Sprintf("nodes=%d", nodes),
+		"work=0.0", fmt.Sprintf("size=%d", megabytes*1_000_000/8)))
+	for round := range rounds {
+		app.await(fmt.Sprintf("round-%d", round+1), recovery)
+		for name, pid := range f.soaked() {
+			usage[name] = append(usage[name], world.UsageOf(t, pid, profiles[name]))
+		}
+		for _, d := range f.hosts() {
+			disk[d.Name] = max(disk[d.Name], world.DiskUse(t, f.Path(d.Name)))
+		}
+	}
+	if end := f.awaitEnd(runID, recovery); end.Status != "finished:completed" {
+		t.Fatalf("the run is %s: %s", end.Status, end.Details)
+	}
+	f.checkNothingIsLeft()
+	t.Logf("%d rounds of %d MB in %v; most on disk: %v\n%s", rounds, megabytes, time.Since(began).Round(time.Second), disk, trend(t, usage))
+}
+
 // soaked are the processes that are looked at.
 func (f *federation) soaked() map[string]int {
 	pids := make(map[string]int)

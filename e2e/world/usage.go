@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -45,6 +46,24 @@ func UsageOf(t testing.TB, pid int, profiles string) Usage {
 		u.Goroutines = goroutines(t, profiles)
 	}
 	return u
+}
+
+// DiskUse is how many bytes the files below a folder have.
+func DiskUse(t testing.TB, folder string) (bytes int64) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil // removed this moment
+		}
+		if info, err := entry.Info(); err == nil {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
 }
 
 func goroutines(t testing.TB, profiles string) int {
