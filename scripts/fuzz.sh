@@ -22,7 +22,9 @@ fuzz() {
   cpu=$((cpu + ${user%.*} + ${system%.*}))
   last=$(grep -o 'execs: [0-9]* .*' "$log" | tail -1)
   executions=$((executions + $(sed -n 's/^execs: \([0-9]*\).*/\1/p' <<<"${last:-execs: 0 }")))
-  inputs=$(sed -n 's/.*(total: \([0-9]*\)).*/\1/p' <<<"$last")
+  local total
+  total=$(grep -o '(total: [0-9]*)' "$log" | tail -1 | tr -dc 0-9)
+  inputs=${total:-$inputs}
   return $result
 }
 
