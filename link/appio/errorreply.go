@@ -11,6 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -27,35 +28,89 @@ var reasons = map[state.AnswerKind]struct {
 	state.NodeUnavailable:    {flwr.ErrorNodeUnavailable, "Error: Node Unavailable - the SuperNode has been away for longer than the grace period, or was removed."},
 }
 
-// errorReply makes the message that stands for a reply that will not come, stores it as
-// an object so that the app can pull it, and gives the same one when asked again.
-func (h *Host) errorReply(ctx context.Context, runID uint64, a state.Answer) (*flwrpb.Message, *flwrpb.ObjectTree, error) {
-	if msg, known := h.errors.of(a.InstructionID); known {
-		return msg, &flwrpb.ObjectTree{ObjectId: msg.GetMetadata().GetMessageId()}, nil
+// errorMessage stands for a reply that will not come.
+type errorMessage struct {
+	instruction string
+	id          string
+	msg         *flwrpb.Message
+	content     []byte
+}
+
+// errorReplies gives the errors among the answers, by the ids of their instructions. They are
+// stored as objects, so that the app can pull them, and are the same when asked again. One that
+// asks for thousands costs the disk that all runs share a few transactions, and shared fsyncs.
+func (h *Host) errorReplies(ctx context.Context, runID uint64, answers []state.Answer) (map[string]*flwrpb.Message, error) {
+	found := make(map[string]*flwrpb.Message)
+	var fresh []errorMessage
+	for _, a := range answers {
+		if a.Kind == state.Replied {
+			continue
+		}
+		if msg, known := h.errors.of(a.InstructionID); known {
+			found[a.InstructionID] = msg
+			continue
+		}
+		e, err := newErrorMessage(runID, a)
+		if err != nil {
+			return nil, err
+		}
+		fresh = append(fresh, e)
 	}
+	if err := h.storeErrors(ctx, runID, fresh); err != nil {
+		return nil, err
+	}
+	for _, e := range fresh {
+		h.errors.add(runID, e.instruction, e.msg)
+		found[e.instruction] = e.msg
+	}
+	return found, nil
+}
+
+func newErrorMessage(runID uint64, a state.Answer) (errorMessage, error) {
 	why, known := reasons[a.Kind]
 	if !known {
-		return nil, nil, fmt.Errorf("answer of unknown kind %d to %s", a.Kind, a.InstructionID)
+		return errorMessage{}, fmt.Errorf("answer of unknown kind %d to %s", a.Kind, a.InstructionID)
 	}
 	md, err := replyMetadata(runID, a)
 	if err != nil {
-		return nil, nil, err
+		return errorMessage{}, err
 	}
 	msg, content, id, err := object.ErrorReply(md, why.code, why.reason)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make the error reply to %s: %w", a.InstructionID, err)
+		return errorMessage{}, fmt.Errorf("make the error reply to %s: %w", a.InstructionID, err)
 	}
-	if err := h.store.RegisterObjects(ctx, runID, []string{id}); err != nil {
-		return nil, nil, fmt.Errorf("register the error reply to %s: %w", a.InstructionID, err)
+	return errorMessage{instruction: a.InstructionID, id: id, msg: msg, content: content}, nil
+}
+
+// storeErrors makes the run hold them.
+func (h *Host) storeErrors(ctx context.Context, runID uint64, all []errorMessage) error {
+	if len(all) == 0 {
+		return nil
 	}
-	if err := h.objects.Put(ctx, id, int64(len(content)), bytes.NewReader(content)); err != nil {
-		return nil, nil, fmt.Errorf("store the error reply to %s: %w", a.InstructionID, err)
+	ids := make([]string, len(all))
+	for i, e := range all {
+		ids[i] = e.id
 	}
-	if err := h.store.HoldObjects(ctx, runID, []string{id}); err != nil {
-		return nil, nil, fmt.Errorf("give the run the error reply to %s: %w", a.InstructionID, err)
+	if err := h.store.RegisterObjects(ctx, runID, ids); err != nil {
+		return fmt.Errorf("register %d error replies of run %d: %w", len(all), runID, unlessGone(err))
 	}
-	h.errors.add(runID, a.InstructionID, msg)
-	return msg, &flwrpb.ObjectTree{ObjectId: id}, nil
+	group, putting := errgroup.WithContext(ctx)
+	group.SetLimit(errorWriters)
+	for _, e := range all {
+		group.Go(func() error {
+			if err := h.objects.Put(putting, e.id, int64(len(e.content)), bytes.NewReader(e.content)); err != nil {
+				return fmt.Errorf("store the error reply to %s: %w", e.instruction, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := h.store.HoldObjects(ctx, runID, ids); err != nil {
+		return fmt.Errorf("give run %d its error replies: %w", runID, unlessGone(err))
+	}
+	return nil
 }
 
 // replyMetadata is that of the error: it comes from the SuperLink itself, and looks like a

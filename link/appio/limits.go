@@ -43,6 +43,10 @@ const (
 	// maxErrors is how many generated error messages are remembered so that a repeated
 	// pull gives the same ones; beyond it the oldest run's are forgotten and made anew.
 	maxErrors = 200_000
+	// errorWriters is how many of them are written at a time: enough to share fsyncs, and a
+	// quarter of a batch of the object store, so that a run that asks for thousands leaves
+	// room for the objects of others.
+	errorWriters = 64
 	// maxDetail bounds the reason of a failed run that a SuperExec reports.
 	maxDetail = 2000
 

@@ -29,18 +29,36 @@ func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAp
 	if err != nil {
 		return nil, err
 	}
+	res, err := h.response(ctx, t.RunID, answers)
+	if err != nil {
+		return nil, err
+	}
+	answered := make([]string, len(answers))
+	for i, a := range answers {
+		answered[i] = a.InstructionID
+	}
+	pull.answered(answered, time.Now())
+	return res, nil
+}
+
+// response has a message for each answer: the reply, or an error.
+func (h *Host) response(ctx context.Context, runID uint64, answers []state.Answer) (*flwrpb.PullAppMessagesResponse, error) {
+	errorReplies, err := h.errorReplies(ctx, runID, answers)
+	if err != nil {
+		return nil, err
+	}
 	res := &flwrpb.PullAppMessagesResponse{}
-	answered := make([]string, 0, len(answers))
 	for _, a := range answers {
-		msg, tree, err := h.answerProto(ctx, t.RunID, a)
-		if err != nil {
-			return nil, err
+		msg, isError := errorReplies[a.InstructionID]
+		tree := &flwrpb.ObjectTree{ObjectId: msg.GetMetadata().GetMessageId()}
+		if !isError {
+			if msg, tree, err = replyProto(a.Reply); err != nil {
+				return nil, err
+			}
 		}
 		res.MessagesList = append(res.MessagesList, msg)
 		res.MessageObjectTrees = append(res.MessageObjectTrees, tree)
-		answered = append(answered, a.InstructionID)
 	}
-	pull.answered(answered, time.Now())
 	return res, nil
 }
 
@@ -108,16 +126,13 @@ func (h *Host) awaitChange(ctx context.Context, t task.Task, replies, ended *wak
 	}
 }
 
-func (h *Host) answerProto(ctx context.Context, runID uint64, a state.Answer) (*flwrpb.Message, *flwrpb.ObjectTree, error) {
-	if a.Kind != state.Replied {
-		return h.errorReply(ctx, runID, a)
-	}
+func replyProto(reply state.Message) (*flwrpb.Message, *flwrpb.ObjectTree, error) {
 	msg, tree := &flwrpb.Message{}, &flwrpb.ObjectTree{}
-	if err := proto.Unmarshal(a.Reply.Proto, msg); err != nil {
-		return nil, nil, fmt.Errorf("decode reply %s: %w", a.Reply.ID, err)
+	if err := proto.Unmarshal(reply.Proto, msg); err != nil {
+		return nil, nil, fmt.Errorf("decode reply %s: %w", reply.ID, err)
 	}
-	if err := proto.Unmarshal(a.Reply.Tree, tree); err != nil {
-		return nil, nil, fmt.Errorf("decode the object tree of reply %s: %w", a.Reply.ID, err)
+	if err := proto.Unmarshal(reply.Tree, tree); err != nil {
+		return nil, nil, fmt.Errorf("decode the object tree of reply %s: %w", reply.ID, err)
 	}
 	return msg, tree, nil
 }
