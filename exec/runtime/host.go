@@ -45,7 +45,8 @@ type Host interface {
 
 	// GetNodes lists the nodes that a ServerApp may address; a SuperNode answers 403 code 3005.
 	GetNodes(ctx context.Context, t task.Task) (*flwrpb.GetNodesResponse, error)
-	// PushLogs keeps log lines of the task, which may have ended a moment ago.
+	// PushLogs keeps log lines of the task, a few MiB at most; the task may have ended a
+	// moment ago.
 	PushLogs(ctx context.Context, t task.Task, req *flwrpb.PushLogsRequest) error
 
 	// AwaitTaskEnd waits until somebody other than the app ended the task (stop, cancel,

@@ -6,8 +6,9 @@ const (
 	// maxHold ends a held acquire-task or pull with what there is, so that a client that
 	// vanished without closing its connection is noticed at the next request at the latest.
 	maxHold = 10 * time.Minute
-	// maxLogs bounds one push-logs; apps push five times a second.
-	maxLogs = 16 << 20
+	// maxLogs is how much of one push-logs is kept, its end. Apps push what they have printed
+	// in 0.2 s, but whatever one prints is pushed in one request.
+	maxLogs = 4 << 20
 	// lastWordsLimit is how long after the end of its task an app's lines are taken. A
 	// SuperExec gives the process 10 s to leave and then sends what is left within 2 s.
 	lastWordsLimit = 15 * time.Second

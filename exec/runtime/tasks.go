@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -81,11 +82,14 @@ func (s *server) getNodes(w http.ResponseWriter, r *http.Request, t task.Task) e
 }
 
 func (s *server) pushLogs(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PushLogsRequest{}
-	if err := flwr.ReadRequest(r, req, maxLogs); err != nil {
+	lines, dropped, err := flwr.ReadLogPush(r, maxLogs)
+	if err != nil {
 		return err
 	}
-	err := s.host.PushLogs(r.Context(), t, req)
+	if dropped > 0 {
+		lines = append([]string{fmt.Sprintf("(%d pieces of output were dropped: more than %d MiB at once)\n", dropped, maxLogs>>20)}, lines...)
+	}
+	err = s.host.PushLogs(r.Context(), t, &flwrpb.PushLogsRequest{RunId: t.RunID, Logs: lines})
 	return reply(w, r, &flwrpb.PushLogsResponse{}, err)
 }
 

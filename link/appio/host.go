@@ -112,13 +112,6 @@ func (h *Host) GetNodes(ctx context.Context, _ task.Task) (*flwrpb.GetNodesRespo
 
 // PushLogs keeps log lines of the run.
 func (h *Host) PushLogs(ctx context.Context, t task.Task, req *flwrpb.PushLogsRequest) error {
-	size := 0
-	for i, line := range req.GetLogs() {
-		if size += len(line); size > maxLogBytes {
-			req.Logs = append(req.Logs[:i:i], fmt.Sprintf("(%d lines were dropped: more than %d MiB at once)\n", len(req.Logs)-i, maxLogBytes>>20))
-			break
-		}
-	}
 	if len(req.GetLogs()) == 0 {
 		return nil
 	}

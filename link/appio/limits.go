@@ -38,8 +38,6 @@ const (
 	maxMessages = 100_000
 	// maxPullIDs in one pull, for the same reason.
 	maxPullIDs = 100_000
-	// maxLogBytes in one push of log lines; clients push every 0.2 s.
-	maxLogBytes = 4 << 20
 	// maxErrors is how many generated error messages are remembered so that a repeated
 	// pull gives the same ones; beyond it the oldest run's are forgotten and made anew.
 	maxErrors = 200_000

@@ -39,6 +39,10 @@ const (
 	// copyStep is how much is written to a client between two looks at the clock.
 	copyStep = 4 << 20
 
+	// lineOverhead is what a log line takes besides its text: the head of a string, twice,
+	// since lists grow by doubling.
+	lineOverhead = 32
+
 	// firstBuffer is how much is reserved for a body on the word of its sender alone.
 	firstBuffer = 64 << 10
 )

@@ -133,7 +133,7 @@ func (p *pushReader) readRest() error {
 // readField reads one field into the head, or only the length of the content into left.
 // It returns io.EOF at the end of the body.
 func (p *pushReader) readField() (content bool, err error) {
-	tag, err := p.readVarint()
+	tag, err := readVarint(p.body)
 	if err != nil {
 		return false, err
 	}
@@ -145,7 +145,7 @@ func (p *pushReader) readField() (content bool, err error) {
 	var size uint64
 	switch kind {
 	case protowire.VarintType:
-		value, err := p.readVarint()
+		value, err := readVarint(p.body)
 		if err != nil {
 			return false, noEnd(err)
 		}
@@ -155,7 +155,7 @@ func (p *pushReader) readField() (content bool, err error) {
 	case protowire.Fixed64Type:
 		size = 8
 	case protowire.BytesType:
-		if size, err = p.readVarint(); err != nil {
+		if size, err = readVarint(p.body); err != nil {
 			return false, noEnd(err)
 		}
 		if number == fieldPushContent {
@@ -204,10 +204,10 @@ func (p *pushReader) merge(field []byte) error {
 }
 
 // readVarint returns io.EOF only if there is not even a first byte.
-func (p *pushReader) readVarint() (uint64, error) {
+func readVarint(body *bufio.Reader) (uint64, error) {
 	var encoded [10]byte
 	for i := range encoded {
-		b, err := p.body.ReadByte()
+		b, err := body.ReadByte()
 		switch {
 		case err == io.EOF && i == 0:
 			return 0, io.EOF
