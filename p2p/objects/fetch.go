@@ -74,6 +74,7 @@ type Fetcher struct {
 	store  Sink
 	opts   FetchOptions
 	blamed *blameList
+	begun  *begunProofs
 }
 
 // NewFetcher makes a Fetcher. It has no goroutines beyond those of a running Fetch.
@@ -81,7 +82,7 @@ func NewFetcher(h host.Host, store Sink, opts FetchOptions) *Fetcher {
 	opts = opts.withDefaults()
 	return &Fetcher{
 		net: hostOverlay{host: h, noDial: opts.NoDial}, self: h.ID(),
-		store: store, opts: opts, blamed: newBlameList(),
+		store: store, opts: opts, blamed: newBlameList(), begun: newBegunProofs(),
 	}
 }
 

@@ -118,6 +118,10 @@ const (
 	slowFactor = 4
 	slowRate   = 256 << 10
 
+	// maxBegunProofs are remembered, about 300 bytes each: a thousand nodes with some large
+	// objects each. A peer has a few at a time, one for each stream.
+	maxBegunProofs = 8192
+
 	// maxBlamed peers are remembered, each for blameTime: long enough to keep them out of
 	// a run's next rounds, short enough for a repaired one to be useful again.
 	maxBlamed = 1024

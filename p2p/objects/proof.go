@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
@@ -13,7 +15,8 @@ import (
 // that the store has already are received as well, hashed and thrown away. Otherwise a peer
 // could have the objects of others counted as its own by naming their ids. shown is called
 // for each object that the peer has shown, concurrently, when it is in the store durably;
-// what was shown need not be asked for again.
+// what was shown need not be asked for again. What was shown of an object when the fetch is
+// cut short counts in the next one, for the same peer and run.
 func (f *Fetcher) FetchOwn(ctx context.Context, runID uint64, ids []string, from Provider, shown func(id string)) error {
 	var mu sync.Mutex
 	own := make(map[string]struct{}, len(ids))
@@ -35,10 +38,12 @@ func (f *Fetcher) FetchOwn(ctx context.Context, runID uint64, ids []string, from
 	if len(rest) == 0 {
 		return nil
 	}
+	into := &proofs{limit: DefaultMaxSize, began: f.begun.take(from.Peer, runID, rest)}
 	prover := *f
-	prover.store = &proofs{limit: DefaultMaxSize, began: make(map[string]*proof, len(rest))}
+	prover.store = into
 	prover.opts.Arrived = func(string) {}
 	if err := prover.fetch(ctx, runID, rest, []Provider{from}, shown); err != nil {
+		f.begun.keep(from.Peer, runID, into.began)
 		return fmt.Errorf("have peer %s show what is here already: %w", from.Peer, err)
 	}
 	return nil
@@ -114,7 +119,58 @@ func (p *proof) Commit(context.Context) error {
 
 func (*proof) Close() error { return nil }
 
+// partly tells whether some of the object was shown, and not all.
+func (p *proof) partly() bool { return 0 < p.offset && p.offset < p.size }
+
 func (p *proof) Discard() error {
 	p.offset, p.hash = 0, object.NewHash()
 	return nil
+}
+
+// begunProofs are those that were cut short. Over a line that fails again and again, an object
+// may never be shown in one go.
+type begunProofs struct {
+	mu    sync.Mutex
+	parts map[proofKey]*proof
+}
+
+type proofKey struct {
+	peer  peer.ID
+	runID uint64
+	id    string
+}
+
+func newBegunProofs() *begunProofs { return &begunProofs{parts: make(map[proofKey]*proof)} }
+
+// take hands out what was begun of these objects. Nobody else gets it meanwhile.
+func (b *begunProofs) take(from peer.ID, runID uint64, ids []string) map[string]*proof {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	began := make(map[string]*proof, len(ids))
+	for _, id := range ids {
+		key := proofKey{from, runID, id}
+		if p := b.parts[key]; p != nil {
+			began[id] = p
+			delete(b.parts, key)
+		}
+	}
+	return began
+}
+
+// keep remembers proofs for the next fetch; when there are too many, others begin anew.
+func (b *begunProofs) keep(from peer.ID, runID uint64, began map[string]*proof) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, p := range began {
+		if !p.partly() {
+			continue
+		}
+		for other := range b.parts {
+			if len(b.parts) < maxBegunProofs {
+				break
+			}
+			delete(b.parts, other)
+		}
+		b.parts[proofKey{from, runID, id}] = p
+	}
 }
