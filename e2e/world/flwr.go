@@ -40,8 +40,7 @@ func (f *Flwr) Try(args ...string) (stdout, stderr string, code int) {
 	ctx, cancel := context.WithTimeout(f.w.t.Context(), RunLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, f.bin, args...)
-	// Wide, so that tables are not folded.
-	cmd.Env, cmd.Dir = f.w.Env("FLWR_HOME="+f.home, "COLUMNS=250", "NO_COLOR=1", "TERM=dumb"), f.w.dir
+	cmd.Env, cmd.Dir = f.w.Env(f.env()...), f.w.dir
 	cmd.WaitDelay = time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -53,6 +52,20 @@ func (f *Flwr) Try(args ...string) (stdout, stderr string, code int) {
 		f.w.t.Fatalf("flwr %v: %v", args, err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// env is what the command has beside the environment of the world: wide, so that tables are
+// not folded.
+func (f *Flwr) env() []string {
+	return []string{"FLWR_HOME=" + f.home, "COLUMNS=250", "NO_COLOR=1", "TERM=dumb"}
+}
+
+// StartAt starts a command without waiting for its end. at says how a program is run where it
+// is to run, such as on a host of a lab.
+func (f *Flwr) StartAt(at func(program string, args ...string) *exec.Cmd, name string, args ...string) *Daemon {
+	f.w.t.Helper()
+	cmd := at(f.bin, args...)
+	return f.w.Start(name, ``, f.env(), cmd.Path, cmd.Args[1:]...)
 }
 
 // Run is Try for a command that must work.

@@ -1,0 +1,233 @@
+//go:build linux
+
+package lines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/e2e/world"
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/node"
+	"github.com/rhizome-fl/rhizome/p2p/natlab"
+)
+
+const (
+	// pathLimit is for a node to join and get to its path, over any line.
+	pathLimit = 3 * time.Minute
+	// runLimit bounds what hangs; on a quiet machine the longest run takes two minutes.
+	runLimit = 8 * time.Minute
+	// look is the pause between looks at a status.
+	look = 100 * time.Millisecond
+	// askLimit of a status, which waits a second for peers that are silent.
+	askLimit = 10 * time.Second
+)
+
+// hub is the host of the link, relayHost that of the relay.
+const (
+	hub       = "hub"
+	relayHost = "relay"
+)
+
+// field is a federation in a lab: a relay, a link, two nodes with good lines, and a site for
+// each cell.
+type field struct {
+	t *testing.T
+	*world.World
+	lab    *natlab.Lab
+	link   *world.Daemon
+	ticket string
+	good   []uint64       // ids of the nodes with good lines
+	runs   map[model]*run // over good lines alone
+}
+
+var labs atomic.Int32
+
+func newField(t *testing.T, cells []cell) *field {
+	t.Helper()
+	if entered != nil {
+		t.Skip("labs can not be built here: ", entered)
+	}
+	sites := []natlab.Site{
+		{Name: relayHost, Kind: natlab.Public},
+		{Name: hub, Kind: natlab.Cone},
+		{Name: "good0", Kind: natlab.Cone, Uplink: usually},
+		{Name: "good1", Kind: natlab.Cone, Uplink: usually},
+	}
+	for i, c := range cells {
+		s := natlab.Site{Name: siteOf(i), Kind: c.path.kind, Uplink: usually}
+		if c.uplink != nil {
+			s.Uplink = *c.uplink
+		}
+		sites = append(sites, s)
+	}
+	lab, err := natlab.Build(natlab.Topology{Prefix: fmt.Sprint("l", labs.Add(1)), Sites: sites})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := lab.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := &field{t: t, World: world.New(t), lab: lab}
+	if os.Getenv("LINESDEBUG") != "" { t.Cleanup(func() { os.WriteFile("/tmp/lines-link.log", []byte(f.link.Output()), 0o600) }) }
+	f.startHub(len(cells))
+	for i := range 2 {
+		name := fmt.Sprint("good", i)
+		f.node(f.World, name, i, "--slots", fmt.Sprint(len(cells)))
+	}
+	for i := range 2 {
+		f.good = append(f.good, f.awaitNode(t, fmt.Sprint("good", i), true).ID)
+	}
+	f.startGoodRuns(cells)
+	return f
+}
+
+// siteOf the i-th cell.
+func siteOf(i int) string { return fmt.Sprint("site", i) }
+
+// startHub starts the relay and the link.
+func (f *field) startHub(cells int) {
+	f.t.Helper()
+	relay := f.start(f.World, relayHost, relayHost, "relay", "--open", "--port", "443", "--websocket")
+	var found struct {
+		Addresses []string `json:"addresses"`
+	}
+	f.eventually(f.t, "the relay tells its addresses", world.StartLimit, func() bool {
+		return ask(f.World, relay.Name, &found) && len(found.Addresses) > 0
+	})
+	args := []string{"link", "--python", f.Venv()}
+	for _, a := range found.Addresses {
+		if strings.HasPrefix(a, "/ip4/"+f.lab.Addr(relayHost)+"/") {
+			args = append(args, "--relay", a)
+		}
+	}
+	f.link = f.start(f.World, hub, "link", args...)
+	f.ticket = f.Ticket("--uses", fmt.Sprint(2+cells))
+}
+
+// start starts `rhizome args...` on a host, with its data in a folder of the world.
+func (f *field) start(w *world.World, host, name string, args ...string) *world.Daemon {
+	args = append([]string{args[0], "--data", w.Path(name)}, args[1:]...)
+	cmd := f.at(host)(world.Binary(f.t), args...)
+	return w.Start(name, world.Ready, nil, cmd.Path, cmd.Args[1:]...)
+}
+
+// at gives commands that run on a host.
+func (f *field) at(host string) func(program string, args ...string) *exec.Cmd {
+	return func(program string, args ...string) *exec.Cmd {
+		return f.lab.Cmd(context.Background(), host, program, args...)
+	}
+}
+
+// node starts one for a partition, on the host of its name.
+func (f *field) node(w *world.World, name string, partition int, args ...string) *world.Daemon {
+	return f.start(w, name, name, append([]string{
+		"node", "--join", f.ticket, "--name", name, "--python", w.Venv(), "--node-config", world.NodeConfig(partition, 2),
+	}, args...)...)
+}
+
+// awaitNode waits until a node has a session on the path that it should have.
+func (f *field) awaitNode(t *testing.T, name string, direct bool) (n link.NodeStatus) {
+	t.Helper()
+	f.eventually(t, name+" is on its path", pathLimit, func() bool {
+		n = f.sees(name)
+		return n.Session != nil && n.Path != nil && n.Path.Direct == direct
+	})
+	return n
+}
+
+// sees is how the link sees a node.
+func (f *field) sees(name string) link.NodeStatus {
+	var status link.Status
+	ask(f.World, f.link.Name, &status)
+	if i := slices.IndexFunc(status.Nodes, func(n link.NodeStatus) bool { return n.Name == name }); i >= 0 {
+		return status.Nodes[i]
+	}
+	return link.NodeStatus{}
+}
+
+// run is one `flwr run --stream` on the link's host.
+type run struct {
+	*world.Daemon
+	started time.Time
+}
+
+// submit starts a run of a model on nodes.
+func (f *field) submit(w *world.World, name string, m model, nodes ...uint64) *run {
+	ids := strings.Trim(strings.ReplaceAll(fmt.Sprint(nodes), " ", ","), "[]")
+	app, err := filepath.Abs(filepath.Join("testdata", "patient"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	config := fmt.Sprintf("nodes=%q salt=%q size=%d rounds=%d", ids, ids, m.numbers, m.rounds)
+	started := time.Now()
+	return &run{w.Flwr("127.0.0.1:8000").StartAt(f.at(hub), name, "run", app, "test", "--stream", "-c", config), started}
+}
+
+// startGoodRuns starts a run over good lines for each model that the cells have.
+func (f *field) startGoodRuns(cells []cell) {
+	f.t.Helper()
+	f.runs = make(map[model]*run)
+	for _, c := range cells {
+		if f.runs[c.model] == nil {
+			f.runs[c.model] = f.submit(f.World, fmt.Sprint("good-", c.model.numbers), c.model, f.good...)
+		}
+	}
+}
+
+// await waits for the end of a run, and tells how long it took.
+func (f *field) await(t *testing.T, r *run) (weights string, took time.Duration) {
+	t.Helper()
+	f.eventually(t, "the end of the run", runLimit, r.Ended)
+	return world.WeightsHash(t, r.Output()), time.Since(r.started)
+}
+
+// ask has a daemon tell its status; false while it does not answer.
+func ask(w *world.World, name string, status any) bool {
+	client, err := admin.NewClient(w.Path(name))
+	if err != nil {
+		return false
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	return client.Call(ctx, http.MethodGet, "/status", nil, status) == nil
+}
+
+// askNode has a node tell its status; false while it does not answer.
+func askNode(w *world.World, name string) (status node.Status, ok bool) {
+	ok = ask(w, name, &status)
+	return status, ok
+}
+
+// eventually waits for a condition that nobody can tell us about.
+func (f *field) eventually(t *testing.T, what string, limit time.Duration, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				t.Fatalf("not within %v: %s", limit, what)
+			}
+			return
+		}
+	}
+}
