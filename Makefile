@@ -10,7 +10,7 @@ GCLAZY   = GOGC=400
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build venv venvs demo test chaos soak bench connectivity natlab lint generate fuzz clean
+.PHONY: help build venv venvs demo test chaos soak lines bench connectivity natlab lint generate fuzz clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -41,6 +41,9 @@ chaos: venv ## Kill everything, 100 times and at every moment, and want the same
 
 soak: venv ## Run apps for 20 minutes and a large model for 200 rounds, and want nothing to have grown
 	RHIZOME_SOAK=1 RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test ./e2e/chaos -run 'TestSoak|TestLargeModels' -count=1 -v -timeout 120m
+
+lines: ## Measure one transfer over long and over lossy lines, in the lab
+	RHIZOME_LINES=1 $(GO) test ./e2e/swarm -run TestOneTransfer -count=1 -v -timeout 30m
 
 BENCH ?= short
 bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)

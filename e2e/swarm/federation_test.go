@@ -178,7 +178,8 @@ type nodeStatus struct {
 	} `json:"swarm"`
 	Link struct {
 		Path *struct {
-			BytesIn int64 `json:"bytes_in"`
+			BytesIn   int64  `json:"bytes_in"`
+			Transport string `json:"transport"`
 		} `json:"path"`
 	} `json:"link"`
 }
