@@ -24,17 +24,18 @@ func TestWarmStartsGiveTheResultsOfColdOnes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			outer := t
 			cold := make(map[string]lines)
 			t.Run("cold", func(t *testing.T) {
-				f := newFederation(t, c.world(t), "--cold")
+				f := newFederation(t, c.world(t), testNodes, "--cold")
 				for _, library := range c.libraries {
-					cold[library] = f.train(library, false)
+					cold[library] = f.train(library, false).of(outer)
 				}
 			})
 			if t.Failed() || len(cold) == 0 {
 				return
 			}
-			f := newFederation(t, c.world(t))
+			f := newFederation(t, c.world(t), testNodes)
 			for _, library := range c.libraries {
 				warm := f.train(library, true)
 				checkEqual(t, library, cold[library], warm)
@@ -46,7 +47,7 @@ func TestWarmStartsGiveTheResultsOfColdOnes(t *testing.T) {
 }
 
 // rounds of a training. A cold start takes 2 to 3 s of CPU with the heavy ones.
-var rounds = map[string]int{"numpy": 3, "sklearn": 1, "jax": 1}
+var rounds = map[string]int{"numpy": 2, "sklearn": 1, "jax": 1}
 
 func (f *federation) train(library string, untilPreloaded bool) lines {
 	f.t.Helper()

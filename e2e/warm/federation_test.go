@@ -11,8 +11,12 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// testNodes of each federation, on loopback.
-const testNodes = 2
+// testNodes of a federation, on loopback, and slots of each: for as many runs as are beside
+// each other in a test.
+const (
+	testNodes = 2
+	slots     = 1 + 4
+)
 
 // threads lets the libraries of apps have pools, which the environment of a world does not.
 var threads = []string{"OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2"}
@@ -25,19 +29,25 @@ type federation struct {
 }
 
 // newFederation starts one in a world; the flags are for link and nodes.
-func newFederation(t *testing.T, w *world.World, flags ...string) *federation {
+func newFederation(t *testing.T, w *world.World, nodes int, flags ...string) *federation {
 	t.Helper()
 	_, link := w.Link(flags...)
-	ticket := w.Ticket("--uses", fmt.Sprint(testNodes))
-	for i := range testNodes {
+	ticket := w.Ticket("--uses", fmt.Sprint(nodes))
+	for i := range nodes {
 		name := fmt.Sprintf("node%d", i)
 		args := append([]string{
 			"node", "--data", w.Path(name), "--join", ticket, "--name", name, "--python", w.Venv(),
-			"--node-config", world.NodeConfig(i, testNodes),
+			"--node-config", world.NodeConfig(i, nodes), "--slots", fmt.Sprint(slots),
 		}, flags...)
 		w.Start(name, world.Ready, threads, world.Binary(t), args...)
 	}
 	return &federation{t, w, w.Flwr(link)}
+}
+
+// at makes t the test that fails when something goes wrong from now on.
+func (f *federation) at(t *testing.T) {
+	f.t = t
+	f.For(t)
 }
 
 // app copies a test app into the world, with files that the test puts in place of others.
@@ -55,6 +65,16 @@ func (f *federation) app(name string, files map[string]string) string {
 		f.write(filepath.Join(folder, path), text)
 	}
 	return folder
+}
+
+// folder makes one in the world.
+func (f *federation) folder(name string) string {
+	f.t.Helper()
+	path := f.Path(name)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		f.t.Fatal(err)
+	}
+	return path
 }
 
 func (f *federation) write(path, text string) {
@@ -75,6 +95,9 @@ type lines struct {
 	t    *testing.T
 	text string
 }
+
+// of makes another test the one that fails when they lack something.
+func (l lines) of(t *testing.T) lines { return lines{t, l.text} }
 
 // all gives the rest of each line that begins with these words; there must be some.
 func (l lines) all(words string) []string {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Daemon is one process that a test started, with the data that it leaves to the next one.
@@ -183,6 +185,19 @@ func (w *World) Processes(parts ...string) []Proc {
 		}
 	}
 	return found
+}
+
+// ForkServers are the pids of the fork servers that the SuperExec of a daemon has. Their
+// forks, which look the same, are apps: each leads a session of its own.
+func (w *World) ForkServers(daemon string) []int {
+	w.t.Helper()
+	var pids []int
+	for _, p := range w.Processes(w.Path(daemon, "superexec", "warm", "forkserver.py")) {
+		if session, err := unix.Getsid(p.PID); err == nil && session != p.PID {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
 }
 
 func containsAll(text string, parts []string) bool {

@@ -126,6 +126,12 @@ func NewOf(t testing.TB, version string) *World {
 	return newWorld(t, path)
 }
 
+// NewIn is New with a Python environment of the test's own.
+func NewIn(t testing.TB, venv string) *World {
+	t.Helper()
+	return newWorld(t, venv)
+}
+
 func newWorld(t testing.TB, venv string) *World {
 	t.Helper()
 	w := &World{t: t, dir: t.TempDir(), venv: venv}
