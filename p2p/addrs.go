@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"cmp"
+	"net"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -95,4 +96,17 @@ func splitCircuit(a ma.Multiaddr) (relay peer.AddrInfo, rest ma.Multiaddr, ok bo
 // circuitVia makes the address of whoever holds a reservation at relay.
 func circuitVia(relay peer.ID, addr ma.Multiaddr) ma.Multiaddr {
 	return addr.Encapsulate(ma.StringCast("/p2p/" + relay.String())).Encapsulate(circuitSuffix)
+}
+
+// interfaceAddrs are the addresses of this machine, to see whether it was carried to another
+// network; empty if they can not be told.
+func interfaceAddrs() (all []string) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		log.Debugw("addresses of this machine", "err", err)
+	}
+	for _, a := range addrs {
+		all = append(all, a.String())
+	}
+	return all
 }

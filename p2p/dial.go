@@ -237,6 +237,18 @@ func (d *dialer) dropDead(ctx context.Context, relay peer.ID) {
 	}
 }
 
+// forgetOldPaths closes all connections to the target, and those to the relays on the way. They
+// may outlive a change of this host's address, as QUIC does; but nobody tells the new address
+// on them, without which no hole can be punched.
+func (d *dialer) forgetOldPaths() {
+	_ = d.h.Network().ClosePeer(d.target.Peer) // they may be dead
+	for _, a := range d.target.Addrs {
+		if relay, _, ok := splitCircuit(a); ok && !d.h.isRelay(relay.ID) {
+			_ = d.h.Network().ClosePeer(relay.ID)
+		}
+	}
+}
+
 func (d *dialer) dial(ctx context.Context) (network.Conn, error) {
 	c, err := d.h.Network().DialPeer(ctx, d.target.Peer)
 	if err == nil && c.IsClosed() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -39,9 +40,9 @@ func (p *permanent) Unwrap() error { return p.err }
 //	 └──── at once, connections stay ◄── ErrBetterPath ─────────────┘
 //
 // serve owns the stream until it returns, and must return soon after its context ended, which
-// happens with ctx and with cause [ErrBetterPath]; 5 s later the stream's deadline is over. It finds
-// out itself whether the other side is alive, and returns an error if not: the connection is closed
-// then. Bytes that serve has not seen acknowledged by the peer may be lost.
+// happens with ctx, with cause [ErrBetterPath], and when the path was found dead; 5 s later the stream's
+// deadline is over. Whether the other side is alive, serve finds out itself, and returns an error if not:
+// the connection is closed then. Bytes that serve has not seen acknowledged by the peer may be lost.
 //
 // The target counts as a member on this host meanwhile. Keep returns the cause of ctx; or, if
 // serve returned a [Permanent] error, that; or, when the peer refused three times without letting this one in,
@@ -108,20 +109,21 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := k.h.open(ctx, c, k.proto)
+	opened, err := k.h.open(ctx, c, k.proto)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.Close() // it could not carry one stream
 		}
 		return 0, err
 	}
+	s := hear(opened)
 	serving, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	// A serve function that does not look at its context is stopped by its stream.
 	stopGrace := context.AfterFunc(serving, func() { s.SetDeadline(time.Now().Add(serveGrace)) })
-	k.dial.work.Go(func() { k.watch(serving, s.Conn(), end) })
+	k.dial.work.Go(func() { k.watch(serving, s, end) })
 
-	began := time.Now()
+	began, here := time.Now(), interfaceAddrs()
 	err = k.serve(serving, s)
 	served = time.Since(began)
 	better := errors.Is(context.Cause(serving), ErrBetterPath)
@@ -143,6 +145,9 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	}
 	err = k.h.refusal(s.Conn(), k.proto, err)
 	s.Conn().Close()
+	if !slices.Equal(here, interfaceAddrs()) {
+		k.dial.forgetOldPaths()
+	}
 	return served, fmt.Errorf("%s with %s: %w", k.proto, k.dial.target.Peer, err)
 }
 
@@ -174,8 +179,9 @@ func (k *keeper) connect(ctx context.Context) (network.Conn, error) {
 // watch improves the path that serve runs on, until serving ends: on a relayed one it waits
 // for a direct one to appear, by hole punching or by its own tries, and ends serving for
 // it; on a direct one it closes relayed ones that nothing uses any more. It also finds out
-// when the relay has died.
-func (k *keeper) watch(serving context.Context, c network.Conn, end context.CancelCauseFunc) {
+// when the path or the relay has died, and ends serving for that.
+func (k *keeper) watch(serving context.Context, s *heardStream, end context.CancelCauseFunc) {
+	c := s.Conn()
 	p := c.RemotePeer()
 	changed, stop := k.h.watch(p)
 	defer stop()
@@ -189,6 +195,7 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 	}
 	timer := time.NewTimer(first)
 	defer timer.Stop()
+	stalled := k.h.stalled(serving, s)
 	var dead <-chan error // the relay
 	if relayed {
 		dead = k.h.silence(serving, relayOf(c))
@@ -205,6 +212,10 @@ func (k *keeper) watch(serving context.Context, c network.Conn, end context.Canc
 		case err := <-dead:
 			log.Infow("relay lost", "relay", relayOf(c), "err", err)
 			k.h.Network().ClosePeer(relayOf(c))
+		case err := <-stalled:
+			end(err)
+			k.dial.forgetOldPaths()
+			return
 		case <-timer.C:
 			timer.Reset(every)
 			if relayed {

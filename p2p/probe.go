@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
@@ -20,6 +22,64 @@ func (h *Host) silence(ctx context.Context, relay peer.ID) <-chan error {
 		for sleep(ctx, relayProbe, nil) {
 			if err := h.lives(ctx, relay, relayProbeTimeout); err != nil && ctx.Err() == nil {
 				dead <- err
+				return
+			}
+		}
+	})
+	return dead
+}
+
+// errStalled: a path went dead without a word.
+var errStalled = errors.New("the path is dead")
+
+// heardStream is a stream that knows when something came last.
+type heardStream struct {
+	network.Stream
+	last atomic.Int64 // as Unix nanoseconds
+}
+
+func hear(s network.Stream) *heardStream {
+	h := &heardStream{Stream: s}
+	h.last.Store(time.Now().UnixNano())
+	return h
+}
+
+// Read notes that something came.
+func (h *heardStream) Read(p []byte) (int, error) {
+	n, err := h.Stream.Read(p)
+	if n > 0 {
+		h.last.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// stalled gives a channel that has a value when the connection of a stream went dead without a
+// word: an end of it has another address now, or what is in between is gone. A stream on which
+// something comes is a sign of life; else the peer is asked, and is alive too as long as
+// a transfer gets on, since a ping may be long in the queue behind it. (Bytes are counted by
+// peer, so that is known only of a connection that is the only one.) It ends with ctx.
+func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
+	dead := make(chan error, 1)
+	h.background(func() {
+		count := h.traffic.of(s.Conn().RemotePeer())
+		asked := time.Now()
+		for sleep(ctx, pathLook, nil) {
+			heard := time.Unix(0, s.last.Load())
+			if time.Since(heard) < pathQuiet || time.Since(asked) < pathQuiet {
+				continue
+			}
+			in, out := count.in.Load(), count.out.Load()
+			asking, cancel := context.WithTimeout(ctx, pathProbeTimeout)
+			_, err := h.pingConn(asking, s.Conn())
+			cancel()
+			switch {
+			case err == nil:
+				asked = time.Now()
+			case ctx.Err() != nil:
+				return
+			case len(h.Network().ConnsToPeer(s.Conn().RemotePeer())) > 1,
+				count.in.Load() == in && count.out.Load()-out < pathProgress:
+				dead <- fmt.Errorf("%w: nothing came for %s: %w", errStalled, time.Since(heard).Round(time.Second), err)
 				return
 			}
 		}

@@ -144,6 +144,7 @@ func (s *Server) enter(one *peerSession) error {
 		old.cancel(errReplaced)
 		select {
 		case <-old.done:
+			old.closePathLeftFor(one)
 		case <-one.ctx.Done():
 			return context.Cause(one.ctx)
 		}

@@ -108,6 +108,9 @@ func (one *peerSession) end() {
 	cause := context.Cause(one.ctx)
 	ended := time.Now()
 	log.Infow("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
+	if errors.Is(cause, errSilent) {
+		_ = one.stream.Conn().Close()
+	}
 	if errors.Is(cause, errRevoked) || errors.Is(cause, errReplaced) {
 		return // what comes next is already decided
 	}
@@ -122,6 +125,16 @@ func (one *peerSession) end() {
 		case <-one.serving.Done():
 			return
 		}
+	}
+}
+
+// closePathLeftFor closes the direct path of a session whose node comes back by a relay: the node
+// has lost it, to another address perhaps. The transports take half a minute to see that, and
+// no hole is punched for the node as long as a direct path seems to be there.
+func (one *peerSession) closePathLeftFor(next *peerSession) {
+	was, is := one.stream.Conn(), next.stream.Conn()
+	if !isCircuit(was.RemoteMultiaddr()) && isCircuit(is.RemoteMultiaddr()) {
+		_ = was.Close() // it is dead
 	}
 }
 
