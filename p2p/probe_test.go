@@ -1,0 +1,128 @@
+package p2p
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// line carries TCP connections to a target. What is open when it is cut stays open, and
+// nothing comes through any more; new connections are carried.
+type line struct {
+	listener net.Listener
+	target   string
+
+	mu    sync.Mutex
+	dead  chan struct{} // of the connections since the last cut
+	conns []net.Conn
+	work  sync.WaitGroup
+}
+
+func newLine(t *testing.T, to ma.Multiaddr) *line {
+	t.Helper()
+	_, target, err := manet.DialArgs(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{listener: listener, target: target, dead: make(chan struct{})}
+	l.work.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			l.carry(near)
+		}
+	})
+	t.Cleanup(l.close)
+	return l
+}
+
+func (l *line) carry(near net.Conn) {
+	far, err := net.Dial("tcp4", l.target)
+	if err != nil {
+		_ = near.Close()
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, near, far)
+	dead := l.dead
+	l.work.Go(func() { forward(near, far, dead) })
+	l.work.Go(func() { forward(far, near, dead) })
+}
+
+// forward until the end of a connection, which is not passed on once the line is dead.
+func forward(from, to net.Conn, dead <-chan struct{}) {
+	for b := make([]byte, 32<<10); ; {
+		n, err := from.Read(b)
+		select {
+		case <-dead:
+		default:
+			if _, failed := to.Write(b[:n]); failed != nil || err != nil {
+				_ = to.Close()
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.dead)
+	l.dead = make(chan struct{})
+}
+
+func (l *line) close() {
+	_ = l.listener.Close()
+	l.mu.Lock()
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.mu.Unlock()
+	l.work.Wait()
+}
+
+// A direct path that dies without a word is left, also by a serve function that has nothing to
+// say and waits. One that lives is not, however long nothing is said.
+func TestKeepLeavesAPathThatDied(t *testing.T) {
+	t.Parallel()
+	hub := newHost(t, Config{Role: Hub, Listen: loopback[:1]})
+	hub.HandleMembers(echoProtocol, echo)
+	l := newLine(t, directTo(hub).Addrs[0])
+	addr, err := manet.FromNetAddr(l.listener.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := newHost(t, Config{})
+	k := keepEcho(t, leaf, Target{Peer: hub.ID(), Addrs: []ma.Multiaddr{addr}})
+	k.next(t)
+	living := newHost(t, Config{})
+	other := keepEcho(t, living, directTo(hub))
+	other.next(t)
+	l.cut()
+	select {
+	case cause := <-k.causes:
+		if !errors.Is(cause, errStalled) {
+			t.Errorf("serve's context ended with %v", cause)
+		}
+	case <-time.After(4 * (pathLook + pathQuiet + pathProbeTimeout)):
+		t.Fatal("a path that died is kept")
+	}
+	k.next(t)
+	if len(other.causes)+len(other.streams) > 0 {
+		t.Error("a path that lives was left")
+	}
+}
