@@ -66,7 +66,7 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 	if !cmd.Flags().Changed("log-level") {
 		quietLogs() // the report says what failed
 	}
-	cfg, paths, err := o.config(cmd)
+	cfg, err := o.config(cmd)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,6 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	report.Daemon = paths
 	if o.json {
 		return printJSON(cmd, report)
 	}
@@ -85,29 +84,29 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 }
 
 // config settles whom to examine the way to, and as whom.
-func (o doctorOptions) config(cmd *cobra.Command) (doctor.Config, []doctor.Path, error) {
+func (o doctorOptions) config(cmd *cobra.Command) (doctor.Config, error) {
 	cfg := doctor.Config{
 		Relays: o.overlay.relayPeers, Proxy: o.overlay.proxyURL, RootCAs: o.overlay.roots, Software: software(), Port: o.port(),
 	}
 	targets, running, err := o.targets(cmd)
 	if err != nil && (o.join == "" || !errors.Is(err, errNoTargets)) {
-		return cfg, nil, err
+		return cfg, err
 	}
 	if err == nil {
 		if err := targets.Apply(&cfg); err != nil {
-			return cfg, nil, err
+			return cfg, err
 		}
 	}
-	cfg.Running = running
+	cfg.Running, cfg.Daemon = running, targets.Paths
 	if o.join != "" {
 		if err := o.useTicket(&cfg); err != nil {
-			return cfg, nil, err
+			return cfg, err
 		}
 	}
 	if !running { // its owner's connections would be confused with ours
 		cfg.Identity, err = o.identity()
 	}
-	return cfg, targets.Paths, err
+	return cfg, err
 }
 
 // useTicket replaces what the data directory knew.

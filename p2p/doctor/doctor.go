@@ -40,6 +40,7 @@ func Examine(ctx context.Context, cfg Config) (Report, error) {
 	r := Report{
 		At: began, Software: cfg.Software, Self: s.cfg.Identity.ID, Temporary: s.temporary,
 		Link: cfg.Link, OwnLink: cfg.OwnLink, Running: cfg.Running, Federation: cfg.Federation,
+		Daemon: cfg.Daemon,
 	}
 	if proxy := s.proxyFor("rhizome.invalid:443"); proxy != nil {
 		r.Proxy = proxy.Redacted()

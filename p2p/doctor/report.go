@@ -142,6 +142,8 @@ type Config struct {
 	// OwnLink: this site is the link, and the way is that from its relays. Running: it, or the
 	// node of this site, is running and has its port.
 	OwnLink, Running bool
+	// Daemon is what the running daemon says of its own paths.
+	Daemon []Path
 	// Relays besides those in Addrs.
 	Relays     []peer.AddrInfo
 	Federation string

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -161,7 +162,7 @@ func (f facts) judgeRelayed() Verdict {
 			where += ", or a rule of this site is about their ports"
 		}
 		return Verdict{CauseLinkClosed,
-			fmt.Sprintf("%s, since the link's own addresses do not answer: %s; %s", head, where, f.NAT.punching()),
+			fmt.Sprintf("%s, since the link's own addresses do not answer: %s; %s", head, where, f.punching()),
 			fmt.Sprintf("Nothing has to be changed, since %s can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in %s",
 				listed(endpoints(good), "and"), listed(endpoints(unanswered), "and"))}
 	case !some(good, overUDP) && some(f.relay, overUDP, fails):
@@ -171,7 +172,7 @@ func (f facts) judgeRelayed() Verdict {
 			fmt.Sprintf("Allow outgoing UDP to all, and the answers, at least %s; %s works already", listed(endpoints(noUDP), "and"), listed(endpoints(good), "and"))}
 	}
 	return Verdict{CauseRelayed,
-		fmt.Sprintf("%s, since the link has no address that everybody can dial; %s", head, f.NAT.punching()),
+		fmt.Sprintf("%s, since the link has no address that everybody can dial; %s", head, f.punching()),
 		fmt.Sprintf("Nothing is to be changed: %s can be reached from this site; a direct path also needs outgoing UDP to any port", listed(endpoints(good), "and"))}
 }
 
@@ -200,7 +201,15 @@ func (n NAT) clause() string {
 	return "sits behind a NAT whose kind could not be determined"
 }
 
-// punching says whether a direct path may come.
+// punching says whether a direct path may come, or has come: examinations punch no holes.
+func (f facts) punching() string {
+	if slices.ContainsFunc(f.Daemon, func(p Path) bool { return p.Way == "direct" }) {
+		return "its daemon has punched a hole all the same, and has a direct path"
+	}
+	return f.NAT.punching()
+}
+
+// punching says whether a hole can be punched in it.
 func (n NAT) punching() string {
 	switch {
 	case n.Translated == Unknown || n.Translated == Yes && n.UDP == MappingUnknown:
