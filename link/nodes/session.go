@@ -146,8 +146,9 @@ func (one *peerSession) noteEnd(cause error, ended time.Time) error {
 	if errors.Is(cause, errBye) {
 		return store.DeactivateNode(ctx, one.node.ID)
 	}
-	if errors.Is(cause, errSilent) {
-		ended = time.Unix(0, one.heard.Load())
+	var quiet silent
+	if errors.As(cause, &quiet) {
+		ended = quiet.since
 	}
 	_, err := store.TouchNode(ctx, one.node.ID, one.server.cfg.Heartbeat, ended.Add(one.server.cfg.Grace))
 	return err
@@ -212,9 +213,10 @@ func (one *peerSession) watch() error {
 		case <-one.ctx.Done():
 			return context.Cause(one.ctx)
 		case now := <-beat.C:
-			silence := now.Sub(time.Unix(0, one.heard.Load()))
+			heard := time.Unix(0, one.heard.Load())
+			silence := now.Sub(heard)
 			if silence >= silentBeats*cfg.Heartbeat {
-				return errSilent
+				return silent{since: heard}
 			}
 			if silence >= cfg.Heartbeat {
 				one.outbox.ping()
@@ -222,3 +224,10 @@ func (one *peerSession) watch() error {
 		}
 	}
 }
+
+// silent is errSilent with the last sign of life. A transfer that the end of the session cuts
+// counts what it has in hand only then, which is none.
+type silent struct{ since time.Time }
+
+func (silent) Error() string { return errSilent.Error() }
+func (silent) Unwrap() error { return errSilent }

@@ -1,8 +1,11 @@
 package nodes
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -263,6 +266,41 @@ func TestSilentNodeIsGivenUp(t *testing.T) {
 	if node.Status != state.NodeOnline {
 		t.Errorf("a silent node has its grace period; it is %s", node.Status)
 	}
+}
+
+// The grace period counts from the last sign of life, also when the end of the session cuts a
+// transfer, which then counts the bytes that it has in hand.
+func TestSilenceDoesNotProlongTheGracePeriod(t *testing.T) {
+	const beat, grace = 100 * time.Millisecond, time.Minute
+	var h *hub
+	h = newHub(t, func(c *Config) {
+		c.Heartbeat, c.Grace = beat, grace
+		c.Fetch = func(ctx context.Context, from peer.ID, runID uint64, _ []string, _ func(string)) error {
+			<-ctx.Done()
+			h.server.Received(from, runID, 1)
+			return context.Cause(ctx)
+		}
+	})
+	n := newNode(t, h)
+	n.join(&sessionpb.Hello{})
+	run := h.run()
+	id := h.instruct(run.ID, n.id)
+	n.accept(n.offered())
+	n.reply(n.answerTo(id))
+	n.expectEnd()
+	ended := time.Now()
+	h.await("the grace period", func() bool {
+		node, err := h.store.Node(t.Context(), n.id)
+		must(t, err)
+		until := node.OnlineUntil.Sub(ended)
+		if until > grace+time.Minute {
+			return false // as long as a session lasts
+		}
+		if until > grace-silentBeats*beat {
+			t.Errorf("after a silence of %v the node has %v left of %v", silentBeats*beat, until, grace)
+		}
+		return true
+	})
 }
 
 func TestByeIsOfflineAtOnce(t *testing.T) {
