@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -82,7 +81,6 @@ func newField(t *testing.T, cells []cell) *field {
 		}
 	})
 	f := &field{t: t, World: world.New(t), lab: lab}
-	if os.Getenv("LINESDEBUG") != "" { t.Cleanup(func() { os.WriteFile("/tmp/lines-link.log", []byte(f.link.Output()), 0o600) }) }
 	f.startHub(len(cells))
 	for i := range 2 {
 		name := fmt.Sprint("good", i)
