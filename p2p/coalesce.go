@@ -36,6 +36,7 @@ func newTLS(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*coa
 
 // SecureInbound implements sec.SecureTransport.
 func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
+	preferCongestion(insecure)
 	c := &coalescer{Conn: insecure, buffers: t.buffers}
 	secure, err := t.Transport.SecureInbound(ctx, c, p)
 	if err != nil {
@@ -46,6 +47,7 @@ func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p 
 
 // SecureOutbound implements sec.SecureTransport.
 func (t *coalescingTLS) SecureOutbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
+	preferCongestion(insecure)
 	c := &coalescer{Conn: insecure, buffers: t.buffers}
 	secure, err := t.Transport.SecureOutbound(ctx, c, p)
 	if err != nil {

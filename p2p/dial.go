@@ -44,6 +44,7 @@ func (d *dialer) expect(n int) {
 	for _, a := range d.target.Addrs {
 		if relay, _, ok := splitCircuit(a); ok {
 			d.h.count(d.h.known, relay.ID, n)
+			d.h.ranker.expect(relay, n)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type Host struct {
 	relays   map[peer.ID]peer.AddrInfo // constant
 	proxy    *url.URL                  // nil: that of the environment
 
+	ranker       *ranker
 	lobby        *lobby
 	reservations *reservations
 	puncher      *puncher
@@ -67,6 +68,7 @@ func NewHost(cfg Config) (*Host, error) {
 		announce: cfg.Announce,
 		proxy:    cfg.Proxy,
 		relays:   make(map[peer.ID]peer.AddrInfo),
+		ranker:   newRanker(),
 		traffic:  newTraffic(),
 		paths:    newPathBook(),
 		events:   newBroadcast(),
@@ -79,6 +81,7 @@ func NewHost(cfg Config) (*Host, error) {
 	for _, r := range cfg.Relays {
 		known := h.relays[r.ID]
 		h.relays[r.ID] = peer.AddrInfo{ID: r.ID, Addrs: append(known.Addrs, r.Addrs...)}
+		h.ranker.expect(r, 1) // as long as the host is there
 	}
 	inner, err := newLibp2p(cfg, h)
 	if err != nil {

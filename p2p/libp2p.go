@@ -52,9 +52,9 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 		libp2p.EnableRelay(), // to reach and be reached through relays, not to be one
 		libp2p.ListenAddrs(), // later; see Host.start
 
-		// All addresses of a peer at once: libp2p's own ranking holds TCP back by 250 ms
-		// and circuits by 500, for every peer that is dialled.
-		libp2p.SwarmOpts(swarm.WithDialRanker(swarm.NoDelayDialRanker)),
+		// libp2p's own ranking holds TCP back by 250 ms and circuits by 500, for every peer
+		// that is dialled.
+		libp2p.SwarmOpts(swarm.WithDialRanker(h.ranker.rank)),
 		libp2p.WithDialTimeout(dialTimeout),
 
 		libp2p.EnableAutoNATv2(),

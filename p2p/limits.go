@@ -80,6 +80,9 @@ const (
 	dialTimeout = 10 * time.Second
 	// dialAgainWithin: a dial that failed as soon as this did not fail for the network.
 	dialAgainWithin = time.Second
+	// tcpHeadStart before QUIC is dialled: three round trips of TCP and TLS against one and a
+	// half of QUIC, on a line of 300 ms.
+	tcpHeadStart = 500 * time.Millisecond
 	// openTimeout for a stream on a connection that is up.
 	openTimeout = 8 * time.Second
 	// aliveTimeout for a ping on a connection that is left over after another one died.
