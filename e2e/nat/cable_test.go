@@ -3,10 +3,7 @@
 package nat
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,65 +11,6 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p/natlab"
 )
-
-// venv is the Python environment for apps.
-func venv(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("RHIZOME_TEST_VENV")
-	if path == "" {
-		path = filepath.Join("..", "..", ".venv", "flwr-1.41")
-	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		_, err = os.Stat(filepath.Join(path, "bin", "flwr"))
-	}
-	if err != nil {
-		t.Fatalf("no flwr in %s: run \"make venv\", or name an environment with RHIZOME_TEST_VENV", path)
-	}
-	return path
-}
-
-// running is a stock `flwr run --stream` on the link's host.
-type running struct {
-	out  bytes.Buffer
-	done chan error
-}
-
-// flwrRun starts the stock command where the link is.
-func (w *world) flwrRun(host, venv, app string, config string) *running {
-	w.t.Helper()
-	home := w.path("flwr-home")
-	w.must(os.MkdirAll(home, 0o700))
-	text := "[superlink]\ndefault = \"test\"\n\n[superlink.test]\naddress = \"127.0.0.1:8000\"\ninsecure = true\n"
-	w.must(os.WriteFile(filepath.Join(home, "config.toml"), []byte(text), 0o600))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := w.lab.Cmd(ctx, host, filepath.Join(venv, "bin", "flwr"), "run", app, "test", "--stream", "-c", config)
-	cmd.Env = append(os.Environ(), "FLWR_HOME="+home, "FLWR_TELEMETRY_ENABLED=0", "FLWR_DISABLE_UPDATE_CHECK=1", "COLUMNS=250", "NO_COLOR=1")
-	r := &running{done: make(chan error, 1)}
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &r.out, &r.out, time.Second
-	w.must(cmd.Start())
-	ended := make(chan struct{})
-	go func() { defer close(ended); r.done <- cmd.Wait() }()
-	w.t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
-	return r
-}
-
-// await waits for the end of the run and gives what was printed.
-func (r *running) await(t *testing.T, limit time.Duration) string {
-	t.Helper()
-	select {
-	case err := <-r.done:
-		if err != nil {
-			t.Fatalf("flwr run: %v\n%s", err, r.out.String())
-		}
-	case <-time.After(limit):
-		t.Fatalf("flwr run does not end within %v", limit)
-	}
-	return r.out.String()
-}
 
 const (
 	megabyte = 1_000_000
@@ -83,13 +21,48 @@ const (
 	overhead = 2 * megabyte
 )
 
-// The cable is pulled in the middle of a model's way to a node with a direct path and to
-// one behind a relay. Both have all of it in the end, and no more than a chunk twice.
-func TestPullTheCableInATransfer(t *testing.T) {
+// interruption is what befalls a node in the middle of a transfer, and how it ends.
+type interruption struct {
+	name       string // as in the table
+	reply      bool   // it is the node's answer that is under way, and not the model to it
+	begin, end func(f *field, node *daemon)
+}
+
+var (
+	pulled   = func(f *field, node *daemon) { f.must(f.lab.Cut(node.host)) }
+	restored = func(f *field, node *daemon) { f.must(f.lab.Restore(node.host)) }
+)
+
+var interruptions = []interruption{
+	{name: "the cable is pulled", begin: pulled, end: restored},
+	{name: "the cable is pulled", reply: true, begin: pulled, end: restored},
+	{name: "the laptop sleeps", begin: (*field).sleep, end: (*field).awake},
+}
+
+// A node with a direct path and one behind a relay are cut off in the middle of a model's way,
+// in either direction. All of it arrives in the end, and no more than a chunk twice.
+func TestInterruptedTransfers(t *testing.T) {
+	const head = "| under way | what happens | path | size | came before | for | session back after | sent in all |\n|---|---|---|---|---|---|---|---|\n"
+	rows := make([]string, len(interruptions))
+	t.Run("all", func(t *testing.T) {
+		for i, one := range interruptions {
+			t.Run(fmt.Sprintf("%s,reply=%v", one.name, one.reply), func(t *testing.T) {
+				beside(t)
+				rows[i] = one.happens(t)
+			})
+		}
+	})
+	if !t.Failed() {
+		record(t, "transfers", head+strings.Join(rows, ""))
+	}
+}
+
+// happens has both nodes interrupted, and gives their rows of the table.
+func (one interruption) happens(t *testing.T) (rows string) {
 	python := venv(t)
-	size, dark := 24, 20*time.Second // longer than a session waits for a sign of life
+	size, lasts := 24, 20*time.Second // longer than a session waits for a sign of life
 	if recording() {
-		size, dark = 200, time.Minute
+		size, lasts = 200, time.Minute
 	}
 	app := []string{"--isolation", "subprocess", "--python", python}
 	uplink := natlab.Link{Delay: rtt / 2, Rate: 40 * megabit, Queue: 1 << 20}
@@ -97,63 +70,75 @@ func TestPullTheCableInATransfer(t *testing.T) {
 	bulk, err := filepath.Abs(filepath.Join("testdata", "bulk"))
 	f.must(err)
 	nodes := []*daemon{f.direct, f.relayed}
-	before := make([]int64, len(nodes))
-	for i, node := range nodes {
-		before[i] = f.sent(node)
+	ids := f.nodeIDs()
+	before := [2]int64{f.sent(one.reply, f.direct), f.sent(one.reply, f.relayed)}
+	run := f.flwrRun("home", python, bulk, fmt.Sprintf("nodes=2 megabytes=%d reply=%v", size, one.reply))
+	came := f.interrupt(one, int64(size)*megabyte/3)
+	time.Sleep(lasts) // this is the test, and not a wait for something
+	f.awaitAway(nodes...)
+	for _, node := range nodes {
+		one.end(f, node)
 	}
-	run := f.flwrRun("home", python, bulk, fmt.Sprintf("nodes=2 megabytes=%d", size))
-	came := make([]int64, len(nodes))
-	f.eventually("a third of the model has come to both", 2*time.Minute, func() bool {
-		for i, node := range nodes {
+	back := time.Now()
+	took := f.awaitAlive(fmt.Sprintf("%s for %v", one.name, lasts), f.link, back, nodes...)
+	if output := run.await(t, 5*time.Minute); !strings.Contains(output, "bulk: 2 of 2 models arrived") {
+		t.Fatalf("the run ended otherwise:\n%s", tail(output, 40))
+	}
+	for i, node := range nodes {
+		sent := f.sent(one.reply, node) - before[i]
+		if model := int64(size) * megabyte; sent < model || sent > model+chunk+overhead {
+			t.Errorf("%s: %d bytes were sent of a model of %d MB: less than all, or more than a chunk twice", node.name, sent, size)
+		}
+		rows += fmt.Sprintf("| %s | %s | %s | %d MB | %.1f MB | %v | %s | %.1f MB |\n",
+			map[bool]string{false: "model to the node", true: "reply"}[one.reply], one.name, []string{"direct", "through a relay"}[i],
+			size, float64(came[i])/megabyte, lasts, millis(took[i]), float64(sent)/megabyte)
+	}
+	t.Logf("rows:\n%s", rows)
+	f.keepTheir(ids)
+	f.awaitDirect()
+	return rows
+}
+
+// interrupt waits until a part of the model has come from or to each node, interrupts that
+// node, and gives what had come by then.
+func (f *field) interrupt(one interruption, part int64) (came [2]int64) {
+	f.t.Helper()
+	f.eventually("a part of the model has come", 2*time.Minute, func() bool {
+		for i, node := range []*daemon{f.direct, f.relayed} {
 			if came[i] > 0 {
-				continue // and cut
+				continue // it can not be asked any more
 			}
-			if n := node.received(); n > int64(size)*megabyte/3 {
-				f.must(f.lab.Cut(node.host))
+			if n := f.came(one.reply, node); n > part {
+				one.begin(f, node)
 				came[i] = n
 			}
 		}
 		return came[0] > 0 && came[1] > 0
 	})
-	time.Sleep(dark) // this is the test, and not a wait for something
-	for _, node := range nodes {
-		f.must(f.lab.Restore(node.host))
-	}
-	back := time.Now()
-	longest := f.awaitAlive(fmt.Sprintf("the cable was out for %v", dark), f.link, back, nodes...)
-	output := run.await(t, 5*time.Minute)
-	if !strings.Contains(output, "bulk: 2 of 2 nodes have the model") {
-		t.Fatalf("the run ended otherwise:\n%s", tail(output, 40))
-	}
-	table := "| path | model | came before the cut | out for | session back after | sent in all |\n|---|---|---|---|---|---|\n"
-	for i, node := range nodes {
-		sent := f.sent(node) - before[i]
-		t.Logf("%s: %.1f MB were sent for a model of %d MB, %.1f MB had come before the cut",
-			node.name, float64(sent)/megabyte, size, float64(came[i])/megabyte)
-		table += fmt.Sprintf("| %s | %d MB | %.1f MB | %v | %s | %.1f MB |\n", []string{"direct", "through a relay"}[i], size,
-			float64(came[i])/megabyte, dark, millis(longest), float64(sent)/megabyte)
-		if most := int64(size)*megabyte + chunk + overhead; sent > most {
-			t.Errorf("%s: %d bytes were sent for a model of %d MB: more than a chunk twice", node.name, sent, size)
-		}
-	}
-	f.eventually("the clinic has its direct path again", directLimit, func() bool { return f.direct.direct() != nil })
-	record(t, "cable", table)
+	return came
 }
 
-// received is how many bytes a node got from its link since it started.
-func (d *daemon) received() int64 {
-	if path := d.asNode().Link.Path; path != nil {
+// came is how many bytes have arrived since the start: of a reply at the link, else at the node.
+func (f *field) came(reply bool, node *daemon) int64 {
+	path := f.link.asLink().node(node.name).Path
+	if !reply {
+		path = node.asNode().Link.Path
+	}
+	if path == nil {
+		return 0
+	}
+	return path.BytesIn
+}
+
+// sent is how many bytes have gone since the start, by the word of the link, which sends a model
+// and receives a reply; 0 without a path.
+func (f *field) sent(reply bool, node *daemon) int64 {
+	path := f.link.asLink().node(node.name).Path
+	switch {
+	case path == nil:
+		return 0
+	case reply:
 		return path.BytesIn
 	}
-	return 0
-}
-
-// sent is how many bytes the link has sent to a node since it started; 0 without a path.
-func (f *field) sent(node *daemon) int64 {
-	for _, n := range f.link.asLink().Nodes {
-		if n.Name == node.name && n.Path != nil {
-			return n.Path.BytesOut
-		}
-	}
-	return 0
+	return path.BytesOut
 }

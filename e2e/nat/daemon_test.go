@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,13 +56,23 @@ func (d *daemon) run() {
 	d.mu.Lock()
 	d.ready, d.wake = time.Time{}, make(chan struct{})
 	d.mu.Unlock()
-	d.started, d.done = time.Now(), make(chan struct{})
-	if err := cmd.Start(); err != nil {
+	d.cmd, d.started, d.done = cmd, time.Now(), make(chan struct{})
+	begun, done := make(chan error), d.done
+	go func() {
+		defer close(done)
+		// Pdeathsig comes when the thread ends that started the process, and threads end with
+		// what the lab does in namespaces: this one is kept for as long as the process lives.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		begun <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-begun; err != nil {
 		d.w.t.Fatalf("start %s: %v", d.name, err)
 	}
-	d.cmd = cmd
-	done := d.done
-	go func() { defer close(done); _ = cmd.Wait() }()
 }
 
 var readyLine = regexp.MustCompile(`(?m)^ready `)

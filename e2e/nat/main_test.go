@@ -58,3 +58,10 @@ func rhizome(t *testing.T) string {
 
 // recording tells whether figures are to be measured for docs/connectivity.md.
 func recording() bool { return os.Getenv("RHIZOME_CONNECTIVITY") != "" }
+
+// beside runs a test that mostly waits beside others, unless figures are measured.
+func beside(t *testing.T) {
+	if !recording() {
+		t.Parallel()
+	}
+}

@@ -19,6 +19,7 @@ type pathStatus struct {
 
 type nodeStatus struct {
 	PeerID string `json:"peer_id"`
+	NodeID string `json:"node_id"`
 	Link   struct {
 		Session struct {
 			Open  bool      `json:"open"`
@@ -31,14 +32,20 @@ type nodeStatus struct {
 }
 
 type linkStatus struct {
-	PeerID    string   `json:"peer_id"`
-	Addresses []string `json:"addresses"`
-	Nodes     []struct {
-		Name    string      `json:"name"`
-		PeerID  string      `json:"peer_id"`
-		Session *time.Time  `json:"session"`
-		Path    *pathStatus `json:"path"`
-	} `json:"nodes"`
+	PeerID    string     `json:"peer_id"`
+	Addresses []string   `json:"addresses"`
+	Nodes     []nodeSeen `json:"nodes"`
+}
+
+// nodeSeen is a node by the word of its link.
+type nodeSeen struct {
+	ID        string      `json:"id"`
+	Name      string      `json:"name"`
+	PeerID    string      `json:"peer_id"`
+	Status    string      `json:"status"`
+	Session   *time.Time  `json:"session"`
+	AwayUntil *time.Time  `json:"away_until"`
+	Path      *pathStatus `json:"path"`
 }
 
 type relayStatus struct {
@@ -66,12 +73,20 @@ func (d *daemon) direct() *pathStatus {
 	return nil
 }
 
+// node is a node as the link knows it; empty when it does not.
+func (s linkStatus) node(name string) nodeSeen {
+	for _, n := range s.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nodeSeen{}
+}
+
 // sees is how a link sees a node with an open session, or nil.
 func (s linkStatus) sees(name string) *pathStatus {
-	for _, n := range s.Nodes {
-		if n.Name == name && n.Session != nil {
-			return n.Path
-		}
+	if n := s.node(name); n.Session != nil {
+		return n.Path
 	}
 	return nil
 }
