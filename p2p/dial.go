@@ -24,11 +24,14 @@ type dialer struct {
 	target Target
 	work   sync.WaitGroup
 	last   func() // ends what the last reach left running, and waits for it
+
+	mu    sync.Mutex
+	blame map[peer.ID]int // relays, by how often a path was lost with one, or not got
 }
 
 // newDialer also lets the gater dial the target, and the relays on the way.
 func newDialer(h *Host, t Target) *dialer {
-	d := &dialer{h: h, target: t, last: func() {}}
+	d := &dialer{h: h, target: t, last: func() {}, blame: make(map[peer.ID]int)}
 	d.expect(1)
 	return d
 }
@@ -64,14 +67,16 @@ func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
 	r := d.start(ctx, len(direct) > 0, relays)
 	d.last = r.end
 	var errs []error
+	var a answer
 	for range r.tries {
-		a := <-r.answers
+		a = <-r.answers
 		if a.err == nil {
 			r.won(a.conn)
 			return a.conn, nil
 		}
 		errs = append(errs, a.err)
 	}
+	d.blames(a.relay) // it was the last, which held up all
 	return nil, fmt.Errorf("reach %s: %w", d.target.Peer, errors.Join(errs...))
 }
 
@@ -85,8 +90,9 @@ type race struct {
 }
 
 type answer struct {
-	conn network.Conn
-	err  error
+	relay peer.ID // empty: directly
+	conn  network.Conn
+	err   error
 }
 
 // start begins the tries; they are over after dialTimeout.
@@ -95,16 +101,16 @@ func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo)
 	ctx, r.cancel = context.WithTimeout(ctx, dialTimeout)
 	circuits, cancelCircuits := context.WithCancel(ctx)
 	r.cancelCircuits = cancelCircuits
-	try := func(dial func() (network.Conn, error)) {
+	try := func(relay peer.ID, dial func() (network.Conn, error)) {
 		r.tries++
 		r.all.Go(func() {
 			c, err := dial()
-			r.answers <- answer{c, err}
+			r.answers <- answer{relay, c, err}
 		})
 	}
 	tried := make(chan struct{}) // the direct addresses
 	if direct {
-		try(func() (network.Conn, error) {
+		try("", func() (network.Conn, error) {
 			defer close(tried)
 			return d.direct(ctx)
 		})
@@ -112,7 +118,13 @@ func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo)
 		close(tried)
 	}
 	for _, relay := range relays {
-		try(func() (network.Conn, error) { return d.throughAgain(circuits, relay, tried) })
+		wait := d.handicap(relay.ID, relays)
+		try(relay.ID, func() (network.Conn, error) {
+			if !sleep(circuits, wait, nil) {
+				return nil, fmt.Errorf("through relay %s: %w", relay.ID, circuits.Err())
+			}
+			return d.throughAgain(circuits, relay, tried)
+		})
 	}
 	d.work.Go(func() {
 		r.all.Wait()
@@ -120,6 +132,29 @@ func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo)
 		r.cancel()
 	})
 	return r
+}
+
+// blames a relay for a path that was lost, or not got.
+func (d *dialer) blames(relay peer.ID) {
+	if relay == "" {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.blame[relay]++
+}
+
+// handicap is how long a relay has to wait for those that were blamed less. One that takes a
+// circuit at once and then holds or cuts it would win every race, and libp2p, which dials a peer
+// through one relay at a time, would not even try another beside it.
+func (d *dialer) handicap(relay peer.ID, among []peer.AddrInfo) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	least := d.blame[relay]
+	for _, other := range among {
+		least = min(least, d.blame[other.ID])
+	}
+	return time.Duration(min(d.blame[relay]-least, mostBlame)) * relayHeadStart
 }
 
 // won ends the tries that can not find anything better.

@@ -144,6 +144,7 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 		return served, ErrBetterPath
 	}
 	err = k.h.refusal(s.Conn(), k.proto, err)
+	k.dial.blames(relayOf(s.Conn()))
 	s.Conn().Close()
 	if !slices.Equal(here, interfaceAddrs()) {
 		k.dial.forgetOldPaths()

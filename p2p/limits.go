@@ -106,6 +106,11 @@ const (
 	// heartbeats and pings, less than the slowest line carries.
 	pathProgress = 4 << 10
 
+	// relayHeadStart is given to other relays for each path that was lost with one, up to
+	// mostBlame of them: a circuit through a good one takes a second on a line of 200 ms.
+	relayHeadStart = time.Second
+	mostBlame      = 3
+
 	// firstBackoff to maxBackoff are the pauses after failed rounds, doubled each time,
 	// with jitter. Quick at first: most losses are a restart or a change of network.
 	firstBackoff = 250 * time.Millisecond

@@ -158,20 +158,25 @@ func (r *reservations) circuits() []ma.Multiaddr {
 	defer r.mu.Unlock()
 	var all []ma.Multiaddr
 	for id, held := range r.live {
-		addrs := slices.Clone(r.h.relays[id].Addrs)
+		named := r.h.relays[id].Addrs
+		var vouched []ma.Multiaddr
 		for _, a := range held.Addrs {
 			if bare, last := ma.SplitLast(a); last != nil && last.Protocol().Code == ma.P_P2P {
 				a = bare
 			}
-			addrs = append(addrs, a)
+			if a != nil && !ma.Contains(named, a) {
+				vouched = append(vouched, a)
+			}
 		}
-		addrs = ma.Unique(addrs)
-		for _, a := range addrs[:min(len(addrs), maxRelayAddresses)] {
-			if a != nil && !isCircuit(a) {
+		// A relay that names many, or others' addresses, must not crowd out those that are known.
+		addrs := slices.Concat(named, ma.Unique(vouched))
+		for _, a := range addrs[:min(len(addrs), max(maxRelayAddresses, len(named)))] {
+			if !isCircuit(a) {
 				all = append(all, circuitVia(id, a))
 			}
 		}
 	}
+	all = ma.Unique(all)
 	slices.SortFunc(all, ma.Multiaddr.Compare)
 	return all
 }
