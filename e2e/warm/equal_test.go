@@ -7,36 +7,28 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
 // TestWarmStartsGiveTheResultsOfColdOnes trains with each library in a federation without warm
 // starts and in one with them, there before and after its imports are preloaded.
 func TestWarmStartsGiveTheResultsOfColdOnes(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		world     func(testing.TB) *world.World
-		libraries []string
-	}{
-		"1.41":     {world.New, []string{"numpy", "sklearn"}},
-		"1.41-jax": {func(t testing.TB) *world.World { return world.NewOf(t, "1.41-jax") }, []string{"jax"}},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for version, libraries := range map[string][]string{usual: {"numpy", "sklearn"}, withJAX: {"jax"}} {
+		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			outer := t
 			cold := make(map[string]lines)
 			t.Run("cold", func(t *testing.T) {
-				f := newFederation(t, c.world(t), testNodes, "--cold")
-				for _, library := range c.libraries {
+				f := newFederation(t, newWorld(t, version), testNodes, "--cold")
+				for _, library := range libraries {
 					cold[library] = f.train(library, false).of(outer)
 				}
 			})
 			if t.Failed() || len(cold) == 0 {
 				return
 			}
-			f := newFederation(t, c.world(t), testNodes)
-			for _, library := range c.libraries {
+			f := newFederation(t, newWorld(t, version), testNodes)
+			for _, library := range libraries {
 				warm := f.train(library, true)
 				checkEqual(t, library, cold[library], warm)
 				checkStarts(t, library, cold[library], warm)
@@ -46,15 +38,18 @@ func TestWarmStartsGiveTheResultsOfColdOnes(t *testing.T) {
 	}
 }
 
-// rounds of a training. A cold start takes 2 to 3 s of CPU with the heavy ones.
-var rounds = map[string]int{"numpy": 2, "sklearn": 1, "jax": 1}
-
+// train runs the app once: a cold start takes 1 to 3 s of CPU, so there is one round.
 func (f *federation) train(library string, untilPreloaded bool) lines {
 	f.t.Helper()
-	app := f.app("trains", map[string]string{
+	return f.run(f.trains(library), "rounds=1", fmt.Sprintf("until-preloaded=%t", untilPreloaded))
+}
+
+// trains is the app that trains with a library.
+func (f *federation) trains(library string) string {
+	f.t.Helper()
+	return f.app("trains", map[string]string{
 		"trains/library.py": fmt.Sprintf("\"\"\"With what the app trains.\"\"\"\n\nLIBRARY = %q\n", library),
 	})
-	return f.run(app, fmt.Sprintf("rounds=%d", rounds[library]), fmt.Sprintf("until-preloaded=%t", untilPreloaded))
 }
 
 // checkEqual wants the same weights, to the last bit, and the same metrics.

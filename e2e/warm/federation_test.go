@@ -21,6 +21,20 @@ const (
 // threads lets the libraries of apps have pools, which the environment of a world does not.
 var threads = []string{"OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2"}
 
+// Python environments: that of all tests, and one beside it.
+const (
+	usual   = "usual"
+	withJAX = "1.41-jax"
+)
+
+func newWorld(t *testing.T, environment string) *world.World {
+	t.Helper()
+	if environment == usual {
+		return world.New(t)
+	}
+	return world.NewOf(t, environment)
+}
+
 // federation is a link, its nodes and the stock command.
 type federation struct {
 	t *testing.T

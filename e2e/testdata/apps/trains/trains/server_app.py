@@ -20,20 +20,22 @@ def main(grid: Grid, context: Context) -> None:
     while len(nodes := sorted(grid.get_node_ids())) < int(context.run_config["nodes"]):
         time.sleep(0.2)
     rounds = int(context.run_config["rounds"])
-    train(grid, nodes, rounds, "first")
+    hold = str(context.run_config["hold"])
+    train(grid, nodes, rounds, "first", hold)
     if context.run_config["until-preloaded"]:
         for _ in range(MAX_QUERIES):
             if draw(grid, nodes):
                 break
         draw(grid, nodes)
-        train(grid, nodes, rounds, "second")
+        train(grid, nodes, rounds, "second", hold)
 
 
-def train(grid: Grid, nodes, rounds: int, name: str) -> None:
+def train(grid: Grid, nodes, rounds: int, name: str, hold: str) -> None:
     """Average what the nodes make of the weights."""
     weights = [np.zeros(shape) for shape in WEIGHTS]
     for turn in range(1, rounds + 1):
-        content = {"arrays": ArrayRecord(weights), "config": ConfigRecord({"round": turn})}
+        config = ConfigRecord({"round": turn, "hold": hold})
+        content = {"arrays": ArrayRecord(weights), "config": config}
         replies = ask(grid, nodes, "train", content)
         replies.sort(key=lambda reply: reply.content["metrics"]["partition"])
         for reply in replies:
