@@ -1,6 +1,8 @@
 package warm
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -165,5 +167,29 @@ def main():
 		if own.err != nil {
 			t.Errorf("the server does not serve: %v", own.err)
 		}
+	}
+}
+
+func TestAServerDoesNotGrowWithItsApps(t *testing.T) {
+	f := newFixture(t, environmentWith(t, "def main():\n    print('x' * 1000)\n"))
+	serve := func(apps int) (kilobytes int) {
+		for range apps {
+			_, wait := f.start("")
+			wait()
+		}
+		pid := f.find("").cmd.Process.Pid
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "VmRSS:")
+		if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+			t.Fatal(err)
+		}
+		return kilobytes
+	}
+	before := serve(20)
+	if after := serve(200); after > before+2000 {
+		t.Errorf("the server has %d kB after 20 apps and %d kB after 220", before, after)
 	}
 }
