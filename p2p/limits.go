@@ -41,6 +41,11 @@ const (
 	// yamuxInitialWindow: streams are fresh for each chunk, and yamux's own 256 KiB costs
 	// them half the speed at 100 ms (5.1 against 2.5 MB/s at 1 MiB, 19.8 against 11.4 at 8).
 	yamuxInitialWindow = 4 << 20
+	// yamuxRelayWindow is a relay's, yamux's own, which grows for who takes the bytes. What
+	// a relay accepts and can not pass on is a queue before each heartbeat; and it makes room again
+	// by half windows, which of 4 MiB takes 17 s at 1 Mbit/s: the sender's connection
+	// gives up after 10 s without progress.
+	yamuxRelayWindow = 256 << 10
 	// coalesceLeast is what always fits in one record: Go's TLS begins a connection with
 	// records of one TCP segment, and comes to 16 KiB after 128 KiB.
 	coalesceLeast = 1 << 10

@@ -75,9 +75,12 @@ func newConnManager(maxPeers int) (*connmgr.BasicConnMgr, error) {
 	return m, nil
 }
 
-func newMuxer() network.Multiplexer {
+func newMuxer(role Role) network.Multiplexer {
 	config := *yamux.DefaultTransport.Config()
 	config.InitialStreamWindowSize = yamuxInitialWindow
+	if role == RelayHost {
+		config.InitialStreamWindowSize = yamuxRelayWindow
+	}
 	config.KeepAliveInterval = yamuxKeepAlive
 	return (*yamux.Transport)(&config)
 }

@@ -37,6 +37,8 @@ type peerSession struct {
 
 	// heard is when the node last showed life, in Unix nanoseconds.
 	heard atomic.Int64
+	// wrote is when a frame was last sent to the node, likewise.
+	wrote atomic.Int64
 
 	replies chan *sessionpb.Reply
 	fetches *fetches
@@ -199,11 +201,13 @@ func (one *peerSession) send(frame *sessionpb.Frame) error {
 	if err := one.conn.WriteFrame(frame); err != nil {
 		return fmt.Errorf("send to the node: %w", err)
 	}
+	one.wrote.Store(time.Now().UnixNano())
 	return nil
 }
 
-// watch gives the session up when nothing has come from the node for too long, and asks
-// for a sign of life before that.
+// watch gives the session up when nothing has come from the node for too long, asks for a sign
+// of life before that, and gives one. A node that sends a large reply over a slow line has
+// its own pings behind it, and would hear nothing from a link that only answers.
 func (one *peerSession) watch() error {
 	cfg := one.server.cfg
 	beat := time.NewTicker(cfg.Heartbeat)
@@ -218,7 +222,7 @@ func (one *peerSession) watch() error {
 			if silence >= silentBeats*cfg.Heartbeat {
 				return silent{since: heard}
 			}
-			if silence >= cfg.Heartbeat {
+			if silence >= cfg.Heartbeat || now.Sub(time.Unix(0, one.wrote.Load())) > cfg.Heartbeat/2 {
 				one.outbox.ping()
 			}
 		}

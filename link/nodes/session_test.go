@@ -303,6 +303,32 @@ func TestSilenceDoesNotProlongTheGracePeriod(t *testing.T) {
 	})
 }
 
+// A node whose reply fills its line says nothing else for a while, and is told that its link lives.
+func TestLinkShowsLifeWhileItOnlyReceives(t *testing.T) {
+	const beat = 50 * time.Millisecond
+	h := newHub(t, func(c *Config) { c.Heartbeat = beat })
+	n := newNode(t, h)
+	n.join(&sessionpb.Hello{})
+	block := time.NewTicker(beat / 10)
+	defer block.Stop()
+	deadline := time.After(patience)
+	for {
+		select {
+		case <-block.C:
+			h.server.Received(n.host.ID(), 1, 1)
+		case frame, open := <-n.frames:
+			if !open {
+				t.Fatal("the link ended the session")
+			}
+			if frame.GetPing() != nil {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("no ping within %v", patience)
+		}
+	}
+}
+
 func TestByeIsOfflineAtOnce(t *testing.T) {
 	h := newHub(t, nil)
 	n := newNode(t, h)
