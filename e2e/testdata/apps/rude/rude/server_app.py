@@ -10,9 +10,6 @@ from flwr.superlink.grid import http_grid
 
 from .stage import Stage, print_much
 
-# Each time costs seconds of a disk.
-MAX_ASKED = 3
-
 app = ServerApp()
 
 
@@ -55,16 +52,13 @@ def polls(grid: Grid, nodes, stage: Stage) -> None:
 
 
 def asks(grid: Grid, nodes, stage: Stage) -> None:
-    """Ask for 10,000 messages at once, and again."""
+    """Ask for 10,000 messages at once."""
+    ids = [os.urandom(32).hex() for _ in range(10_000)]
     stage.note("begun")
-    asked = 0
-    while not asked or (stage.goes_on() and asked < MAX_ASKED):
-        ids = [os.urandom(32).hex() for _ in range(10_000)]
-        # The client of Flower would fetch and confirm each, and be busy with itself.
-        answer = grid._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=ids))
-        codes = {message.error.code for message in answer.messages_list}
-        asked += 1
-    print(f"asked {asked} times, at last {len(answer.messages_list)} answers of codes {codes}")
+    # The client of Flower would fetch and confirm each, and be busy with itself.
+    answer = grid._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=ids))
+    codes = {message.error.code for message in answer.messages_list}
+    print(f"{len(answer.messages_list)} answers of codes {codes}")
 
 
 def withholds(grid: Grid, nodes, stage: Stage) -> None:
