@@ -196,7 +196,10 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 	}
 	timer := time.NewTimer(first)
 	defer timer.Stop()
-	stalled := k.h.stalled(serving, s)
+	var stalled <-chan error
+	if !k.h.isRelay(p) { // the reservation looks after those
+		stalled = k.h.stalled(serving, s)
+	}
 	var dead <-chan error // the relay
 	if relayed {
 		dead = k.h.silence(serving, relayOf(c))

@@ -101,12 +101,13 @@ const (
 	// maxPings at a time; a thousand peers answer in half a second.
 	maxPings = 256
 
-	// pathLook, pathQuiet and pathProbeTimeout find a path that died without a word in 9 s,
-	// so that a session is back 15 s after an address changed; its own heartbeats take up to
-	// 20 s. A session beats every 5 to 10 s, so that it is asked once in 10 s at most.
-	pathLook         = time.Second
+	// pathQuiet and pathProbeTimeout find a path that died without a word in 8 s, so that a
+	// session is back 15 s after an address changed; its own heartbeats take up to 20 s. A
+	// session beats every 5 to 10 s, so that it is asked once in 10 s at most. pathLook is the
+	// pause where no ping came back and something else did.
 	pathQuiet        = 5 * time.Second
 	pathProbeTimeout = 3 * time.Second
+	pathLook         = time.Second
 	// pathProgress is how many bytes leave in pathProbeTimeout if a transfer gets on: more than
 	// heartbeats and pings, less than the slowest line carries.
 	pathProgress = 4 << 10

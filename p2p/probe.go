@@ -63,9 +63,16 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 	h.background(func() {
 		count := h.traffic.of(s.Conn().RemotePeer())
 		asked := time.Now()
-		for sleep(ctx, pathLook, nil) {
+		for {
 			heard := time.Unix(0, s.last.Load())
-			if time.Since(heard) < pathQuiet || time.Since(asked) < pathQuiet {
+			last := heard
+			if asked.After(last) {
+				last = asked
+			}
+			if quiet := time.Since(last); quiet < pathQuiet {
+				if !sleep(ctx, pathQuiet-quiet, nil) {
+					return
+				}
 				continue
 			}
 			in, out := count.in.Load(), count.out.Load()
@@ -80,6 +87,8 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 			case len(h.Network().ConnsToPeer(s.Conn().RemotePeer())) > 1,
 				count.in.Load() == in && count.out.Load()-out < pathProgress:
 				dead <- fmt.Errorf("%w: nothing came for %s: %w", errStalled, time.Since(heard).Round(time.Second), err)
+				return
+			case !sleep(ctx, pathLook, nil):
 				return
 			}
 		}
