@@ -137,12 +137,13 @@ func (f *field) node(w *world.World, name string, partition int, args ...string)
 	}, args...)...)
 }
 
-// awaitNode waits until a node has a session on the path that it should have.
+// awaitNode waits until a node has a session on the path that it should have: one that began on
+// a relayed path is opened anew on the direct one.
 func (f *field) awaitNode(t *testing.T, name string, direct bool) (n link.NodeStatus) {
 	t.Helper()
 	f.eventually(t, name+" is on its path", pathLimit, func() bool {
 		n = f.sees(name)
-		return n.Session != nil && n.Path != nil && n.Path.Direct == direct
+		return n.Session != nil && n.Path != nil && n.Path.Direct == direct && !n.Session.Before(n.Path.Since)
 	})
 	return n
 }
@@ -170,7 +171,7 @@ func (f *field) submit(w *world.World, name string, m model, nodes ...uint64) *r
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	config := fmt.Sprintf("nodes=%q salt=%q size=%d rounds=%d", ids, ids, m.numbers, m.rounds)
+	config := fmt.Sprintf("nodes=%q salt=%q size=%d rounds=%d", ids, name+ids, m.numbers, m.rounds)
 	started := time.Now()
 	return &run{w.Flwr("127.0.0.1:8000").StartAt(f.at(hub), name, "run", app, "test", "--stream", "-c", config), started}
 }
