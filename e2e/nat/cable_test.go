@@ -42,6 +42,7 @@ var interruptions = []interruption{
 // A node with a direct path and one behind a relay are cut off in the middle of a model's way,
 // in either direction. All of it arrives in the end, and no more than a chunk twice.
 func TestInterruptedTransfers(t *testing.T) {
+	beside(t)
 	const head = "| under way | what happens | path | size | came before | for | session back after | sent in all |\n|---|---|---|---|---|---|---|---|\n"
 	rows := make([]string, len(interruptions))
 	t.Run("all", func(t *testing.T) {
