@@ -50,6 +50,14 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // usageError is a mistake in the command line, as opposed to something that went wrong.
 type usageError struct{ error }
 
+// daemons is the group of the commands that run until they are stopped.
+const daemons = "daemons"
+
+// outliveReaders lets writes fail when nobody reads what we print any more, instead of
+// ending the process (os/signal, SIGPIPE): a daemon would leave its work half done. That
+// the signal is caught and not ignored keeps it as it was for the processes that we start.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rhizome",
@@ -67,13 +75,18 @@ SuperNodes join with it, and the stock flwr command submits runs.
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().String("log-level", "info", "least level that is logged: debug, info, warn, error")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return setUpLogging(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.GroupID == daemons {
+			outliveReaders()
+		}
+		return setUpLogging(cmd)
+	}
 	root.AddGroup(
-		&cobra.Group{ID: "daemons", Title: "Daemons:"},
+		&cobra.Group{ID: daemons, Title: "Daemons:"},
 		&cobra.Group{ID: "admin", Title: "Administration:"},
 	)
 	for _, cmd := range []*cobra.Command{newLink(), newNode(), newExec(), newRelay(), newProxy(), newDemo()} {
-		cmd.GroupID = "daemons"
+		cmd.GroupID = daemons
 		root.AddCommand(cmd)
 	}
 	for _, cmd := range []*cobra.Command{newTicket(), newMember(), newBackup(), newRestore(), newStatus(), newDoctor(), newID(), newVersion()} {
