@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -123,10 +124,22 @@ func (f *federation) start(host, name string, args ...string) *daemon {
 	d.cmd = f.lab.Cmd(context.Background(), host, binary.path, args...)
 	d.cmd.Stdout, d.cmd.Stderr, d.cmd.WaitDelay = d, d, time.Second
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := d.cmd.Start(); err != nil {
+	begun := make(chan error)
+	go func() {
+		defer close(d.done)
+		// Pdeathsig comes when the thread ends that started the process, and threads end with
+		// what the lab does in namespaces: this one is kept for as long as the process lives.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := d.cmd.Start()
+		begun <- err
+		if err == nil {
+			_ = d.cmd.Wait()
+		}
+	}()
+	if err := <-begun; err != nil {
 		f.t.Fatal(err)
 	}
-	go func() { defer close(d.done); _ = d.cmd.Wait() }()
 	f.await(name+" is ready", func() bool { return ready.MatchString(d.output()) })
 	client, err := admin.NewClient(d.data())
 	if err != nil {
