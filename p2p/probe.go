@@ -97,14 +97,17 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 }
 
 // lives tells whether a connected peer is there: it answers a ping in time, or something else
-// comes from it meanwhile. On a line that is full a ping may take long; slow is not dead.
+// comes from it meanwhile, or goes to it. On a line that is full a ping may take long, and
+// waits behind what is being sent; slow is not dead.
 func (h *Host) lives(ctx context.Context, p peer.ID, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	before := h.traffic.of(p).in.Load()
+	count := h.traffic.of(p)
+	in, out := count.in.Load(), count.out.Load()
 	_, err := h.Ping(ctx, p)
 	switch {
-	case err == nil, errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}), h.traffic.of(p).in.Load() > before:
+	case err == nil, errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}),
+		count.in.Load() > in, count.out.Load()-out >= pathProgress:
 		return nil
 	}
 	return fmt.Errorf("relay does not answer: %w", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 var errCut = errors.New("the connection was cut")
@@ -35,11 +36,21 @@ func (h *linkHost) handler() network.StreamHandler {
 	return h.serve
 }
 
+// The paths that a stream may take.
+var (
+	directPath  = ma.StringCast("/ip4/11.0.0.1/tcp/4001")
+	relayedPath = ma.StringCast("/ip4/11.0.0.2/tcp/4001/p2p-circuit")
+)
+
 // connect makes a stream between two peers, with ends at both.
 func connect(dice *dice, a, b peer.ID) (atA, atB *stream) {
 	toB, toA := newPipe(dice), newPipe(dice)
-	atA = &stream{in: toA, out: toB, remote: b}
-	atB = &stream{in: toB, out: toA, remote: a}
+	path := directPath
+	if dice.oneIn(2) {
+		path = relayedPath
+	}
+	atA = &stream{in: toA, out: toB, remote: b, path: path}
+	atB = &stream{in: toB, out: toA, remote: a, path: path}
 	return atA, atB
 }
 
@@ -148,6 +159,7 @@ type stream struct {
 	network.Stream // nil: anything else would panic
 	in, out        *pipe
 	remote         peer.ID
+	path           ma.Multiaddr
 	// beforeWrite sees each frame; it may never return, as when the process dies.
 	beforeWrite func(data []byte) error
 }
@@ -195,7 +207,7 @@ func (s *stream) SetWriteDeadline(time.Time) error { return nil }
 
 func (s *stream) SetDeadline(t time.Time) error { return s.SetReadDeadline(t) }
 
-func (s *stream) Conn() network.Conn { return conn{remote: s.remote} }
+func (s *stream) Conn() network.Conn { return conn{stream: s} }
 
 // blackhole makes the line carry nothing any more, one way or both, without telling.
 func (s *stream) blackhole(in, out bool) {
@@ -207,10 +219,13 @@ func (s *stream) blackhole(in, out bool) {
 	}
 }
 
+// conn is the connection of one stream.
 type conn struct {
-	network.Conn
-	remote peer.ID
+	network.Conn // nil: anything else would panic
+	stream       *stream
 }
 
-func (c conn) RemotePeer() peer.ID     { return c.remote }
-func (c conn) Stat() network.ConnStats { return network.ConnStats{} }
+func (c conn) RemotePeer() peer.ID           { return c.stream.remote }
+func (c conn) RemoteMultiaddr() ma.Multiaddr { return c.stream.path }
+func (c conn) Close() error                  { return c.stream.Reset() }
+func (c conn) Stat() network.ConnStats       { return network.ConnStats{} }
