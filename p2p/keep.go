@@ -186,9 +186,7 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 	p := c.RemotePeer()
 	changed, stop := k.h.watch(p)
 	defer stop()
-	if _, err := k.h.pingConn(serving, c); err != nil {
-		log.Debugw("round trip not measured", "peer", p, "err", err)
-	}
+	k.dial.work.Go(func() { k.measure(serving, c) })
 	relayed := isCircuit(c.RemoteMultiaddr())
 	first, every := firstDirectRetry, punchRetry
 	if !relayed {
@@ -228,6 +226,15 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 				k.h.closeIdleCircuits(p)
 			}
 		}
+	}
+}
+
+// measure has the round trip known before anybody asks for it.
+func (k *keeper) measure(serving context.Context, c network.Conn) {
+	ctx, cancel := context.WithTimeout(serving, pathProbeTimeout)
+	defer cancel()
+	if _, err := k.h.pingConn(ctx, c); err != nil {
+		log.Debugw("round trip not measured", "peer", c.RemotePeer(), "err", err)
 	}
 }
 
