@@ -84,9 +84,18 @@ func (g *Gatherer) AddAll(sets []Gathering, lacking func(ids []string) ([]string
 			complete = append(complete, set.Key)
 		}
 	}
-	for _, id := range ids { // what has arrived meanwhile is not missing either
-		if _, still := lacked[id]; still && len(g.lackers[id]) > 0 {
-			missing = append(missing, id)
+	listed := make(map[string]struct{})
+	for _, set := range sets {
+		for _, id := range set.IDs {
+			// What has arrived meanwhile is not missing, though a set of somebody else may
+			// not know it yet.
+			if _, lacks := g.sets[set.Key][id]; !lacks {
+				continue
+			}
+			if _, twice := listed[id]; !twice {
+				listed[id] = struct{}{}
+				missing = append(missing, id)
+			}
 		}
 	}
 	return missing, complete, nil

@@ -241,3 +241,19 @@ func TestGathererAgainstAModel(t *testing.T) {
 		})
 	})
 }
+
+// A set that is complete says so, also when another set, which began to wait for the last
+// object after that had come, does not know it yet.
+func TestGathererDoesNotMissWhatOnlyOthersLack(t *testing.T) {
+	g := NewGatherer()
+	missing, err := g.Add("a", []string{"x", "y"}, func([]string) ([]string, error) {
+		if told := g.Arrived("x"); len(told) > 0 {
+			t.Errorf("complete without y: %v", told)
+		}
+		_, err := g.Add("b", []string{"x", "z"}, func(ids []string) ([]string, error) { return ids, nil })
+		return []string{"x"}, err // as it was before x came
+	})
+	if err != nil || len(missing) != 0 {
+		t.Errorf("missing: %v, %v", missing, err)
+	}
+}
