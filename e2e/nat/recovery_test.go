@@ -49,7 +49,9 @@ func (d *daemon) diesAndReturns() {
 func TestSessionsComeBack(t *testing.T) {
 	beside(t)
 	uplink := natlab.Link{Delay: rtt / 2}
-	f := newField(t, 1, uplink, []string{"--grace", "15s"}, nil,
+	// The grace period counts from the last sign of life, and silence is noticed after 15 s:
+	// nodes that sleep are away for the 10 s in between, and given up before they wake.
+	f := newField(t, 1, uplink, []string{"--grace", "25s"}, nil,
 		natlab.Site{Name: "cafe", Kind: natlab.Cone, Uplink: uplink}, natlab.Site{Name: "hotel", Kind: natlab.Symmetric, Uplink: uplink})
 	ids := f.nodeIDs()
 	table := "| what happens | direct path | through a relay |\n|---|---|---|\n"
