@@ -54,9 +54,9 @@ type simulation struct {
 
 type run struct {
 	id           uint64
-	unsent       []outgoing      // instructions that no link has taken for sure
-	instructions []string        // the others
-	confirming   map[string]bool // replies that may have been confirmed
+	unsent       []outgoing                  // instructions that no link has taken for sure
+	instructions []string                    // the others
+	confirming   map[string]state.AnswerKind // answers that may have been confirmed, by instruction
 	stopped      bool
 }
 

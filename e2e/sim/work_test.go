@@ -30,7 +30,7 @@ func (w *simulation) newRun() {
 	if err != nil || link.alive() != nil {
 		return
 	}
-	w.runs = append(w.runs, &run{id: made.ID, confirming: make(map[string]bool)})
+	w.runs = append(w.runs, &run{id: made.ID, confirming: make(map[string]state.AnswerKind)})
 }
 
 func (w *simulation) stopRun(r *run) {
@@ -151,20 +151,24 @@ func (w *simulation) take(link *linkLife, r *run, a state.Answer) {
 		if w.dice.oneIn(3) {
 			return // it asks again
 		}
-		r.confirming[id] = true
+		r.confirming[id] = a.Kind
 		if err := link.store.ConfirmReply(link.ctx, r.id, a.Reply.ID); err == nil && link.alive() == nil {
 			w.ledger.confirm(id)
 		}
 	case state.NodeUnavailable:
+		r.confirming[id] = a.Kind
 		if err := link.store.DropMessages(link.ctx, []string{id}, "confirmed"); err == nil && link.alive() == nil {
 			w.ledger.fail(id)
 		}
-		r.confirming[id] = true
-	default:
-		if !r.confirming[id] {
+	default: // it is unknown, since the link died when it had confirmed, before it could say so
+		switch r.confirming[id] {
+		case state.Replied:
+			w.ledger.confirm(id)
+		case state.NodeUnavailable:
+			w.ledger.fail(id)
+		default:
 			w.t.Errorf("instruction %.8s has got lost: answer of kind %d", id, a.Kind)
 		}
-		w.ledger.confirm(id)
 	}
 }
 

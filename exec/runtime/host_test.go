@@ -36,6 +36,20 @@ type scripted struct {
 
 func newScripted() *scripted { return &scripted{task: task.Task{ID: 7, RunID: 9}} }
 
+// fail sets the error of every method.
+func (h *scripted) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+// count of the calls of all methods.
+func (h *scripted) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.calls)
+}
+
 func (h *scripted) called(name string, t task.Task) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

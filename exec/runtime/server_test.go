@@ -96,6 +96,9 @@ func TestErrorsOfTheHost(t *testing.T) {
 			err    error
 			status int
 		}{{errors.New("disk full"), 503}, {flwr.NewError(flwr.CodeRunIDNotFound), 404}, {context.DeadlineExceeded, 503}} {
+			if test.status == 503 && patient[path] {
+				continue
+			}
 			host := newScripted()
 			host.err = test.err
 			client := flwrtest.Serve(t, runtime.NewHandler(host, runtime.Options{}))
@@ -226,6 +229,39 @@ func TestPullObject(t *testing.T) {
 		}
 		if test.there {
 			<-own.closed
+		}
+	}
+}
+
+// patient are the routes on which an app that exits has one try.
+var patient = map[string]bool{flwr.PathPushTaskOutput: true, flwr.PathPushLogs: true}
+
+func TestWhatAnAppCanNotKeepWaitsForRoom(t *testing.T) {
+	const full = 45 * time.Minute
+	for path := range patient {
+		for name, test := range map[string]struct {
+			after  func(*scripted, *flwrtest.Client)
+			status int
+		}{
+			"there is room again": {func(h *scripted, _ *flwrtest.Client) { h.fail(nil) }, 200},
+			"the run is stopped":  {func(h *scripted, _ *flwrtest.Client) { h.fail(flwr.NewError(flwr.CodeRunIDNotFound)) }, 404},
+			"the server stops":    {func(_ *scripted, c *flwrtest.Client) { c.Stop() }, 503},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				host := newScripted()
+				host.fail(errors.New("disk full"))
+				client := flwrtest.Serve(t, runtime.NewHandler(host, runtime.Options{}))
+				time.AfterFunc(full, func() { test.after(host, client) })
+				start := time.Now()
+				got := client.Post(path, routes[path].send, flwr.HeaderTaskToken, goodToken)
+				if took := time.Since(start); got.Status != test.status || took < full || took > full+time.Second {
+					t.Errorf("%s, %s: got %d %s after %s", path, name, got.Status, got.Body, took)
+				}
+				tries := host.count()
+				if time.Sleep(time.Minute); host.count() != tries {
+					t.Errorf("%s, %s: tried again after the answer", path, name)
+				}
+			})
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (s *server) pushTaskOutput(w http.ResponseWriter, r *http.Request, t task.T
 	if err := flwr.ReadRequest(r, req, flwr.MaxContext); err != nil {
 		return err
 	}
-	err := s.host.PushTaskOutput(r.Context(), t, req)
+	err := holdUntilDone(w, r, t, func(ctx context.Context) error { return s.host.PushTaskOutput(ctx, t, req) })
 	if err == nil && s.last != nil {
 		s.last.remember(r.Header.Get(flwr.HeaderTaskToken), t)
 	}
@@ -89,7 +89,8 @@ func (s *server) pushLogs(w http.ResponseWriter, r *http.Request, t task.Task) e
 	if dropped > 0 {
 		lines = append([]string{fmt.Sprintf("(%d pieces of output were dropped: more than %d MiB at once)\n", dropped, maxLogs>>20)}, lines...)
 	}
-	err = s.host.PushLogs(r.Context(), t, &flwrpb.PushLogsRequest{RunId: t.RunID, Logs: lines})
+	req := &flwrpb.PushLogsRequest{RunId: t.RunID, Logs: lines}
+	err = holdUntilDone(w, r, t, func(ctx context.Context) error { return s.host.PushLogs(ctx, t, req) })
 	return reply(w, r, &flwrpb.PushLogsResponse{}, err)
 }
 
