@@ -15,6 +15,7 @@ func (j *fetch) commit(t taken, src *source) {
 		case err == nil:
 			j.opts.Arrived(t.id)
 			j.came(t.id)
+			j.right(src)
 			j.finish(t.item)
 		case errors.Is(err, ErrMismatch):
 			j.wrong(t.item, src)
@@ -23,6 +24,16 @@ func (j *fetch) commit(t taken, src *source) {
 		}
 		return nil
 	})
+}
+
+// right notes that a source has given an object as it should be.
+func (j *fetch) right(src *source) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if src.onTrial {
+		src.proven, src.onTrial = true, false
+		j.wakeLocked()
+	}
 }
 
 // wrong deals with bytes that did not hash to the id.
@@ -35,6 +46,7 @@ func (j *fetch) wrong(it *item, src *source) {
 		j.strikeLocked(it, src)
 	}
 	it.sole, it.mixed, it.pinnedTo = nil, false, nil
+	src.onTrial = false
 	j.queue = append([]*item{it}, j.queue...)
 	j.wakeLocked()
 }

@@ -151,7 +151,7 @@ func (f *Fetcher) sources(from []Provider) []*source {
 			continue
 		}
 		seen[provider.Peer] = struct{}{}
-		src := &source{Provider: provider}
+		src := &source{Provider: provider, proven: true}
 		if f.blamed.has(provider.Peer) {
 			bad = append(bad, src)
 		} else {

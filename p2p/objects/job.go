@@ -135,10 +135,12 @@ func (j *fetch) take(src *source) []taken {
 			if batch := j.claim(items); len(batch) > 0 {
 				return batch
 			}
+			j.release(src)
 		case waitFor != nil:
 			if batch := j.await(waitFor); len(batch) > 0 {
 				return batch
 			}
+			j.release(src)
 		case changed != nil:
 			select {
 			case <-changed:
@@ -160,7 +162,14 @@ func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan 
 	if src.out != nil {
 		return nil, nil, nil
 	}
+	if src.onTrial {
+		src.idle++
+		return nil, nil, j.changed
+	}
 	share := min(len(j.queue)/(src.streams*len(j.sources))+1, maxWants)
+	if !src.proven {
+		share = 1
+	}
 	j.rarestFirstLocked(src)
 	rest := j.queue[:0]
 	for _, it := range j.queue {
@@ -175,11 +184,13 @@ func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan 
 	}
 	j.queue = rest
 	if items != nil {
+		src.onTrial = !src.proven
 		return items, nil, nil
 	}
 	for i, it := range j.shared {
 		if it.usable(src) {
 			j.shared = append(j.shared[:i], j.shared[i+1:]...)
+			src.onTrial = !src.proven
 			return nil, it, nil
 		}
 	}
@@ -241,12 +252,13 @@ func (j *fetch) wait(n int) {
 
 // giveBack returns items that were not received in full. What was received is kept,
 // unless it has to come from one source alone and that one failed.
-func (j *fetch) giveBack(batch []taken, failed bool) {
+func (j *fetch) giveBack(src *source, batch []taken, failed bool) {
 	if len(batch) == 0 {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	src.onTrial = false
 	items := make([]*item, 0, len(batch)+len(j.queue))
 	for _, t := range batch {
 		end := t.partial.Close
@@ -272,6 +284,14 @@ func (j *fetch) finish(it *item) {
 	if len(j.done) == len(j.items) {
 		j.end(errDone)
 	}
+}
+
+// release ends the trial of a source for now, without a verdict.
+func (j *fetch) release(src *source) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	src.onTrial = false
+	j.wakeLocked()
 }
 
 func (j *fetch) wakeLocked() {

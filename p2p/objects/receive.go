@@ -29,7 +29,7 @@ func (j *fetch) work(src *source) {
 		}
 		r := &receiving{fetch: j, src: src, batch: batch}
 		err := r.stream()
-		j.giveBack(r.batch, err != nil && !errors.Is(err, errFresh))
+		j.giveBack(src, r.batch, err != nil && !errors.Is(err, errFresh))
 		if r.came {
 			pause.Reset()
 		}
@@ -170,7 +170,7 @@ func (r *receiving) dismiss(why error, detail string) {
 		why = fmt.Errorf("%w: %s", why, detail)
 	}
 	r.refused(t.item, r.src, why)
-	r.giveBack(r.batch[:1], true)
+	r.giveBack(r.src, r.batch[:1], true)
 	r.batch = r.batch[1:]
 }
 

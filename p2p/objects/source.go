@@ -19,6 +19,9 @@ type source struct {
 	// has is what it is known to give, in a swarm; nil: it may be asked for everything.
 	has  map[*item]struct{}
 	rate float64 // of its last transfer in bytes per second; 0: none yet
+	// proven: an object of it has turned out right, or it is not on trial at all. Until then it
+	// is asked for one object at a time: onTrial while there is no verdict on that.
+	proven, onTrial bool
 }
 
 // item is an object in one fetch.

@@ -56,7 +56,7 @@ func (f *Fetcher) FetchSwarm(ctx context.Context, runID uint64, ids []string, hu
 	}
 	// Receivers that begin at different ends have something for each other early.
 	rand.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
-	j := newFetch(ctx, f, runID, items, []*source{{Provider: hub, has: make(map[*item]struct{})}})
+	j := newFetch(ctx, f, runID, items, []*source{{Provider: hub, has: make(map[*item]struct{}), proven: true}})
 	j.swarm = &swarming{swarm: swarm, byID: make(map[string]*item, len(items))}
 	for _, it := range items {
 		j.swarm.byID[it.id] = it
@@ -138,6 +138,7 @@ func (j *fetch) sourceLocked(from Provider) *source {
 	if j.ctx.Err() != nil || from.Peer == j.self || len(j.sources) > maxSources || j.blamed.has(from.Peer) {
 		return nil
 	}
+	// Not proven: a peer may be anybody, and what it sends takes its receiver's line.
 	src := &source{Provider: from, has: make(map[*item]struct{}), streams: swarmStreams}
 	j.sources = append(j.sources, src)
 	j.start(src)
