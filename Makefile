@@ -40,10 +40,10 @@ chaos: venv ## Kill everything, 100 times and at every moment, and want the same
 	scripts/chaos.sh
 
 soak: venv ## Run apps for 20 minutes and a large model for 200 rounds, and want nothing to have grown
-	RHIZOME_SOAK=1 RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test ./e2e/chaos -run 'TestSoak|TestLargeModels' -count=1 -v -timeout 120m
+	RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test -tags long ./e2e/chaos -run 'TestSoak|TestLargeModels' -count=1 -v -timeout 120m
 
 lines: ## Measure one transfer over long and over lossy lines, in the lab
-	RHIZOME_LINES=1 $(GO) test ./e2e/swarm -run TestOneTransfer -count=1 -v -timeout 30m
+	$(GO) test -tags long ./e2e/swarm -run TestOneTransfer -count=1 -v -timeout 30m
 
 BENCH ?= short
 bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)

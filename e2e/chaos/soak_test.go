@@ -1,8 +1,9 @@
+//go:build long
+
 package chaos
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -24,9 +25,6 @@ const (
 // TestSoak runs one app after the other, for 20 minutes unless told otherwise, and wants
 // what the daemons hold to stay what it was.
 func TestSoak(t *testing.T) {
-	if os.Getenv("RHIZOME_SOAK") == "" {
-		t.Skip("takes 20 minutes: make soak")
-	}
 	runs := number(t, "RHIZOME_SOAK_RUNS", 50)
 	if runs < 3*soakSamples {
 		t.Fatalf("RHIZOME_SOAK_RUNS=%d: want at least %d to see a trend", runs, 3*soakSamples)
@@ -62,9 +60,6 @@ func TestSoak(t *testing.T) {
 // TestLargeModels runs one long training of a large model, 200 rounds of 100 MB unless told
 // otherwise, and wants memory and disk to stay what they were after 20 rounds.
 func TestLargeModels(t *testing.T) {
-	if os.Getenv("RHIZOME_SOAK") == "" {
-		t.Skip("takes a quarter of an hour and some GB of disk: make soak")
-	}
 	rounds := number(t, "RHIZOME_SOAK_ROUNDS", 200)
 	megabytes := number(t, "RHIZOME_SOAK_MB", 100)
 	if rounds < 3*soakSamples {

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && long
 
 package lines
 
@@ -18,9 +18,6 @@ import (
 // anybody, and starts again at once. Nodes on every kind of path believe that it lives, and so
 // does the relay.
 func TestLinkDiesSilently(t *testing.T) {
-	if !everything() {
-		t.Skip("runs with make chaos")
-	}
 	var cells []cell
 	for _, p := range paths {
 		cells = append(cells, cell{good, p})

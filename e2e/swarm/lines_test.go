@@ -1,9 +1,8 @@
-//go:build linux
+//go:build linux && long
 
 package swarm
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -27,9 +26,6 @@ const settled = 2 * time.Second
 
 // TestOneTransferFillsTheLine measures; what it finds is in docs/performance.md.
 func TestOneTransferFillsTheLine(t *testing.T) {
-	if os.Getenv("RHIZOME_LINES") == "" {
-		t.Skip("measures for some minutes: make lines")
-	}
 	const tcp, quic = "/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/udp/4001/quic-v1"
 	for _, line := range lines {
 		for _, over := range []struct {

@@ -1,3 +1,5 @@
+//go:build long
+
 package warm
 
 import (
@@ -17,11 +19,8 @@ const copies = 4
 // TestMemoryOfForkServers prints the figures of docs/performance.md: the memory of a fork
 // server and of its forks when they have trained, beside that of cold processes.
 //
-//	RHIZOME_MEASURE=1 go test ./e2e/warm -run Memory -v
+//	go test -tags long ./e2e/warm -run Memory -v
 func TestMemoryOfForkServers(t *testing.T) {
-	if os.Getenv("RHIZOME_MEASURE") == "" {
-		t.Skip("measures for the docs; RHIZOME_MEASURE=1 runs it")
-	}
 	for library, version := range map[string]string{"numpy": usual, "sklearn": usual, "jax": withJAX} {
 		t.Run(library, func(t *testing.T) {
 			cold, _ := newFederation(t, newWorld(t, version), 1, "--cold").measure(library, false)
