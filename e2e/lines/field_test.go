@@ -4,7 +4,6 @@ package lines
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -103,7 +102,7 @@ func (f *field) startHub(cells int) {
 	var found struct {
 		Addresses []string `json:"addresses"`
 	}
-	f.eventually(f.t, "the relay tells its addresses", world.StartLimit, func() bool {
+	world.Eventually(f.t, "the relay tells its addresses", world.StartLimit, look, func() bool {
 		return ask(f.World, relay.Name, &found) && len(found.Addresses) > 0
 	})
 	args := []string{"link", "--python", f.Venv()}
@@ -141,7 +140,7 @@ func (f *field) node(w *world.World, name string, partition int, args ...string)
 // a relayed path is opened anew on the direct one.
 func (f *field) awaitNode(t *testing.T, name string, direct bool) (n link.NodeStatus) {
 	t.Helper()
-	f.eventually(t, name+" is on its path", pathLimit, func() bool {
+	world.Eventually(t, name+" is on its path", pathLimit, look, func() bool {
 		n = f.sees(name)
 		return n.Session != nil && n.Path != nil && n.Path.Direct == direct && !n.Session.Before(n.Path.Since)
 	})
@@ -190,7 +189,7 @@ func (f *field) startGoodRuns(cells []cell) {
 // await waits for the end of a run, and tells how long it took.
 func (f *field) await(t *testing.T, r *run) (weights string, took time.Duration) {
 	t.Helper()
-	f.eventually(t, "the end of the run", runLimit, r.Ended)
+	world.Eventually(t, "the end of the run", runLimit, look, r.Ended)
 	return world.WeightsHash(t, r.Output()), time.Since(r.started)
 }
 
@@ -210,23 +209,4 @@ func ask(w *world.World, name string, status any) bool {
 func askNode(w *world.World, name string) (status node.Status, ok bool) {
 	ok = ask(w, name, &status)
 	return status, ok
-}
-
-// eventually waits for a condition that nobody can tell us about.
-func (f *field) eventually(t *testing.T, what string, limit time.Duration, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	ticker := time.NewTicker(look)
-	defer ticker.Stop()
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				t.Fatalf("not within %v: %s", limit, what)
-			}
-			return
-		}
-	}
 }

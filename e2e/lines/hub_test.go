@@ -41,7 +41,7 @@ func TestLinkDiesSilently(t *testing.T) {
 
 	// The command that followed the run may have ended with the link.
 	id := startedRun.FindStringSubmatch(x.run.Output())[1]
-	f.eventually(t, "the end of the run", runLimit, func() bool {
+	world.Eventually(t, "the end of the run", runLimit, look, func() bool {
 		var status link.Status
 		return ask(f.World, f.link.Name, &status) && slices.ContainsFunc(status.Runs, func(r link.RunStatus) bool {
 			return fmt.Sprint(r.ID) == id && strings.HasPrefix(r.Status, "finished:")

@@ -83,7 +83,7 @@ const someBytes = 256 << 10
 func (x *trial) reach(m moment) {
 	x.t.Helper()
 	first := int64(-1)
-	x.eventually(x.t, m.name, runLimit, func() bool {
+	world.Eventually(x.t, m.name, runLimit, look, func() bool {
 		s, ok := askNode(x.w, x.site)
 		if !ok || s.Link.Path == nil {
 			return false

@@ -212,16 +212,22 @@ func (w *World) FreeAddress() string { return "127.0.0.1:" + strconv.Itoa(w.Free
 // Eventually waits for a condition that nobody can tell us about.
 func (w *World) Eventually(what string, limit time.Duration, holds func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+	Eventually(w.t, what, limit, 20*time.Millisecond, holds)
+}
+
+// Eventually looks, with pauses, until a condition holds, and ends the test if it does not.
+func Eventually(t testing.TB, what string, limit, pause time.Duration, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for !holds() {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				w.t.Fatalf("not within %v: %s", limit, what)
+				t.Fatalf("not within %v: %s", limit, what)
 			}
 			return
 		}
