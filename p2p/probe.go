@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +58,7 @@ func (h *heardStream) Read(p []byte) (int, error) {
 // word: an end of it has another address now, or what is in between is gone. A stream on which
 // something comes is a sign of life; else the peer is asked, and is alive too as long as
 // a transfer gets on, since a ping may be long in the queue behind it. (Bytes are counted by
-// peer, so that is known only of a connection that is the only one.) It ends with ctx.
+// peer, so that is known only of a connection that is the only one in use.) It ends with ctx.
 func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 	dead := make(chan error, 1)
 	h.background(func() {
@@ -84,7 +85,7 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 				asked = time.Now()
 			case ctx.Err() != nil:
 				return
-			case len(h.Network().ConnsToPeer(s.Conn().RemotePeer())) > 1,
+			case h.hasOtherPath(s.Conn()),
 				count.in.Load() == in && count.out.Load()-out < pathProgress:
 				dead <- fmt.Errorf("%w: nothing came for %s: %w", errStalled, time.Since(heard).Round(time.Second), err)
 				return
@@ -94,6 +95,13 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 		}
 	})
 	return dead
+}
+
+// hasOtherPath tells whether another connection to the same peer carries anything.
+func (h *Host) hasOtherPath(c network.Conn) bool {
+	return slices.ContainsFunc(h.Network().ConnsToPeer(c.RemotePeer()), func(other network.Conn) bool {
+		return other != c && len(other.GetStreams()) > 0
+	})
 }
 
 // lives tells whether a connected peer is there: it answers a ping in time, or something else
