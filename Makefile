@@ -10,7 +10,7 @@ GCLAZY   = GOGC=400
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build venv venvs demo test chaos soak lines bench connectivity natlab lint generate fuzz clean
+.PHONY: help build venv venvs demo test chaos soak lines sessions bench connectivity natlab lint generate fuzz clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -44,6 +44,9 @@ soak: venv ## Run apps for 20 minutes and a large model for 200 rounds, and want
 
 lines: ## Measure one transfer over long and over lossy lines, in the lab
 	$(GO) test -tags long ./e2e/swarm -run TestOneTransfer -count=1 -v -timeout 30m
+
+sessions: venv ## Measure what ten thousand sessions cost a link
+	RHIZOME_TEST_VENV="$${RHIZOME_TEST_VENV:-$(CURDIR)/.venv/flwr-1.41}" $(GO) test -tags long ./e2e/scale -run TestTenThousand -count=1 -v -timeout 60m
 
 BENCH ?= short
 bench: build venv ## Measure Rhizome beside stock Flower (BENCH=full: all rows)

@@ -27,6 +27,9 @@ type Config struct {
 	Name string
 	// Delay is what a ClientApp would take.
 	Delay time.Duration
+	// NoSession has the node join and keep its connection, and no more: to tell what a session
+	// costs beyond that. Opened is told when it has joined.
+	NoSession bool
 	// Opened is told of each session, Replied of each reply that the link has stored, with
 	// the time since its Offer. Both optional; they must not block.
 	Opened  func()
@@ -73,6 +76,11 @@ func (n *Node) Run(ctx context.Context) error {
 	if _, err := p2p.Join(ctx, n.host, n.target, request); err != nil {
 		return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
 	}
+	if n.cfg.NoSession {
+		n.opened()
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	return n.host.Keep(ctx, n.target, session.ProtocolID, n.serve)
 }
 
@@ -100,9 +108,7 @@ func (n *Node) serve(ctx context.Context, stream network.Stream) error {
 	if err := s.greet(); err != nil {
 		return err
 	}
-	if n.cfg.Opened != nil {
-		n.cfg.Opened()
-	}
+	n.opened()
 	for {
 		frame, err := s.conn.ReadFrame()
 		if err != nil {
@@ -111,6 +117,12 @@ func (n *Node) serve(ctx context.Context, stream network.Stream) error {
 		if err := s.handle(ctx, frame); err != nil {
 			return err
 		}
+	}
+}
+
+func (n *Node) opened() {
+	if n.cfg.Opened != nil {
+		n.cfg.Opened()
 	}
 }
 

@@ -18,13 +18,15 @@ import (
 // sessions are SuperNodes of Rhizome.
 type sessions struct {
 	options
-	stats  *stats
-	join   string
-	ticket ticket.Ticket
+	stats     *stats
+	join      string
+	noSession bool
+	ticket    ticket.Ticket
 }
 
 func (s *sessions) flags(set *flag.FlagSet) {
 	set.StringVar(&s.join, "join", "", "ticket, or @FILE with one")
+	set.BoolVar(&s.noSession, "no-session", false, "join and stay connected, without a session")
 }
 
 func (s *sessions) prepare(o options, stats *stats) error {
@@ -48,7 +50,7 @@ func (s *sessions) run(ctx context.Context, index int) {
 	began := time.Now()
 	online := false
 	node, err := lightnode.New(lightnode.Config{
-		Ticket: s.ticket, Name: fmt.Sprintf("fake%d", index), Delay: s.delay,
+		Ticket: s.ticket, Name: fmt.Sprintf("fake%d", index), Delay: s.delay, NoSession: s.noSession,
 		Opened: func() {
 			s.stats.took("join", time.Since(began), nil)
 			if !online {
