@@ -16,15 +16,26 @@ import (
 
 // silence gives a channel that has a value when a relay, which carries this host's traffic,
 // has died without a word: its process killed behind QUIC, its line cut, a NAT mapping
-// gone. The transports take 26 to 41 s to find out. It ends with ctx.
+// gone. The transports take 26 to 41 s to find out. What comes from the relay, also from others
+// through it, is a sign of life, so that it is asked only when nothing does. It ends with ctx.
 func (h *Host) silence(ctx context.Context, relay peer.ID) <-chan error {
 	dead := make(chan error, 1)
 	h.background(func() {
-		for sleep(ctx, relayProbe, nil) {
+		count := h.traffic.of(relay)
+		began := time.Now()
+		for {
+			heard := time.Unix(0, max(count.heard.Load(), began.UnixNano()))
+			if quiet := time.Since(heard); quiet < relayProbe {
+				if !sleep(ctx, relayProbe-quiet, nil) {
+					return
+				}
+				continue
+			}
 			if err := h.lives(ctx, relay, relayProbeTimeout); err != nil && ctx.Err() == nil {
 				dead <- err
 				return
 			}
+			began = time.Now() // it is alive without a word if it does not know pings
 		}
 	})
 	return dead

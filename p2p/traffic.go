@@ -17,7 +17,10 @@ type traffic struct {
 	peers   sync.Map // peer.ID -> *counters; strangers are forgotten when they leave
 }
 
-type counters struct{ in, out atomic.Int64 }
+type counters struct {
+	in, out atomic.Int64
+	heard   atomic.Int64 // when something came last, as Unix nanoseconds
+}
 
 var _ metrics.Reporter = (*traffic)(nil)
 
@@ -43,7 +46,11 @@ func (t *traffic) LogRecvMessage(n int64) { t.in.Add(n) }
 func (t *traffic) LogSentMessageStream(n int64, _ protocol.ID, p peer.ID) { t.of(p).out.Add(n) }
 
 // LogRecvMessageStream counts bytes that were received in a stream.
-func (t *traffic) LogRecvMessageStream(n int64, _ protocol.ID, p peer.ID) { t.of(p).in.Add(n) }
+func (t *traffic) LogRecvMessageStream(n int64, _ protocol.ID, p peer.ID) {
+	c := t.of(p)
+	c.in.Add(n)
+	c.heard.Store(time.Now().UnixNano())
+}
 
 // GetBandwidthForPeer gives the totals of a peer; rates are zero.
 func (t *traffic) GetBandwidthForPeer(p peer.ID) metrics.Stats {
