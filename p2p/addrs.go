@@ -72,6 +72,12 @@ func isCircuit(a ma.Multiaddr) bool {
 	return err == nil
 }
 
+// isCircuitConn tells whether a connection that is about to be secured runs through a relay.
+func isCircuitConn(c net.Conn) bool {
+	addressed, ok := c.(interface{ RemoteMultiaddr() ma.Multiaddr })
+	return ok && isCircuit(addressed.RemoteMultiaddr())
+}
+
 func isUDP(a ma.Multiaddr) bool {
 	_, err := a.ValueForProtocol(ma.P_UDP)
 	return err == nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	ci "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -17,21 +18,27 @@ import (
 // itself. A frame of yamux is four and a bit: with coalescing it is one system call instead
 // of five, and inside a circuit, where the records travel in frames and records of the
 // connection to the relay, one instead of ten.
+//
+// It also counts what leaves for each peer. Streams and muxers take megabytes before anything of
+// it has left; the kernel takes little more than a slow line carries.
 type coalescingTLS struct {
 	*libp2ptls.Transport
 	buffers *sync.Pool // of *[]byte with coalesceMost capacity
+	traffic *traffic
 }
 
 var _ sec.SecureTransport = (*coalescingTLS)(nil)
 
-// newTLS is the constructor that libp2p calls with its parts.
-func newTLS(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*coalescingTLS, error) {
-	inner, err := libp2ptls.New(id, key, muxers)
-	if err != nil {
-		return nil, err
+// newTLS gives the constructor that libp2p calls with its parts.
+func newTLS(counts *traffic) func(protocol.ID, ci.PrivKey, []upgrader.StreamMuxer) (*coalescingTLS, error) {
+	return func(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*coalescingTLS, error) {
+		inner, err := libp2ptls.New(id, key, muxers)
+		if err != nil {
+			return nil, err
+		}
+		buffers := &sync.Pool{New: func() any { b := make([]byte, 0, coalesceMost); return &b }}
+		return &coalescingTLS{inner, buffers, counts}, nil
 	}
-	buffers := &sync.Pool{New: func() any { b := make([]byte, 0, coalesceMost); return &b }}
-	return &coalescingTLS{inner, buffers}, nil
 }
 
 // SecureInbound implements sec.SecureTransport.
@@ -42,7 +49,7 @@ func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p 
 	if err != nil {
 		return nil, err
 	}
-	return &coalescedConn{SecureConn: secure, below: c}, nil
+	return t.over(c, secure), nil
 }
 
 // SecureOutbound implements sec.SecureTransport.
@@ -53,7 +60,16 @@ func (t *coalescingTLS) SecureOutbound(ctx context.Context, insecure net.Conn, p
 	if err != nil {
 		return nil, err
 	}
-	return &coalescedConn{SecureConn: secure, below: c}, nil
+	return t.over(c, secure), nil
+}
+
+func (t *coalescingTLS) over(below *coalescer, secure sec.SecureConn) *coalescedConn {
+	if !isCircuitConn(below.Conn) { // what is below is counted for the relay
+		below.mu.Lock()
+		below.left = &t.traffic.of(secure.RemotePeer()).left
+		below.mu.Unlock()
+	}
+	return &coalescedConn{SecureConn: secure, below: below}
 }
 
 // coalescedConn sends what one Write makes in one piece.
@@ -92,6 +108,8 @@ type coalescer struct {
 	mu     sync.Mutex
 	held   *[]byte // nil: writes pass
 	broken error   // of the first write that failed: what was gathered can not be taken back
+
+	left *atomic.Int64 // counts what has left; nil: not counted
 }
 
 func (c *coalescer) hold() {
@@ -119,7 +137,7 @@ func (c *coalescer) Write(p []byte) (int, error) {
 		return 0, c.broken
 	}
 	if c.held == nil {
-		return c.Conn.Write(p)
+		return c.write(p)
 	}
 	if len(*c.held)+len(p) > cap(*c.held) {
 		if err := c.send(); err != nil {
@@ -135,7 +153,16 @@ func (c *coalescer) send() error {
 	if c.broken != nil || len(*c.held) == 0 {
 		return c.broken
 	}
-	_, c.broken = c.Conn.Write(*c.held)
+	_, c.broken = c.write(*c.held)
 	*c.held = (*c.held)[:0]
 	return c.broken
+}
+
+// write sends and counts. c.mu is held.
+func (c *coalescer) write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.left != nil {
+		c.left.Add(int64(n))
+	}
+	return n, err
 }

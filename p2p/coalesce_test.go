@@ -35,6 +35,13 @@ func (c *counted) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// fail ends all writing.
+func (c *counted) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
 func (c *counted) since(n int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +81,7 @@ func securePair(t *testing.T) (near, far sec.SecureConn, wire *counted) {
 		t.Fatal(err)
 	}
 	wire = &counted{Conn: plain}
-	ours, err := newTLS(libp2ptls.ID, us.Key, nil)
+	ours, err := newTLS(newTraffic())(libp2ptls.ID, us.Key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +133,27 @@ func TestAFrameIsWrittenInOnePiece(t *testing.T) {
 		if !bytes.Equal(<-got, sent) {
 			t.Fatalf("%d bytes did not arrive as they were sent", test.size)
 		}
+	}
+}
+
+// What is counted is what has left, and not what was only gathered.
+func TestWhatLeavesIsCounted(t *testing.T) {
+	near, far, wire := securePair(t)
+	left := near.(*coalescedConn).below.left
+	go func() { _, _ = io.Copy(io.Discard, far) }()
+	before := left.Load()
+	const size = 1 << 20
+	if _, err := near.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	records := left.Load() - before
+	if records < size || records > size+size/100 {
+		t.Errorf("%d bytes were counted for %d and the heads of their records", records, size)
+	}
+	wire.fail(errors.New("the line is cut"))
+	before = left.Load()
+	if _, err := near.Write(make([]byte, size)); err == nil || left.Load() != before {
+		t.Errorf("%d bytes were counted on a line that is cut (%v)", left.Load()-before, err)
 	}
 }
 

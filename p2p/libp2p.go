@@ -43,7 +43,7 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 		libp2p.ConnectionManager(conns),
 		libp2p.ConnectionGater(&gater{h}),
 
-		libp2p.Security(libp2ptls.ID, newTLS), // faster than Noise where there is AES in hardware
+		libp2p.Security(libp2ptls.ID, newTLS(h.traffic)), // faster than Noise where there is AES in hardware
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, newMuxer(cfg.Role)),
 		libp2p.Transport(newTCP(h)),

@@ -68,12 +68,17 @@ func (h *heardStream) Read(p []byte) (int, error) {
 // stalled gives a channel that has a value when the connection of a stream went dead without a
 // word: an end of it has another address now, or what is in between is gone. A stream on which
 // something comes is a sign of life; else the peer is asked, and is alive too as long as
-// a transfer gets on, since a ping may be long in the queue behind it. (Bytes are counted by
-// peer, so that is known only of a connection that is the only one in use.) It ends with ctx.
+// a transfer gets on, since a ping may be long in the queue behind it: bytes leave over TCP for
+// the peer, or for the relay in between, which takes them only as long as it can pass them on;
+// or they pass the streams with the peer, if no other connection has any. It ends with ctx.
 func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 	dead := make(chan error, 1)
 	h.background(func() {
 		count := h.traffic.of(s.Conn().RemotePeer())
+		hop := count
+		if relay := relayOf(s.Conn()); relay != "" {
+			hop = h.traffic.of(relay)
+		}
 		asked := time.Now()
 		for {
 			heard := time.Unix(0, s.last.Load())
@@ -87,7 +92,7 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 				}
 				continue
 			}
-			in, out := count.in.Load(), count.out.Load()
+			in, out, left := count.in.Load(), count.out.Load(), hop.left.Load()
 			asking, cancel := context.WithTimeout(ctx, pathProbeTimeout)
 			_, err := h.pingConn(asking, s.Conn())
 			cancel()
@@ -96,8 +101,8 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 				asked = time.Now()
 			case ctx.Err() != nil:
 				return
-			case h.hasOtherPath(s.Conn()),
-				count.in.Load() == in && count.out.Load()-out < pathProgress:
+			case hop.left.Load()-left < pathProgress &&
+				(h.hasOtherPath(s.Conn()) || count.in.Load() == in && count.out.Load()-out < pathProgress):
 				dead <- fmt.Errorf("%w: nothing came for %s: %w", errStalled, time.Since(heard).Round(time.Second), err)
 				return
 			case !sleep(ctx, pathLook, nil):

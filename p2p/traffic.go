@@ -18,8 +18,9 @@ type traffic struct {
 }
 
 type counters struct {
-	in, out atomic.Int64
+	in, out atomic.Int64 // of streams
 	heard   atomic.Int64 // when something came last, as Unix nanoseconds
+	left    atomic.Int64 // bytes that the kernel has taken for TCP connections to the peer itself
 }
 
 var _ metrics.Reporter = (*traffic)(nil)
