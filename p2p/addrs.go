@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -72,10 +73,9 @@ func isCircuit(a ma.Multiaddr) bool {
 	return err == nil
 }
 
-// isCircuitConn tells whether a connection that is about to be secured runs through a relay.
+// isCircuitConn tells whether a connection runs through a relay, secured or not yet.
 func isCircuitConn(c net.Conn) bool {
-	addressed, ok := c.(interface{ RemoteMultiaddr() ma.Multiaddr })
-	return ok && isCircuit(addressed.RemoteMultiaddr())
+	return c.RemoteAddr().Network() == (&circuit.NetAddr{}).Network()
 }
 
 func isUDP(a ma.Multiaddr) bool {

@@ -43,7 +43,7 @@ func newTLS(counts *traffic) func(protocol.ID, ci.PrivKey, []upgrader.StreamMuxe
 
 // SecureInbound implements sec.SecureTransport.
 func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
-	preferCongestion(insecure)
+	tune(insecure)
 	c := &coalescer{Conn: insecure, buffers: t.buffers}
 	secure, err := t.Transport.SecureInbound(ctx, c, p)
 	if err != nil {
@@ -54,7 +54,7 @@ func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p 
 
 // SecureOutbound implements sec.SecureTransport.
 func (t *coalescingTLS) SecureOutbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
-	preferCongestion(insecure)
+	tune(insecure)
 	c := &coalescer{Conn: insecure, buffers: t.buffers}
 	secure, err := t.Transport.SecureOutbound(ctx, c, p)
 	if err != nil {

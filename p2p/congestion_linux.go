@@ -11,9 +11,12 @@ import (
 // not windows: at 1 % of it and 50 ms, cubic comes to 0.4 MB/s, and bbr to 7.
 const congestion = "bbr"
 
-// preferCongestion chooses it, where the kernel has it and lets us. Connections that are not
-// TCP, or hide that they are, stay as they are.
-func preferCongestion(c net.Conn) {
+// tune chooses it, where the kernel has it and lets us, and keeps the queue before it short: the
+// kernel would take 4 MB, wake a writer only when a third of that has left, and have all who
+// write to the connection wait behind it, which at 1 Mbit/s is more than the ten seconds after
+// which yamux gives the connection up. Connections that are not TCP, or hide that they are, stay
+// as they are.
+func tune(c net.Conn) {
 	socket, ok := c.(syscall.Conn)
 	if !ok {
 		return
@@ -25,6 +28,9 @@ func preferCongestion(c net.Conn) {
 	_ = raw.Control(func(fd uintptr) {
 		if err := unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion); err != nil {
 			log.Debugw("the kernel's own congestion control stays", "wanted", congestion, "err", err)
+		}
+		if err := unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent); err != nil {
+			log.Debugw("the kernel queues as it likes", "err", err)
 		}
 	})
 }

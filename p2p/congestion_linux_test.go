@@ -14,7 +14,7 @@ import (
 )
 
 // Both ends of a connection, as libp2p's TCP transport has them, get the control that suits
-// long lines, if this machine lets anybody have it.
+// long lines, if this machine lets anybody have it, and a short queue.
 func TestConnectionsAskForTheirCongestionControl(t *testing.T) {
 	allowed, err := os.ReadFile("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
 	if err != nil || !strings.Contains(string(allowed), congestion) {
@@ -81,5 +81,9 @@ func checkCongestion(t *testing.T, c manet.Conn) {
 	got, err := unix.GetsockoptString(fdOf(t, c), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
 	if err != nil || got != congestion {
 		t.Errorf("congestion control %q, %v", got, err)
+	}
+	unsent, err := unix.GetsockoptInt(fdOf(t, c), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+	if err != nil || unsent != maxUnsent {
+		t.Errorf("%d bytes may wait in the kernel, %v", unsent, err)
 	}
 }

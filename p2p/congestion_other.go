@@ -4,5 +4,5 @@ package p2p
 
 import "net"
 
-// preferCongestion is for Linux.
-func preferCongestion(net.Conn) {}
+// tune is for Linux.
+func tune(net.Conn) {}

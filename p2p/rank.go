@@ -12,7 +12,7 @@ import (
 
 // ranker says in which order the addresses of a peer are dialled: all at once, but QUIC a
 // little later where TCP may do, which carries a model over a lossy line fifteen times as
-// fast (see preferCongestion) for a third of the processor time.
+// fast (see tune) for a third of the processor time.
 //
 // Not so at a relay: over QUIC it tells a peer the address that its NAT gives to UDP, which
 // holes are punched with.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
-	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/pbnjay/memory"
@@ -73,14 +72,4 @@ func newConnManager(maxPeers int) (*connmgr.BasicConnMgr, error) {
 		return nil, fmt.Errorf("connection manager: %w", err)
 	}
 	return m, nil
-}
-
-func newMuxer(role Role) network.Multiplexer {
-	config := *yamux.DefaultTransport.Config()
-	config.InitialStreamWindowSize = yamuxInitialWindow
-	if role == RelayHost {
-		config.InitialStreamWindowSize = yamuxRelayWindow
-	}
-	config.KeepAliveInterval = yamuxKeepAlive
-	return (*yamux.Transport)(&config)
 }
