@@ -141,16 +141,20 @@ func (f *field) node(w *world.World, name string, partition int, args ...string)
 func (f *field) awaitNode(t *testing.T, name string, direct bool) (n link.NodeStatus) {
 	t.Helper()
 	world.Eventually(t, name+" is on its path", pathLimit, look, func() bool {
-		n = f.sees(name)
+		n = f.sees(t, name)
 		return n.Session != nil && n.Path != nil && n.Path.Direct == direct && !n.Session.Before(n.Path.Since)
 	})
 	return n
 }
 
 // sees is how the link sees a node.
-func (f *field) sees(name string) link.NodeStatus {
+func (f *field) sees(t *testing.T, name string) link.NodeStatus {
+	t.Helper()
 	var status link.Status
-	ask(f.World, f.link.Name, &status)
+	world.Eventually(t, "the link tells its status", world.StartLimit, look, func() bool {
+		status = link.Status{}
+		return ask(f.World, f.link.Name, &status)
+	})
 	if i := slices.IndexFunc(status.Nodes, func(n link.NodeStatus) bool { return n.Name == name }); i >= 0 {
 		return status.Nodes[i]
 	}

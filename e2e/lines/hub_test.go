@@ -56,7 +56,7 @@ func TestLinkDiesSilently(t *testing.T) {
 		t.Errorf("the ServerApp got errors: %q", errors)
 	}
 	for i, id := range ids {
-		if n := f.sees(siteOf(i)); n.ID != id {
+		if n := f.sees(t, siteOf(i)); n.ID != id {
 			t.Errorf("node %d is %d after it", id, n.ID)
 		}
 	}

@@ -51,7 +51,7 @@ func (f *field) try(t *testing.T, c cell, site string) result {
 	}
 	weights, took := f.await(t, x.run)
 
-	after := f.sees(site)
+	after := f.sees(t, site)
 	if want, _ := f.await(t, f.runs[c.model]); weights != want {
 		t.Errorf("the weights are %s, over good lines %s", weights, want)
 	}
