@@ -78,6 +78,8 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 		hop := count
 		if relay := relayOf(s.Conn()); relay != "" {
 			hop = h.traffic.of(relay)
+		} else if isUDP(s.Conn().RemoteMultiaddr()) {
+			hop = new(counters) // what leaves over TCP takes another path
 		}
 		asked := time.Now()
 		for {
