@@ -129,11 +129,11 @@ func (h *Host) lives(ctx context.Context, p peer.ID, limit time.Duration) error 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	count := h.traffic.of(p)
-	in, out := count.in.Load(), count.out.Load()
+	in, out, left := count.in.Load(), count.out.Load(), count.left.Load()
 	_, err := h.Ping(ctx, p)
 	switch {
 	case err == nil, errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}),
-		count.in.Load() > in, count.out.Load()-out >= pathProgress:
+		count.in.Load() > in, count.out.Load()-out >= pathProgress, count.left.Load()-left >= pathProgress:
 		return nil
 	}
 	return fmt.Errorf("relay does not answer: %w", err)
