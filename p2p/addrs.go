@@ -116,3 +116,29 @@ func interfaceAddrs() (all []string) {
 	}
 	return all
 }
+
+// MergePeers joins the addresses of each peer, in the order of first appearance: who lists
+// relays puts the preferred one first. (libp2p's AddrInfosFromP2pAddrs shuffles them.)
+func MergePeers(infos []peer.AddrInfo) []peer.AddrInfo {
+	var merged []peer.AddrInfo
+	for _, info := range infos {
+		i := slices.IndexFunc(merged, func(m peer.AddrInfo) bool { return m.ID == info.ID })
+		if i < 0 {
+			i = len(merged)
+			merged = append(merged, peer.AddrInfo{ID: info.ID})
+		}
+		merged[i].Addrs = DistinctAddrs(slices.Concat(merged[i].Addrs, info.Addrs))
+	}
+	return merged
+}
+
+// DistinctAddrs drops repetitions and keeps the order, which ma.Unique does not.
+func DistinctAddrs(addrs []ma.Multiaddr) []ma.Multiaddr {
+	var kept []ma.Multiaddr
+	for _, a := range addrs {
+		if !ma.Contains(kept, a) {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}

@@ -33,9 +33,9 @@ type child struct {
 	ended   chan struct{} // closed when the process was reaped
 }
 
-// startChild starts `rhizome args...` and waits until it says that it is ready. Its output
-// goes to a log file in dir.
-func startChild(ctx context.Context, dir, name string, args ...string) (*child, error) {
+// startChild starts `rhizome args...` with env and waits until it says that it is ready. Its
+// output goes to a log file in dir.
+func startChild(ctx context.Context, dir, name string, env []string, args ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the rhizome binary: %w", err)
@@ -47,6 +47,7 @@ func startChild(ctx context.Context, dir, name string, args ...string) (*child, 
 	}
 	defer logFile.Close()
 	c.cmd = exec.Command(self, args...)
+	c.cmd.Env = env
 	c.cmd.Stderr = logFile
 	// A group of its own keeps the terminal's Ctrl-C from it: the demo stops its children
 	// in order.

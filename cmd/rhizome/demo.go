@@ -83,6 +83,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 // play is the demo itself; what it starts is in d.children.
 func (d *demo) play(ctx context.Context, flwr string) error {
+	if err := os.Mkdir(d.temporary(), 0o700); err != nil {
+		return fmt.Errorf("make a folder for temporary files: %w", err)
+	}
 	if err := d.startFederation(ctx); err != nil {
 		return err
 	}
@@ -143,7 +146,7 @@ func (d *demo) startFederation(ctx context.Context) error {
 }
 
 func (d *demo) start(ctx context.Context, name string, args ...string) error {
-	c, err := startChild(ctx, d.dir, name, args...)
+	c, err := startChild(ctx, d.dir, name, d.environ(), args...)
 	if err != nil {
 		return err
 	}
@@ -192,7 +195,7 @@ func (d *demo) flwrRun(ctx context.Context, flwr string) error {
 		return fmt.Errorf("write the flwr configuration: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, flwr, "run", d.app, "demo", "--stream")
-	cmd.Env = append(os.Environ(), "FLWR_HOME="+home, "FLWR_TELEMETRY_ENABLED=0", "FLWR_DISABLE_UPDATE_CHECK=1")
+	cmd.Env = append(d.environ(), "FLWR_HOME="+home, "FLWR_TELEMETRY_ENABLED=0", "FLWR_DISABLE_UPDATE_CHECK=1")
 	started, out := time.Now(), d.summary.listener(d.out)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -216,6 +219,12 @@ func (d *demo) flwrRun(ctx context.Context, flwr string) error {
 func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "[%5.1f s] %s\n", time.Since(d.started).Seconds(), fmt.Sprintf(format, args...))
 }
+
+func (d *demo) temporary() string { return filepath.Join(d.dir, "tmp") }
+
+// environ is for all that the demo starts. An app that is stopped while it unpacks itself
+// leaves its temporary files: they go with the demo's folder.
+func (d *demo) environ() []string { return append(os.Environ(), "TMPDIR="+d.temporary()) }
 
 func (d *demo) data(name string) string { return filepath.Join(d.dir, name) }
 

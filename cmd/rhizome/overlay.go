@@ -141,22 +141,19 @@ func parseAddrs(flag string, texts []string) ([]ma.Multiaddr, error) {
 	return addrs, nil
 }
 
-// parsePeers joins addresses of the same peer.
+// parsePeers joins addresses of the same peer, and keeps the order.
 func parsePeers(flag string, texts []string) ([]peer.AddrInfo, error) {
-	var addrs []ma.Multiaddr
+	var peers []peer.AddrInfo
 	for _, text := range texts {
 		addr, err := ma.NewMultiaddr(text)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("%s %q is not a multiaddr: %v", flag, text, err)}
 		}
-		if _, id := peer.SplitAddr(addr); id == "" {
+		info, err := peer.AddrInfoFromP2pAddr(addr)
+		if err != nil {
 			return nil, usageError{fmt.Errorf("%s %q does not say whose address it is: it must end in /p2p/PEER-ID", flag, text)}
 		}
-		addrs = append(addrs, addr)
+		peers = append(peers, *info)
 	}
-	peers, err := peer.AddrInfosFromP2pAddrs(addrs...)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("%s: %v", flag, err)}
-	}
-	return peers, nil
+	return p2p.MergePeers(peers), nil
 }

@@ -22,9 +22,10 @@ import (
 const (
 	simNodes = 2
 	slots    = 2
-	grace    = 30 * time.Second
-	// steps of the driver in which something may go wrong.
+	// steps of the driver in which something may go wrong: half a minute in all.
 	simSteps = 18
+	// grace is much shorter than that, so that nodes are away for longer often enough.
+	grace = 8 * time.Second
 	// settleLimit is how long everything may take to settle after the last fault: an app
 	// that is silent is missed after a minute, and its work is done again.
 	settleLimit = 20 * time.Minute

@@ -28,7 +28,7 @@ type site struct {
 
 func newSite(cfg Config) (*site, error) {
 	s := &site{cfg: cfg, relays: slices.Clone(cfg.Relays)}
-	for _, a := range distinct(cfg.Addrs) {
+	for _, a := range p2p.DistinctAddrs(cfg.Addrs) {
 		relay, ok := relayIn(a)
 		switch {
 		case !throughRelay(a):
@@ -41,7 +41,7 @@ func newSite(cfg Config) (*site, error) {
 			s.dontKnow("the address %s names no relay and was not tried", a)
 		}
 	}
-	s.relays = merge(s.relays)
+	s.relays = p2p.MergePeers(s.relays)
 	if len(s.relays) > maxRelays {
 		s.dontKnow("%d of %d relays were not examined", len(s.relays)-maxRelays, len(s.relays))
 		s.relays = s.relays[:maxRelays]
@@ -75,31 +75,6 @@ func relayIn(a ma.Multiaddr) (peer.AddrInfo, bool) {
 		return peer.AddrInfo{}, false
 	}
 	return *info, true
-}
-
-// merge joins the addresses of each relay, in the order of first appearance.
-func merge(infos []peer.AddrInfo) []peer.AddrInfo {
-	var merged []peer.AddrInfo
-	for _, info := range infos {
-		i := slices.IndexFunc(merged, func(m peer.AddrInfo) bool { return m.ID == info.ID })
-		if i < 0 {
-			i = len(merged)
-			merged = append(merged, peer.AddrInfo{ID: info.ID})
-		}
-		merged[i].Addrs = distinct(slices.Concat(merged[i].Addrs, info.Addrs))
-	}
-	return merged
-}
-
-// distinct drops repetitions and keeps the order, which ma.Unique does not.
-func distinct(addrs []ma.Multiaddr) []ma.Multiaddr {
-	var kept []ma.Multiaddr
-	for _, a := range addrs {
-		if !ma.Contains(kept, a) {
-			kept = append(kept, a)
-		}
-	}
-	return kept
 }
 
 // host makes a host with the site's identity and proxy, which lets in only whom it examines.
