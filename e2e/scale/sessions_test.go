@@ -116,7 +116,7 @@ func (m *measured) with(nodes int, bare bool) reading {
 	r := m.read(nodes)
 	r.bare = bare
 	before := m.cpu()
-	time.Sleep(watched) // this is the measurement
+	<-time.After(watched) // this is the measurement
 	r.cores = (m.cpu() - before).Seconds() / watched.Seconds()
 	for _, fleet := range running {
 		if got := m.online(fleet); got != nodes/fleets {

@@ -225,7 +225,11 @@ func socketAddress(dataDir string) (address string, cleanup func(), err error) {
 	if len(path) <= maxSocketPath {
 		return path, func() {}, nil
 	}
-	dir, err := os.MkdirTemp("", "rhizome-admin-") // mode 0700
+	parent := os.TempDir()
+	if len(parent)+len("/rhizome-admin-4294967295/data/"+SocketName) > maxSocketPath {
+		parent = "/tmp" // batch systems set a TMPDIR that lies deep as well
+	}
+	dir, err := os.MkdirTemp(parent, "rhizome-admin-") // mode 0700
 	if err != nil {
 		return "", nil, fmt.Errorf("admin socket: %w", err)
 	}

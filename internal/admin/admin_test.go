@@ -49,14 +49,20 @@ func serve(t *testing.T, dir string) *admin.Client {
 }
 
 func TestCall(t *testing.T) {
-	for name, dir := range map[string]string{
-		"short path": t.TempDir(),
-		"long path":  filepath.Join(t.TempDir(), strings.Repeat("d", 120)),
+	deep := func() string { return filepath.Join(t.TempDir(), strings.Repeat("d", 120)) }
+	for name, test := range map[string]struct{ dir, temp string }{
+		"short path":                     {t.TempDir(), t.TempDir()},
+		"long path":                      {deep(), os.TempDir()},
+		"long path and temporary folder": {deep(), deep()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				t.Fatal(err)
+			dir := test.dir
+			for _, folder := range []string{dir, test.temp} {
+				if err := os.MkdirAll(folder, 0o700); err != nil {
+					t.Fatal(err)
+				}
 			}
+			t.Setenv("TMPDIR", test.temp)
 			client := serve(t, dir)
 			var out map[string]string
 			if err := client.Call(t.Context(), "POST", "/echo", map[string]string{"a": "b"}, &out); err != nil || out["a"] != "b" {

@@ -113,7 +113,7 @@ func TestSilentApp(t *testing.T) {
 		tk := f.acquire()
 		f.input(tk)
 		for range 5 {
-			time.Sleep(20 * time.Second) // virtual
+			<-time.After(20 * time.Second)
 			if alive, err := f.Heartbeat(t.Context(), tk); err != nil || !alive {
 				t.Fatalf("heartbeat = %v, %v", alive, err)
 			}
