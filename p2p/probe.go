@@ -68,19 +68,13 @@ func (h *heardStream) Read(p []byte) (int, error) {
 // stalled gives a channel that has a value when the connection of a stream went dead without a
 // word: an end of it has another address now, or what is in between is gone. A stream on which
 // something comes is a sign of life; else the peer is asked, and is alive too as long as
-// a transfer gets on, since a ping may be long in the queue behind it: bytes leave over TCP for
-// the peer, or for the relay in between, which takes them only as long as it can pass them on;
+// a transfer gets on, since a ping may be long in the queue behind it: bytes leave this machine,
 // or they pass the streams with the peer, if no other connection has any. It ends with ctx.
 func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 	dead := make(chan error, 1)
 	h.background(func() {
 		count := h.traffic.of(s.Conn().RemotePeer())
-		hop := count
-		if relay := relayOf(s.Conn()); relay != "" {
-			hop = h.traffic.of(relay)
-		} else if isUDP(s.Conn().RemoteMultiaddr()) {
-			hop = new(counters) // what leaves over TCP takes another path
-		}
+		leaving := h.leaving(s.Conn())
 		asked := time.Now()
 		for {
 			heard := time.Unix(0, s.last.Load())
@@ -94,7 +88,7 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 				}
 				continue
 			}
-			in, out, left := count.in.Load(), count.out.Load(), hop.left.Load()
+			in, out, left := count.in.Load(), count.out.Load(), leaving.Load()
 			asking, cancel := context.WithTimeout(ctx, pathProbeTimeout)
 			_, err := h.pingConn(asking, s.Conn())
 			cancel()
@@ -103,7 +97,7 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 				asked = time.Now()
 			case ctx.Err() != nil:
 				return
-			case hop.left.Load()-left < pathProgress &&
+			case leaving.Load()-left < pathProgress &&
 				(h.hasOtherPath(s.Conn()) || count.in.Load() == in && count.out.Load()-out < pathProgress):
 				dead <- fmt.Errorf("%w: nothing came for %s: %w", errStalled, time.Since(heard).Round(time.Second), err)
 				return
@@ -113,6 +107,21 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 		}
 	})
 	return dead
+}
+
+// leaving counts the bytes that leave this machine by a connection, or by others that begin with
+// the same hop. A relay takes them only as long as it can pass them on.
+func (h *Host) leaving(c network.Conn) *atomic.Int64 {
+	relay, overUDP := relayOf(c), isUDP(c.RemoteMultiaddr())
+	switch {
+	case relay != "" && overUDP:
+		return &h.traffic.of(relay).out // QUIC takes from a stream what it can send
+	case relay != "":
+		return &h.traffic.of(relay).left
+	case overUDP:
+		return new(atomic.Int64) // what leaves over TCP takes another path
+	}
+	return &h.traffic.of(c.RemotePeer()).left
 }
 
 // hasOtherPath tells whether another connection to the same peer carries anything.
