@@ -4,7 +4,8 @@
 // A cold start of flwr-clientapp takes a second of CPU, nearly all of it imports. A fork
 // server (forkserver.py) has done them. It preloads flwr and numpy and, for an app that ran
 // before, every installed module that the app was seen to import, kept by FAB hash. Modules
-// of the app itself are never preloaded, so that a changed app is always read anew.
+// of the app itself are never preloaded, so that a changed app is always read anew. The fork for
+// the next app is made when the one before has ended, and waits for its request.
 //
 //	         first use            ready                 package folder changed, evicted
 //	(none) ───────────► loading ─────────► serving ──────────────────────────────► closed

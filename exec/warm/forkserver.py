@@ -4,7 +4,8 @@ Speaks over one unix socket, whose descriptor is its first argument: one JSON re
 line in, each with the app's output file as a passed descriptor, one JSON event a line
 out. It has imported flwr and the modules that an app was seen to need (a JSON list in the
 file that is its second argument); each request is answered by a fork that runs the stock
-entry point and ends as a fresh process would.
+entry point and ends as a fresh process would. The fork for the next request is made when
+the app before has ended, and waits.
 
     request  {"entry": "flwr-clientapp", "argv": [...], "env": {...}, "mark": "path",
               "learn": "path"}
@@ -53,7 +54,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # else the first collection of a child would copy all pages
     say(control, event="ready", failed=failed, watch=watch, threads=lost_threads())
-    app = serve(control)
+    app = Server(control).serve()
     if app is not None:
         end_process(run_app(app))
 
@@ -105,45 +106,166 @@ def lost_threads() -> int:
     return others
 
 
-def serve(control):
-    """Serve requests. Returns None at the end, and in a child the app to run."""
-    wake_read, wake_write = os.pipe()
-    for end in (wake_read, wake_write):
-        os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up fd is written
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the SuperExec to handle
-    waiting, passed = b"", []
-    while True:
-        readable, _, _ = select.select([control, wake_read], [], [])
-        if wake_read in readable:
-            drain(wake_read)
-            report_exits(control)
-        if control not in readable:
-            continue
-        try:
-            data, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
-        except ConnectionResetError:
-            data = b""
-        if not data or len(waiting) > MAX_REQUEST:
-            return outlive_children(control, wake_read)
-        waiting += data
-        passed += descriptors
-        if not waiting.endswith(b"\n"):
-            continue
-        app = start(control, waiting, passed, (wake_read, wake_write))
-        if app is not None:
-            return app
-        for descriptor in passed:
-            os.close(descriptor)
+class Server:
+    """Answers requests. In a child its methods return the app to run, and None otherwise."""
+
+    def __init__(self, control):
+        self.control = control
+        self.wake, self.waker = os.pipe()
+        for end in (self.wake, self.waker):
+            os.set_blocking(end, False)
+        # Read once: it takes 2 ms, and packages that change end this server.
+        self.programs = {found.name: found for found in importlib.metadata.entry_points(group="console_scripts")}
+        self.spare = None
+
+    def serve(self):
+        """Serve requests until there are no more."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up fd is written
+        signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the SuperExec to handle
         waiting, passed = b"", []
+        app = self.fork_ahead()
+        while app is None:
+            readable, _, _ = select.select([self.control, self.wake], [], [])
+            if self.wake in readable:
+                drain(self.wake)
+                ended, _ = self.report_exits()
+                if ended:  # what an app used is free for the next one
+                    app = self.fork_ahead()
+                    if app is not None:
+                        break
+            if self.control not in readable:
+                continue
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 1)
+            except ConnectionResetError:
+                data = b""
+            if not data or len(waiting) > MAX_REQUEST:
+                return self.outlive_children()
+            waiting += data
+            passed += descriptors
+            if not waiting.endswith(b"\n"):
+                continue
+            app = self.start(waiting, passed)
+            if app is None:
+                for descriptor in passed:
+                    os.close(descriptor)
+                waiting, passed = b"", []
+        return app
+
+    def outlive_children(self) -> None:
+        """No more requests: tell of the apps that still run, then end."""
+        if self.spare:
+            self.spare.line.close()
+        while self.report_exits()[1]:
+            select.select([self.wake], [], [])
+            drain(self.wake)
+
+    def report_exits(self) -> tuple[bool, bool]:
+        """Reap every child that has ended, with all that it started, and say so.
+
+        Returns whether an app has ended, and whether children are left.
+        """
+        ended = False
+        while True:
+            try:
+                pid = next_ended()
+                if not pid:
+                    return ended, True
+                _, status = os.waitpid(pid, 0)
+            except ChildProcessError:
+                return ended, False
+            if self.spare and self.spare.pid == pid:
+                self.spare.line.close()
+                self.spare = None  # somebody has killed it, and would kill another
+                continue
+            say(self.control, event="exited", pid=pid, status=os.waitstatus_to_exitcode(status))
+            ended = True
+
+    def fork_ahead(self):
+        """Fork the child that will answer the next request, if there is none."""
+        if self.spare:
+            return None
+        near, far = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:  # the request will tell
+            near.close()
+            far.close()
+            return None
+        if pid:
+            far.close()
+            self.spare = Spare(pid, near)
+            return None
+        near.close()
+        self.leave()
+        line, output = receive(far)
+        far.close()
+        request = json.loads(line)
+        become_app(request, output)
+        return self.programs[request["entry"]].load()
+
+    def start(self, line: bytes, passed: list[int]):
+        """Answer one request, by the child that was forked ahead or by a new one."""
+        try:
+            request = json.loads(line)
+            entry = self.programs[request["entry"]].load()
+            (output,) = passed
+            pid = self.give(line, output) or os.fork()
+        except Exception as error:  # noqa: BLE001  the request is refused, the server goes on
+            say(self.control, event="failed", detail=repr(error))
+            return None
+        if pid:
+            write_mark(request["mark"], pid)
+            say(self.control, event="started", pid=pid)
+            return None
+        self.leave()
+        become_app(request, output)
+        return entry
+
+    def give(self, line: bytes, output: int) -> int:
+        """Give a request to the child that waits for one. Returns its pid; 0 if none took it."""
+        spare, self.spare = self.spare, None
+        if not spare:
+            return 0
+        try:
+            sent = socket.send_fds(spare.line, [line], [output])
+            spare.line.sendall(line[sent:])
+        except OSError:  # it was killed
+            os.kill(spare.pid, signal.SIGKILL)  # not reaped yet, so the pid is its own
+            return 0
+        finally:
+            spare.line.close()
+        return spare.pid
+
+    def leave(self) -> None:
+        """Let go, in a child, of what is the server's."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        self.control.close()
+        for descriptor in (self.wake, self.waker):
+            os.close(descriptor)
 
 
-def outlive_children(control, wake_read) -> None:
-    """No more requests: tell of the apps that still run, then end."""
-    while report_exits(control):
-        select.select([wake_read], [], [])
-        drain(wake_read)
+class Spare:
+    """A child that was forked ahead, and the line by which it gets its request."""
+
+    def __init__(self, pid: int, line: socket.socket):
+        self.pid, self.line = pid, line
+
+
+def receive(line: socket.socket) -> tuple[bytes, int]:
+    """Wait for a request. Without one this child is not needed, and ends."""
+    request, passed = b"", []
+    while not request.endswith(b"\n"):
+        data, descriptors, _, _ = socket.recv_fds(line, 65536, 1)
+        if not data:
+            os._exit(0)
+        request += data
+        passed += descriptors
+    (output,) = passed
+    return request, output
 
 
 def drain(descriptor: int) -> None:
@@ -153,22 +275,6 @@ def drain(descriptor: int) -> None:
             pass
     except BlockingIOError:
         pass
-
-
-def report_exits(control) -> bool:
-    """Reap every child that has ended, with all that it started, and say so.
-
-    Returns whether children are left.
-    """
-    while True:
-        try:
-            pid = next_ended()
-            if not pid:
-                return True
-            _, status = os.waitpid(pid, 0)
-        except ChildProcessError:
-            return False
-        say(control, event="exited", pid=pid, status=os.waitstatus_to_exitcode(status))
 
 
 def next_ended() -> int:
@@ -186,24 +292,6 @@ def next_ended() -> int:
     return ended.si_pid
 
 
-def start(control, line: bytes, passed: list[int], wake_pipe):
-    """Fork for one request. Returns None in the server, and the app in the child."""
-    try:
-        request = json.loads(line)
-        entry = entry_point(request["entry"])
-        (output,) = passed
-        pid = os.fork()
-    except Exception as error:  # noqa: BLE001  the request is refused, the server goes on
-        say(control, event="failed", detail=repr(error))
-        return None
-    if pid:
-        write_mark(request["mark"], pid)
-        say(control, event="started", pid=pid)
-        return None
-    become_app(request, output, control, wake_pipe)
-    return entry
-
-
 def write_mark(path: str, pid: int) -> None:
     """Leave the pid where a SuperExec looks that did not live to hear of it."""
     try:
@@ -213,16 +301,10 @@ def write_mark(path: str, pid: int) -> None:
         pass  # "started" says it too
 
 
-def become_app(request, output: int, control, wake_pipe) -> None:
+def become_app(request, output: int) -> None:
     """Make this fork look like a process that was started for the app alone."""
     os.setsid()
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    control.close()
-    for descriptor in wake_pipe:
-        os.close(descriptor)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, source in ((0, nothing), (1, output), (2, output)):
         os.dup2(source, descriptor)
@@ -290,12 +372,6 @@ def reseed() -> None:
     random.seed()
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
-
-
-def entry_point(name: str):
-    """The function behind a console script of flwr."""
-    (found,) = importlib.metadata.entry_points(group="console_scripts", name=name)
-    return found.load()
 
 
 def note_variables() -> list[str]:
