@@ -230,7 +230,8 @@ class Server:
             return 0
         try:
             sent = socket.send_fds(spare.line, [line], [output])
-            spare.line.sendall(line[sent:])
+            if sent < len(line):  # one that has it all may have hung up
+                spare.line.sendall(line[sent:])
         except OSError:  # it was killed
             os.kill(spare.pid, signal.SIGKILL)  # not reaped yet, so the pid is its own
             return 0

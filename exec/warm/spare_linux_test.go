@@ -43,8 +43,14 @@ func TestAppsThatFindNoSpareAreForked(t *testing.T) {
 func TestSparesDie(t *testing.T) {
 	f := newFixture(t, environmentWith(t, "import os\ndef main():\n    print(os.getppid())\n"))
 	server := f.servers[0].cmd.Process.Pid
-	killed := awaitChild(t, f.servers[0].server)
-	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+	killed, err := process.Of(awaitChild(t, f.servers[0].server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := killed.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := killed.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if exit, text := second(f.start(""))(); exit.Code != 0 || strings.TrimSpace(text) != strconv.Itoa(server) {
@@ -54,7 +60,7 @@ func TestSparesDie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(server, syscall.SIGKILL); err != nil {
+	if err := f.servers[0].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := orphan.Wait(t.Context()); err != nil {
