@@ -33,7 +33,8 @@ demo: ## Run a real Flower app over relay, link and three nodes
 	@$(MAKE) --no-print-directory -j2 build venv # one compiles while the other downloads
 	bin/rhizome demo --python .venv/flwr-1.41
 
-test: venvs ## Run all tests, with the real flwr
+test: ## Run all tests, with the real flwr
+	@$(MAKE) --no-print-directory -j2 venvs # each waits for its downloads
 	scripts/test.sh
 
 chaos: venv ## Kill everything, 100 times and at every moment, and want the same result

@@ -14,12 +14,17 @@ go test -timeout 15m $(packages -vE "$end_to_end")
 # The end-to-end tests start Python processes, which on two cores would disturb whatever is
 # beside them: they run one package after the other, and those that mostly wait, as stock
 # Flower does, three at a time. The tests in the lab wait for its slow lines most of the
-# time, so they run at the same time.
-in_lab=$(mktemp)
-trap 'rm -f "$in_lab"' EXIT
-go test -timeout 25m -p 1 $(packages -E "$lab") >"$in_lab" 2>&1 &
+# time, so they run at the same time; the simulation, which feels no load, comes after them.
+aside=$(mktemp)
+trap 'rm -f "$aside"' EXIT
+{
+	status=0
+	go test -timeout 25m -p 1 $(packages -E "$lab") || status=1
+	go test -timeout 25m ./e2e/sim || status=1
+	exit $status
+} >"$aside" 2>&1 &
 failed=0
-go test -timeout 25m -p 1 -parallel 3 $(packages -E "$end_to_end" | grep -vE "$lab") || failed=1
+go test -timeout 25m -p 1 -parallel 3 $(packages -E "$end_to_end" | grep -vE "$lab|/e2e/sim") || failed=1
 wait $! || failed=1
-cat "$in_lab"
+cat "$aside"
 exit $failed
