@@ -23,11 +23,12 @@ import (
 var script []byte
 
 // alwaysPreloaded is what every app of Flower needs, whatever it trains with. Those of the
-// second line are imported only when a connection is opened or a FAB is unpacked: a third
-// of what an app did before it reached its handler.
+// second line are imported only when a connection is opened, a FAB is unpacked or something is
+// drawn: a third of what an app did before it reached its handler. What nearly all apps use and
+// is not here, each would get a server of its own for.
 var alwaysPreloaded = []string{
 	"flwr.supernode.cli", "flwr.superlink.cli", "flwr.clientapp", "flwr.serverapp", "numpy",
-	"httpcore", "encodings.ascii", "encodings.cp437",
+	"httpcore", "encodings.ascii", "encodings.cp437", "numpy.random",
 }
 
 // Config of an Executor.
