@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -33,19 +32,15 @@ func TestRefusedPeerIsToldSoOnEveryTransport(t *testing.T) {
 		"relay": via(hub, relay),
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Over TCP a refusal gets lost where the stranger's first frame meets a socket that is closed
-			// already. It asks again then, after pauses that grow.
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
 			stranger := newHost(t, Config{})
-			err := stranger.Keep(ctx, target, echoProtocol, func(context.Context, network.Stream) error {
+			err := stranger.Keep(testContext(t), target, echoProtocol, func(context.Context, network.Stream) error {
 				t.Error("a stranger was served")
 				return nil
 			})
 			if !errors.Is(err, ErrRefused) {
 				t.Errorf("Keep: %v", err)
 			}
-			if _, err := Join(ctx, stranger, target, JoinRequest{Name: "x"}); !errors.Is(err, ErrRefused) {
+			if _, err := Join(testContext(t), stranger, target, JoinRequest{Name: "x"}); !errors.Is(err, ErrRefused) {
 				t.Errorf("Join: %v", err)
 			}
 		})

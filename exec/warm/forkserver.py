@@ -130,7 +130,9 @@ class Server:
             if self.wake in readable:
                 drain(self.wake)
                 ended, _ = self.report_exits()
-                if ended:  # what an app used is free for the next one
+                # What an app used is free for the next one. Not while a request is half here: the
+                # child would have the output that came with it twice.
+                if ended and not waiting:
                     app = self.fork_ahead()
                     if app is not None:
                         break
