@@ -288,7 +288,7 @@ func (d *dialer) forgetOldPaths() {
 func (d *dialer) dial(ctx context.Context) (network.Conn, error) {
 	c, err := d.h.Network().DialPeer(ctx, d.target.Peer)
 	if err == nil && c.IsClosed() {
-		return nil, errors.New("the connection was closed at once")
+		return nil, d.h.refusal(c, "", errors.New("the connection was closed at once"))
 	}
 	return c, err
 }
