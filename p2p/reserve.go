@@ -60,18 +60,24 @@ func (r *reservations) keep(ctx context.Context, relay peer.AddrInfo) {
 	for {
 		began := time.Now()
 		held, err := r.reserve(ctx, relay)
-		if err == nil {
+		reserved := err == nil
+		if reserved {
 			pause.Reset()
 			r.set(relay.ID, held)
 			log.Infow("reserved at relay", "relay", relay.ID, "until", held.Expiration)
 			err = r.hold(ctx, relay, held)
-			r.set(relay.ID, nil)
 		}
-		if ctx.Err() != nil {
+		ended := ctx.Err() != nil
+		if !ended {
+			log.Infow("no reservation at relay", "relay", relay.ID, "err", err)
+			r.h.failed(relay.ID, err)
+		}
+		if reserved {
+			r.set(relay.ID, nil) // last: whoever misses the address can ask why
+		}
+		if ended {
 			return
 		}
-		log.Infow("no reservation at relay", "relay", relay.ID, "err", err)
-		r.h.failed(relay.ID, err)
 		if !sleep(ctx, pause.NextBackOff()-time.Since(began), nil) {
 			return
 		}
