@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -38,6 +39,10 @@ type Host struct {
 	traffic      *traffic
 	paths        *pathBook
 	events       *broadcast
+
+	// confirmer is here for tell, which libp2p calls from goroutines of its own while NewHost has yet
+	// to set Host.
+	confirmer atomic.Pointer[confirmer]
 
 	mu    sync.Mutex
 	kept  map[peer.ID]int // targets of Keep, by how many

@@ -81,7 +81,15 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 		conns.Close()
 		return nil, fmt.Errorf("start libp2p: %w", err)
 	}
+	if confirmer, ok := inner.(confirmer); ok {
+		h.confirmer.Store(&confirmer)
+	}
 	return inner, nil
+}
+
+// confirmer knows which addresses of a host AutoNAT has confirmed. libp2p's hosts are ones.
+type confirmer interface {
+	ConfirmedAddrs() (reachable, unreachable, unknown []ma.Multiaddr)
 }
 
 // tell chooses, from the addresses that libp2p found, those that members are told of.
@@ -92,10 +100,8 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 func (h *Host) tell(found []ma.Multiaddr) []ma.Multiaddr {
 	told := slices.Clone(h.announce)
 	var reachable []ma.Multiaddr
-	if inner, ok := h.Host.(interface {
-		ConfirmedAddrs() (reachable, unreachable, unknown []ma.Multiaddr)
-	}); ok {
-		reachable, _, _ = inner.ConfirmedAddrs()
+	if confirmer := h.confirmer.Load(); confirmer != nil {
+		reachable, _, _ = (*confirmer).ConfirmedAddrs()
 	}
 	for _, a := range found {
 		switch {
