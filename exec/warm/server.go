@@ -224,8 +224,12 @@ func (s *server) serves() bool {
 	}
 }
 
-// stale says whether packages were installed or removed since it loaded.
+// stale says whether packages were installed or removed since it began to load. While it loads
+// nobody knows yet.
 func (s *server) stale() bool {
+	if !isReady(s) {
+		return false
+	}
 	for path, changed := range s.watch {
 		if changeTime(path) != changed {
 			return true

@@ -199,6 +199,9 @@ func (e *Executor) choose(fabHash string) (*server, error) {
 		e.drop(use)
 		return nil, use.err
 	}
+	if use.stale() {
+		return nil, errors.New("packages have changed while the fork server was loading")
+	}
 	return use.server, nil
 }
 
