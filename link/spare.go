@@ -21,30 +21,42 @@ type spareKeeper struct {
 	keep int64 // bytes of spare objects of all runs; 0: no bound but the disk
 }
 
+// run looks from time to time while there are unfinished runs.
 func (k *spareKeeper) run(ctx context.Context) error {
-	ticker := time.NewTicker(spareEvery)
-	defer ticker.Stop()
+	started := k.store.Bell().Watch(state.KeyPendingTask()) // as every run begins
+	defer started.Close()
+	timer := time.NewTimer(spareEvery)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := k.look(ctx); err != nil && ctx.Err() == nil {
+		runs, err := k.look(ctx)
+		if err != nil && ctx.Err() == nil {
 			log.Errorw("could not let go of objects that no message needs; trying again", "err", err, "in", spareEvery)
 		}
+		if err == nil && runs == 0 {
+			select {
+			case <-started.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		timer.Reset(spareEvery)
 	}
 }
 
-// look shares the room out evenly between the runs.
-func (k *spareKeeper) look(ctx context.Context) error {
+// look shares the room out evenly between the unfinished runs, and tells how many there are.
+func (k *spareKeeper) look(ctx context.Context) (int, error) {
 	runs, err := k.store.UnfinishedRuns(ctx)
 	if err != nil || len(runs) == 0 {
-		return err
+		return 0, err
 	}
 	room, err := k.free()
 	if err != nil {
-		return fmt.Errorf("look how much room is left: %w", err)
+		return len(runs), fmt.Errorf("look how much room is left: %w", err)
 	}
 	if k.keep > 0 {
 		room = min(room, k.keep)
@@ -57,7 +69,7 @@ func (k *spareKeeper) look(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return len(runs), errors.Join(errs...)
 }
 
 // trim releases the spare objects of a run that were used longest ago, until those that are

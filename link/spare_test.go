@@ -8,17 +8,27 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
 // hoard is a store of which only the spare objects are used.
 type hoard struct {
 	state.Store
+	bell     wake.Bell
+	idle     bool // no run is unfinished
+	looks    int
 	spare    map[uint64][]string
 	released map[uint64][]string
 }
 
+func (h *hoard) Bell() *wake.Bell { return &h.bell }
+
 func (h *hoard) UnfinishedRuns(context.Context) ([]state.Run, error) {
+	h.looks++
+	if h.idle {
+		return nil, nil
+	}
 	return []state.Run{{ID: 1}, {ID: 2}, {ID: 3}}, nil
 }
 
@@ -87,4 +97,34 @@ func TestOldestSpareObjectsGo(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNobodyLooksForSpareObjectsWithoutRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &hoard{idle: true, spare: map[uint64][]string{1: {"a"}}, released: make(map[uint64][]string)}
+		keeper := &spareKeeper{
+			store:  store,
+			free:   func() (int64, error) { return 0, nil },
+			remove: func(string) error { return nil },
+			size:   func(string) (int64, error) { return 20, nil },
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- keeper.run(ctx) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if store.looks != 1 {
+			t.Errorf("looked %d times in an hour without a run", store.looks)
+		}
+		store.idle = false
+		store.bell.Ring(state.KeyPendingTask())
+		time.Sleep(spareEvery + time.Second)
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if !slices.Equal(store.released[1], []string{"a"}) {
+			t.Errorf("after a run has begun %v was let go of", store.released)
+		}
+	})
 }

@@ -16,6 +16,9 @@ const (
 	// silentBeats is how many heartbeats may be missing before a session is given up. One
 	// can be lost with a congested line, two with a retransmission.
 	silentBeats = 3
+	// lookBatch is how many sessions are looked at together: asking that many for a sign of life
+	// takes some 10 ms, which is what others may have to wait.
+	lookBatch = 256
 
 	// helloLimit is how long a new stream may take to say Hello; 500 ms round trips and a
 	// busy node fit ten times.

@@ -42,6 +42,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	traffic *traffic
+	pulse   *pulse
 	swarm   *swarm.Hub // nil: nodes get everything from the link
 
 	mu       sync.Mutex
@@ -71,7 +72,7 @@ func New(cfg Config) *Server {
 	if cfg.Relays == nil {
 		cfg.Relays = func() []string { return nil }
 	}
-	s := &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic()}
+	s := &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic(), pulse: newPulse(cfg.Heartbeat)}
 	if cfg.Swarm {
 		s.swarm = swarm.NewHub(swarm.HubConfig{Size: cfg.Objects.Size, Seen: s.seen, News: s.swarmNews})
 	}
@@ -86,6 +87,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.serveSwarm()()
 	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var beating sync.WaitGroup
+	beating.Go(func() { s.pulse.run(serving) })
 	s.cfg.Host.SetStreamHandler(session.ProtocolID, func(stream network.Stream) { s.accept(serving, stream) })
 	<-ctx.Done()
 	s.cfg.Host.RemoveStreamHandler(session.ProtocolID)
@@ -94,6 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.streams.Wait()
+	beating.Wait()
 	return nil
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // peerSession is one session. Its goroutines: the reader, the pusher (sends what others
-// queue, and offers), the watchdog and the reply workers. The first of them to end ends
-// the others, by way of ctx.
+// queue, and offers) and the reply workers. The first of them to end ends the others, by way
+// of ctx, as the pulse of the server does when the node goes silent.
 type peerSession struct {
 	server *Server
 	stream network.Stream
@@ -93,9 +93,10 @@ func (one *peerSession) run() {
 	part := func(work func() error) {
 		parts.Go(func() { one.cancel(work()) })
 	}
+	one.server.pulse.add(one)
+	defer one.server.pulse.remove(one)
 	part(one.read)
 	part(one.push)
-	part(one.watch)
 	for range replyWorkers {
 		part(one.takeReplies)
 	}
@@ -205,28 +206,18 @@ func (one *peerSession) send(frame *sessionpb.Frame) error {
 	return nil
 }
 
-// watch gives the session up when nothing has come from the node for too long. Before that it
+// look gives the session up when nothing has come from the node for too long. Before that it
 // asks for a sign of life, and gives one: a node that sends a large reply over a slow line has
-// its own pings behind it, and would hear nothing from a link that only answers. A node whose
-// frames come needs neither, which halves what an idle session costs.
-func (one *peerSession) watch() error {
-	cfg := one.server.cfg
-	beat := time.NewTicker(cfg.Heartbeat)
-	defer beat.Stop()
-	for {
-		select {
-		case <-one.ctx.Done():
-			return context.Cause(one.ctx)
-		case now := <-beat.C:
-			heard := time.Unix(0, one.heard.Load())
-			silence := now.Sub(heard)
-			if silence >= silentBeats*cfg.Heartbeat {
-				return silent{since: heard}
-			}
-			if now.Sub(time.Unix(0, one.said.Load())) >= cfg.Heartbeat {
-				one.outbox.ping()
-			}
-		}
+// its own pings behind it, and would hear nothing from a link that only answers. A node that
+// said something within patience needs neither.
+func (one *peerSession) look(now time.Time, patience time.Duration) {
+	heard := time.Unix(0, one.heard.Load())
+	if now.Sub(heard) >= silentBeats*one.server.cfg.Heartbeat {
+		one.cancel(silent{since: heard})
+		return
+	}
+	if now.Sub(time.Unix(0, one.said.Load())) >= patience {
+		one.outbox.ping()
 	}
 }
 

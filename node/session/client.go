@@ -100,7 +100,9 @@ type open struct {
 	conn    *session.Conn
 	stream  network.Stream
 	beat    time.Duration
-	wrote   atomic.Int64 // when the last frame was written, as Unix nanoseconds
+	heard   *atomic.Int64 // of the Client
+	wrote   atomic.Int64  // when the last frame was written, as Unix nanoseconds
+	look    *time.Timer   // when keepAlive looks at both
 	control chan *sessionpb.Frame
 	ended   chan struct{} // closed when the session is over
 }
@@ -135,7 +137,7 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 		_ = stream.Reset()
 		return err
 	}
-	o := &open{conn: conn, stream: stream, beat: heartbeat(welcome), control: make(chan *sessionpb.Frame, maxControl), ended: make(chan struct{})}
+	o := c.newOpen(conn, stream, heartbeat(welcome))
 	c.opened(o, welcome)
 	c.cfg.Swarm.Opened(welcome.GetSwarm())
 	defer c.cfg.Swarm.Closed()
@@ -149,12 +151,19 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 	stopGroup := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer stopGroup()
 	g.Go(func() error { return c.read(ctx, o) })
-	g.Go(func() error { return c.beat(ctx, o) })
+	g.Go(func() error { return o.keepAlive(ctx) })
 	g.Go(func() error { return c.writeControl(ctx, o) })
 	g.Go(func() error { return c.writeResults(ctx, o) })
 	g.Go(func() error { return c.writeReplies(ctx, o) })
 	g.Go(func() error { return c.writeLogs(ctx, o) })
 	return g.Wait()
+}
+
+func (c *Client) newOpen(conn *session.Conn, stream network.Stream, beat time.Duration) *open {
+	return &open{
+		conn: conn, stream: stream, beat: beat, heard: &c.heard, look: time.NewTimer(beat),
+		control: make(chan *sessionpb.Frame, maxControl), ended: make(chan struct{}),
+	}
 }
 
 // Alive tells that bytes came from the link by another stream.

@@ -18,32 +18,49 @@ func (o *open) write(frame *sessionpb.Frame) error {
 	if err := o.conn.WriteFrame(frame); err != nil {
 		return fmt.Errorf("write to the SuperLink: %w", err)
 	}
-	o.wrote.Store(time.Now().UnixNano())
+	now := time.Now()
+	o.wrote.Store(now.UnixNano())
+	// In an idle session the link asks and this answers, so the timer never fires, and the process
+	// wakes no more often than it is asked. With a link that is silent the timer stays as it is.
+	if rest := o.patience() - o.quiet(now); rest > 0 {
+		o.look.Reset(rest)
+	}
 	return nil
 }
 
-// beat sends a Ping when one side has had nothing to say, and ends the session when the
+// patience is for how long one side may have nothing to say before the node asks: the link
+// asks in every heartbeat, if it has few nodes.
+func (o *open) patience() time.Duration { return o.beat + o.beat/2 }
+
+// quiet is for how long one side has had nothing to say.
+func (o *open) quiet(now time.Time) time.Duration {
+	return now.Sub(time.Unix(0, min(o.heard.Load(), o.wrote.Load())))
+}
+
+// keepAlive sends a Ping when one side has had nothing to say, and ends the session when the
 // link is silent.
-func (c *Client) beat(ctx context.Context, o *open) error {
-	ticker := time.NewTicker(o.beat)
-	defer ticker.Stop()
+func (o *open) keepAlive(ctx context.Context) error {
+	defer o.look.Stop()
 	for nonce := uint64(1); ; nonce++ {
+		var now time.Time
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case now := <-ticker.C:
-			silence := now.Sub(time.Unix(0, c.heard.Load()))
-			if silence > missedBeats*o.beat {
-				return fmt.Errorf("%w for %s", ErrSilent, silence.Round(time.Millisecond))
-			}
-			if silence < o.beat && now.Sub(time.Unix(0, o.wrote.Load())) < o.beat {
-				continue
-			}
-			ping := &sessionpb.Frame{Body: &sessionpb.Frame_Ping{Ping: &sessionpb.Ping{Nonce: nonce}}}
-			if err := o.write(ping); err != nil {
-				return err
-			}
+		case now = <-o.look.C:
 		}
+		silence := now.Sub(time.Unix(0, o.heard.Load()))
+		if silence > missedBeats*o.beat {
+			return fmt.Errorf("%w for %s", ErrSilent, silence.Round(time.Millisecond))
+		}
+		if rest := o.patience() - o.quiet(now); rest > 0 {
+			o.look.Reset(rest)
+			continue
+		}
+		ping := &sessionpb.Frame{Body: &sessionpb.Frame_Ping{Ping: &sessionpb.Ping{Nonce: nonce}}}
+		if err := o.write(ping); err != nil {
+			return err
+		}
+		o.look.Reset(o.beat)
 	}
 }
 
