@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from processes import TICK
+from processes import TICK, processes
 from sut import Sut
 
 MB = 1 << 20
@@ -44,6 +46,27 @@ class Meter:
             # CPUs kept busy by anything that is not the SUT (noise, and `flwr` itself)
             "other_cpus": round((machine_busy() - self.busy - total) / wall, 2),
         }
+
+
+class Waker:
+    """A process that wakes once a second and does nothing: what a wake costs this machine."""
+
+    def __enter__(self) -> "Waker":
+        code = "import time\nwhile True:\n    time.sleep(1)"
+        self.process = subprocess.Popen([sys.executable, "-c", code])
+        time.sleep(2)  # its start is over
+        self.t, self.cpu = time.time(), self._cpu()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _cpu(self) -> float:
+        return processes()[self.process.pid]["own"]
+
+    def cpu_per_min(self) -> float:
+        return (self._cpu() - self.cpu) * 60 / (time.time() - self.t)
 
 
 def peaks(sut: Sut) -> dict:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from fakes import Fakes
-from measure import MB, Bench, Meter, peaks, phases, spread, spread_rows
+from measure import MB, Bench, Meter, Waker, peaks, phases, spread, spread_rows
 from sut import Sut
 
 APPS = Path(__file__).resolve().parent / "apps"
@@ -157,9 +157,11 @@ def idle_use(bench: Bench, n: int) -> bool:
     sut = bench.sut(n)
     try:
         time.sleep(10)
-        before, tcp, meter = sut.cpu(), sut.tcp_bytes(), Meter(sut)
-        time.sleep(bench.args.seconds)
-        use, after, now = meter.stop(), sut.cpu(), sut.tcp_bytes()
+        with Waker() as waker:
+            before, tcp, meter = sut.cpu(), sut.tcp_bytes(), Meter(sut)
+            time.sleep(bench.args.seconds)
+            use, after, now = meter.stop(), sut.cpu(), sut.tcp_bytes()
+            waking = waker.cpu_per_min()
         per_min = 60.0 / use["wall"]
         rss = sut.rss()
         names = [k for k in rss if k.startswith("supernode") and "." not in k]
@@ -177,6 +179,7 @@ def idle_use(bench: Bench, n: int) -> bool:
             cpu_per_min={
                 **{k: round(v * per_min, 2) for k, v in use.items() if k.startswith("cpu")},
                 "node_with_superexec": round(of_node(after, before) * per_min, 3),
+                "waker": round(waking, 2),
             },
             other_cpus=use["other_cpus"],
             tcp_bytes_per_s=round((now - tcp) / use["wall"]),
