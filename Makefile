@@ -10,7 +10,7 @@ GCLAZY   = GOGC=400
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find cmd link node exec p2p protocol internal -type f \( -name '*.go' -o -name '*.sql' -o -name '*.py' \) 2>/dev/null) go.mod go.sum
 
-.PHONY: help build venv venvs demo test chaos soak lines sessions bench connectivity natlab lint generate fuzz clean
+.PHONY: help build venv venvs demo test chaos soak lines sessions bench connectivity natlab race lint generate fuzz clean
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -63,6 +63,9 @@ natlab: build venv ## Run the quickstart with every party behind a NAT, and open
 
 fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
 	scripts/fuzz.sh
+
+race: venvs ## Run the tests under the race detector (needs a C compiler)
+	scripts/race.sh
 
 lint: ## gofmt, vet, staticcheck, and that all platforms build
 	scripts/lint.sh

@@ -45,7 +45,7 @@ func rhizome(t *testing.T) string {
 		}
 		binary.path = filepath.Join(dir, "rhizome")
 		build := exec.Command("go", "build", "-o", binary.path, "../../cmd/rhizome")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Env = append([]string{"CGO_ENABLED=0"}, os.Environ()...) // unless it is set: race.sh does
 		if out, err := build.CombinedOutput(); err != nil {
 			binary.err = fmt.Errorf("build the binary: %w\n%s", err, out)
 		}

@@ -51,7 +51,7 @@ func Binary(t testing.TB) string {
 		binary.path = filepath.Join(dir, "rhizome")
 		build := exec.Command("go", "build", "-o", binary.path, "./cmd/rhizome")
 		build.Dir = checkout(t)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Env = append([]string{"CGO_ENABLED=0"}, os.Environ()...) // unless it is set: race.sh does
 		if out, err := build.CombinedOutput(); err != nil {
 			binary.err = fmt.Errorf("build the binary: %w\n%s", err, out)
 		}
