@@ -129,19 +129,29 @@ func TestIdentifyIsNotPushedToStrangers(t *testing.T) {
 	}
 }
 
+// Whoever was slow to join is not told that it is refused: it would not come again.
 func TestStrangerMustGoAfterItsTime(t *testing.T) {
-	gate := &members{ticket: true}
-	hub := newHost(t, Config{Role: Hub, Gate: gate})
-	stranger := newHost(t, Config{})
-	if err := stranger.Connect(testContext(t), info(hub)); err != nil {
-		t.Fatal(err)
+	for name, ticket := range map[string]bool{"that may join": true, "whose ticket has gone": false} {
+		t.Run(name, func(t *testing.T) {
+			gate := &members{ticket: true}
+			hub := newHost(t, Config{Role: Hub, Gate: gate})
+			stranger := newHost(t, Config{})
+			if err := stranger.Connect(testContext(t), info(hub)); err != nil {
+				t.Fatal(err)
+			}
+			c := stranger.Network().ConnsToPeer(hub.ID())[0]
+			eventually(t, hub, "the guest is counted", func() bool { return len(guests(hub)) == 1 })
+			gate.mu.Lock()
+			gate.ticket = ticket
+			gate.mu.Unlock()
+			guests(hub)[0].timer.Reset(0) // its time is over
+			eventually(t, stranger, "the stranger is put out", c.IsClosed)
+			if err := stranger.refusal(c, JoinProtocol, errors.New("put out")); errors.Is(err, ErrRefused) == ticket {
+				t.Errorf("what it hears: %v", err)
+			}
+			eventually(t, hub, "the guest is forgotten", func() bool { return len(guests(hub)) == 0 })
+		})
 	}
-	eventually(t, hub, "the guest is counted", func() bool { return len(guests(hub)) == 1 })
-	guests(hub)[0].timer.Reset(0) // its time is over
-	eventually(t, stranger, "the stranger is put out", func() bool {
-		return stranger.Network().Connectedness(hub.ID()) != network.Connected
-	})
-	eventually(t, hub, "the guest is forgotten", func() bool { return len(guests(hub)) == 0 })
 }
 
 func guests(h *Host) (all []*guest) {

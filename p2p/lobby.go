@@ -171,8 +171,11 @@ func (l *lobby) arrived(c network.Conn) {
 		stay = refusedTime
 	}
 	l.peers[c] = &guest{timer: time.AfterFunc(stay, func() {
-		if l.h.Standing(c.RemotePeer()) != Member {
+		switch l.h.Standing(c.RemotePeer()) {
+		case Refused:
 			c.CloseWithError(network.ConnGated)
+		case Joining: // it was slow, or this host was; it may come again
+			c.CloseWithError(network.ConnGarbageCollected)
 		}
 	})}
 }

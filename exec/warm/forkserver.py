@@ -20,6 +20,7 @@ and the pid of a child is in the file "mark" before it is told. Only the standar
 is used, and only one thread: fork copies no other.
 """
 
+import argparse
 import atexit
 import ctypes
 import functools
@@ -91,6 +92,8 @@ def rehearse() -> None:
     platform.architecture()
     # OpenSSL sets itself up for 4 ms; its random numbers are seeded again after a fork.
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Its texts are looked up, and its patterns compiled, which is a millisecond.
+    argparse.ArgumentParser(prog="").parse_args([])
 
 
 def watched_folders() -> dict[str, int]:
