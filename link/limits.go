@@ -19,6 +19,9 @@ const (
 	// retainPause is how long after the end of a run older ones are looked at: its objects
 	// are released by then, and runs that end together cost one look.
 	retainPause = time.Second
+	// followRest is how many times as long as a load of the membership took nobody loads it again
+	// for a change that the gate knows already: a fifth of the time goes into it while 10,000 nodes join.
+	followRest = 4
 	// spareEvery is how often spare objects of unfinished runs are looked at, and spareAge how
 	// long ago an object was registered that may be one: the message that needs it is stored
 	// milliseconds after, and a ServerApp reads a reply at once that it was told of.

@@ -3,8 +3,10 @@ package link
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rhizome-fl/rhizome/internal/persist"
@@ -19,8 +21,9 @@ type members struct {
 	current atomic.Pointer[roster]
 	// revoked is called for each peer whose membership ended since the last load.
 	revoked func(peer.ID)
-	// changed is called with all members after a load that changed something.
+	// changed is called with all members after each load, and joined with one that was added.
 	changed func([]peer.ID)
+	joined  func(peer.ID)
 
 	loading sync.Mutex
 }
@@ -33,7 +36,7 @@ type roster struct {
 }
 
 func newMembers(store state.Store) *members {
-	m := &members{store: store, revoked: func(peer.ID) {}, changed: func([]peer.ID) {}}
+	m := &members{store: store, revoked: func(peer.ID) {}, changed: func([]peer.ID) {}, joined: func(peer.ID) {}}
 	m.current.Store(&roster{})
 	return m
 }
@@ -103,13 +106,48 @@ func (m *members) load(ctx context.Context) error {
 	return nil
 }
 
-// follow loads the membership whenever it changes, until ctx ends.
+// add takes a new member in without reading all others: where thousands come together, each
+// would have to wait for as many reads of as many.
+func (m *members) add(ctx context.Context, p peer.ID) error {
+	m.loading.Lock()
+	defer m.loading.Unlock()
+	// Read here and not by the caller: it may have been revoked, and that been loaded, meanwhile.
+	member, err := m.store.Member(ctx, p.String())
+	if err != nil {
+		return fmt.Errorf("look up member %s: %w", p, err)
+	}
+	joinable, err := m.store.UsableTokens(ctx)
+	if err != nil {
+		return fmt.Errorf("look for usable tickets: %w", err)
+	}
+	now := &roster{members: maps.Clone(m.current.Load().members), joinable: joinable}
+	if now.members == nil {
+		now.members = make(map[peer.ID]state.Member)
+	}
+	now.members[p] = member
+	m.current.Store(now)
+	if member.RevokedAt.IsZero() {
+		m.joined(p)
+	}
+	return nil
+}
+
+// follow loads the membership whenever it changes, until ctx ends. Changes are told to the gate
+// by whoever makes them, so this one may rest in between.
 func (m *members) follow(ctx context.Context) error {
 	watch := m.store.Bell().Watch(state.KeyMembers())
 	defer watch.Close()
 	for {
+		began := time.Now()
 		if err := persist.Do(ctx, log, "load the membership", func() error { return m.load(ctx) }); err != nil {
 			return err
+		}
+		rest := time.NewTimer(followRest * time.Since(began))
+		select {
+		case <-rest.C:
+		case <-ctx.Done():
+			rest.Stop()
+			return ctx.Err()
 		}
 		select {
 		case <-watch.C:

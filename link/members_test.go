@@ -16,10 +16,24 @@ type someMembers struct {
 	state.Store
 	list     []state.Member
 	joinable bool
+	listed   int // times
 }
 
-func (s *someMembers) ListMembers(context.Context) ([]state.Member, error) { return s.list, nil }
-func (s *someMembers) UsableTokens(context.Context) (bool, error)          { return s.joinable, nil }
+func (s *someMembers) ListMembers(context.Context) ([]state.Member, error) {
+	s.listed++
+	return s.list, nil
+}
+
+func (s *someMembers) Member(_ context.Context, peerID string) (state.Member, error) {
+	for _, m := range s.list {
+		if m.PeerID == peerID {
+			return m, nil
+		}
+	}
+	return state.Member{}, state.ErrNotFound
+}
+
+func (s *someMembers) UsableTokens(context.Context) (bool, error) { return s.joinable, nil }
 
 func newPeer(t *testing.T) peer.ID {
 	t.Helper()
@@ -88,5 +102,36 @@ func TestRevokedPeersAreCutOffOnce(t *testing.T) {
 	load()
 	if !slices.Equal(cut, []peer.ID{b}) || !slices.Equal(present, []peer.ID{a}) {
 		t.Errorf("cut %v, present %v", cut, present)
+	}
+}
+
+// 10,000 that join together would otherwise read 10,000 members each.
+func TestWhoJoinsIsAddedToTheOthers(t *testing.T) {
+	first, second, gone := newPeer(t), newPeer(t), newPeer(t)
+	store := &someMembers{list: []state.Member{{PeerID: first.String()}}, joinable: true}
+	m := newMembers(store)
+	var joined []peer.ID
+	m.joined = func(p peer.ID) { joined = append(joined, p) }
+	if err := m.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store.list = append(store.list, state.Member{PeerID: second.String()}, state.Member{PeerID: gone.String(), RevokedAt: time.Now()})
+	store.joinable = false // that was the last use of the ticket
+	for _, p := range []peer.ID{second, gone} {
+		if err := m.add(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[peer.ID]p2p.Standing{first: p2p.Member, second: p2p.Member, gone: p2p.Refused, newPeer(t): p2p.Refused}
+	for p, standing := range want {
+		if got := m.Admit(p); got != standing {
+			t.Errorf("%s, want %s", got, standing)
+		}
+	}
+	if store.listed != 1 || !slices.Equal(joined, []peer.ID{second}) {
+		t.Errorf("read all members %d times, told of %v", store.listed, joined)
+	}
+	if err := m.add(t.Context(), newPeer(t)); err == nil {
+		t.Error("a stranger was added")
 	}
 }

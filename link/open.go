@@ -37,6 +37,6 @@ func (l *Link) openState(ctx context.Context) (err error) {
 	l.appio = appio.New(l.store, l.objects, l.intake)
 	l.members = newMembers(l.store)
 	l.vouched = relay.NewMembers(l.cfg.Federation, nil)
-	l.members.changed = l.vouched.Set
+	l.members.changed, l.members.joined = l.vouched.Set, l.vouched.Add
 	return l.members.load(ctx)
 }

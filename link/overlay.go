@@ -103,7 +103,7 @@ func (l *Link) join(ctx context.Context, from peer.ID, req p2p.JoinRequest) (p2p
 		}
 	}
 	// The new member must find the gate, and the relays, open when it hears the answer.
-	if err := l.members.load(ctx); err != nil {
+	if err := l.members.add(ctx, from); err != nil {
 		return p2p.JoinAnswer{}, err
 	}
 	if err := l.vouched.Sync(ctx); err != nil {

@@ -62,7 +62,12 @@ func (m *Members) Set(members []peer.ID) {
 	for _, p := range members {
 		set[p] = struct{}{}
 	}
-	m.edit(func() { m.set = set })
+	m.mu.Lock()
+	same := maps.Equal(set, m.set)
+	m.mu.Unlock()
+	if !same { // else every relay would have to acknowledge nothing
+		m.edit(func() { m.set = set })
+	}
 }
 
 // Add vouches for one more. Call [Members.Sync] before the new member is told of its

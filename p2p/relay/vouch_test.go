@@ -203,3 +203,24 @@ func FuzzReadRequest(f *testing.F) {
 		}
 	})
 }
+
+// A set that stays as it is costs no relay an acknowledgement.
+func TestSameMembersAreNoChange(t *testing.T) {
+	a, b := peer.ID("a"), peer.ID("b") // only compared
+	m := NewMembers("test", []peer.ID{a})
+	version := func() uint64 {
+		v, _, _ := m.snapshot()
+		return v
+	}
+	before := version()
+	m.Set([]peer.ID{a})
+	if got := version(); got != before {
+		t.Errorf("the same set has version %d after %d", got, before)
+	}
+	m.Add(b)
+	added := version()
+	m.Set([]peer.ID{b, a})
+	if got := version(); got != added || got == before {
+		t.Errorf("versions %d, %d after a change, %d after its load", before, added, got)
+	}
+}
