@@ -138,11 +138,16 @@ func (m *members) follow(ctx context.Context) error {
 	watch := m.store.Bell().Watch(state.KeyMembers())
 	defer watch.Close()
 	for {
-		began := time.Now()
-		if err := persist.Do(ctx, log, "load the membership", func() error { return m.load(ctx) }); err != nil {
+		var took time.Duration
+		err := persist.Do(ctx, log, "load the membership", func() error {
+			began := time.Now()
+			defer func() { took = time.Since(began) }()
+			return m.load(ctx)
+		})
+		if err != nil {
 			return err
 		}
-		rest := time.NewTimer(followRest * time.Since(began))
+		rest := time.NewTimer(followRest * took)
 		select {
 		case <-rest.C:
 		case <-ctx.Done():
