@@ -77,6 +77,10 @@ func (n *Node) Run(ctx context.Context) error {
 		return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
 	}
 	if n.cfg.NoSession {
+		// A join closes the connection that it was made on.
+		if err := n.host.Connect(ctx, peer.AddrInfo{ID: n.target.Peer, Addrs: n.target.Addrs}); err != nil {
+			return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
+		}
 		n.opened()
 		<-ctx.Done()
 		return context.Cause(ctx)
