@@ -37,7 +37,7 @@ type roster struct {
 
 func newMembers(store state.Store) *members {
 	m := &members{store: store, revoked: func(peer.ID) {}, changed: func([]peer.ID) {}, joined: func(peer.ID) {}}
-	m.current.Store(&roster{})
+	m.current.Store(&roster{members: make(map[peer.ID]state.Member)})
 	return m
 }
 
@@ -121,9 +121,6 @@ func (m *members) add(ctx context.Context, p peer.ID) error {
 		return fmt.Errorf("look for usable tickets: %w", err)
 	}
 	now := &roster{members: maps.Clone(m.current.Load().members), joinable: joinable}
-	if now.members == nil {
-		now.members = make(map[peer.ID]state.Member)
-	}
 	now.members[p] = member
 	m.current.Store(now)
 	if member.RevokedAt.IsZero() {

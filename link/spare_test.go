@@ -111,14 +111,14 @@ func TestNobodyLooksForSpareObjectsWithoutRuns(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- keeper.run(ctx) }()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour) // of virtual time
 		synctest.Wait()
 		if store.looks != 1 {
 			t.Errorf("looked %d times in an hour without a run", store.looks)
 		}
 		store.idle = false
 		store.bell.Ring(state.KeyPendingTask())
-		time.Sleep(spareEvery + time.Second)
+		<-time.After(spareEvery + time.Second)
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Error(err)

@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,11 +46,7 @@ func (p *pulse) remove(one *peerSession) {
 func (p *pulse) all() []*peerSession {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]*peerSession, 0, len(p.sessions))
-	for one := range p.sessions {
-		list = append(list, one)
-	}
-	return list
+	return slices.Collect(maps.Keys(p.sessions))
 }
 
 // run looks until ctx ends; while there is no session it sleeps.
