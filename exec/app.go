@@ -11,8 +11,8 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/install"
 	"github.com/rhizome-fl/rhizome/exec/output"
-	"github.com/rhizome-fl/rhizome/exec/runtime"
-	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // app is one launch of a task. One goroutine runs it; only supersede is for others.
@@ -89,7 +89,7 @@ func (a *app) attach() bool {
 		return true
 	case len(a.rec.Handle) > 0:
 		if a.proc, err = a.s.executor.Attach(a.rec.Handle); err != nil {
-			a.rec.Exit = &runtime.Exit{Code: -1, Detail: oneLine(err.Error())}
+			a.rec.Exit = &runtimeapi.Exit{Code: -1, Detail: oneLine(err.Error())}
 			return true
 		}
 	default:
@@ -125,7 +125,7 @@ func (a *app) follow(ctx context.Context) {
 }
 
 // await returns when no process of the app is left and all its output is read.
-func (a *app) await(ctx context.Context) runtime.Exit {
+func (a *app) await(ctx context.Context) runtimeapi.Exit {
 	running, cancel := context.WithCancelCause(ctx)
 	a.setStop(cancel)
 	var watching, reading sync.WaitGroup
@@ -153,7 +153,7 @@ func (a *app) await(ctx context.Context) runtime.Exit {
 }
 
 // end ends the process.
-func (a *app) end(why error) runtime.Exit {
+func (a *app) end(why error) runtimeapi.Exit {
 	log.Debugf("end the app of task %d: %v", a.rec.TaskID, why)
 	a.proc.Stop(stopGrace)
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace+killLimit)
@@ -161,7 +161,7 @@ func (a *app) end(why error) runtime.Exit {
 	exit, err := a.proc.Wait(ctx)
 	if err != nil {
 		log.Errorf("the app of task %d can not be killed (%s): it hangs in the kernel", a.rec.TaskID, a.proc.Handle())
-		return runtime.Exit{Code: -1, Detail: "the process can not be killed: it hangs in the kernel"}
+		return runtimeapi.Exit{Code: -1, Detail: "the process can not be killed: it hangs in the kernel"}
 	}
 	if exit.Detail == "" && why != nil {
 		exit.Detail = "the process was ended: " + reasonOf(why)
@@ -280,7 +280,7 @@ func told(err error) bool {
 // fail reports an app that could not be started.
 func (a *app) fail(ctx context.Context, cause error) {
 	a.turn.Close(false)
-	a.rec.Exit = &runtime.Exit{Code: -1, Detail: oneLine("the process could not be started: " + cause.Error())}
+	a.rec.Exit = &runtimeapi.Exit{Code: -1, Detail: oneLine("the process could not be started: " + cause.Error())}
 	a.report(ctx) // without a record nobody could repeat it; the claim expires
 }
 

@@ -17,7 +17,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
@@ -115,19 +115,19 @@ func (c *client) acquire(ctx context.Context, types []string) (*flwrpb.Task, str
 
 // awaitEnd returns nil when somebody other than the app has ended the task.
 func (c *client) awaitEnd(ctx context.Context, token string) error {
-	_, err := c.held(ctx, runtime.PathAwaitTaskEnd, tokenHeader(token), contentJSON, nil)
+	_, err := c.held(ctx, runtimeapi.PathAwaitTaskEnd, tokenHeader(token), contentJSON, nil)
 	return ownRoute(err)
 }
 
 // reportExit tells how the process of the task ended.
-func (c *client) reportExit(ctx context.Context, token string, exit runtime.Exit) error {
+func (c *client) reportExit(ctx context.Context, token string, exit runtimeapi.Exit) error {
 	body, err := json.Marshal(exit)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	_, err = c.call(ctx, runtime.PathReportExit, tokenHeader(token), contentJSON, body)
+	_, err = c.call(ctx, runtimeapi.PathReportExit, tokenHeader(token), contentJSON, body)
 	return ownRoute(err)
 }
 

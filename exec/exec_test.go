@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
-	exitpb "github.com/rhizome-fl/rhizome/exec/runtime"
+	exitpb "github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 

@@ -15,10 +15,10 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/output"
 	"github.com/rhizome-fl/rhizome/exec/python"
 	"github.com/rhizome-fl/rhizome/exec/subprocess"
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/exec/warm"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // taskTypes are the tasks that a SuperExec can run.

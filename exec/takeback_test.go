@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // A SuperExec that dies between a claim and the start of the process must not make its host

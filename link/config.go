@@ -13,7 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
-	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -67,7 +67,7 @@ type Config struct {
 	// MaxNodes bounds the peers at a time; 0 leaves it to p2p.
 	MaxNodes int
 
-	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/nodes.
+	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/sessions.
 	Heartbeat, Grace time.Duration
 
 	// Keep says which finished runs are kept; zero keeps all.
@@ -96,10 +96,10 @@ func (c Config) withDefaults() Config {
 		c.Federation = state.FederationDefault
 	}
 	if c.Heartbeat == 0 {
-		c.Heartbeat = nodes.DefaultHeartbeat
+		c.Heartbeat = sessions.DefaultHeartbeat
 	}
 	if c.Grace == 0 {
-		c.Grace = nodes.DefaultGrace
+		c.Grace = sessions.DefaultGrace
 	}
 	return c
 }

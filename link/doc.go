@@ -3,8 +3,8 @@
 //
 //	            HTTP                                     overlay
 //	flwr ──► control ─┐                       ┌─ join (tickets), membership gate
-//	apps ──► appio ───┼── state ── objects ───┼─ nodes (sessions) ── object exchange
-//	stock ─► fleet ───┘     │                 ├─ control for operators
+//	apps ──► apps ────┼── state ── objects ───┼─ sessions        ── object exchange
+//	stock ─► stock ───┘     │                 ├─ control for operators
 //	SuperNodes              └─ reaper, runs   └─ announcements
 //
 // It guarantees that a link that was killed at any moment continues from its data

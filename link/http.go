@@ -7,9 +7,9 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/link/control"
-	"github.com/rhizome-fl/rhizome/link/fleet"
+	"github.com/rhizome-fl/rhizome/link/stock"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
@@ -41,7 +41,7 @@ func (l *Link) openHTTP(ctx context.Context) error {
 	all.Mount(flwr.PathControl, demandToken(l.cfg.ControlToken, control))
 	all.Mount(flwr.PathRuntime, l.runtimeHandler())
 	if l.cfg.FleetHTTP {
-		all.Mount(flwr.PathFleet, fleet.New(fleet.Config{
+		all.Mount(flwr.PathFleet, stock.New(stock.Config{
 			Store: l.store, Objects: l.objects, Intake: l.intake, RegisteredOnly: l.cfg.RegisteredNodesOnly,
 		}))
 	}
@@ -55,7 +55,7 @@ func (l *Link) openHTTP(ctx context.Context) error {
 }
 
 func (l *Link) runtimeHandler() http.Handler {
-	handler := runtime.NewHandler(l.appio, runtime.Options{ExecSecret: l.cfg.ExecSecret})
+	handler := runtimeapi.NewHandler(l.appio, runtimeapi.Options{ExecSecret: l.cfg.ExecSecret})
 	if len(l.cfg.ExecSecret) > 0 || l.cfg.Insecure {
 		return handler
 	}

@@ -14,9 +14,9 @@ import (
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
-	"github.com/rhizome-fl/rhizome/link/appio"
-	"github.com/rhizome-fl/rhizome/link/intake"
-	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/apps"
+	"github.com/rhizome-fl/rhizome/link/messages"
+	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
@@ -36,15 +36,15 @@ type Link struct {
 	store   state.Store
 	copy    func(ctx context.Context, path string) (objectIDs []string, err error) // of the store
 	objects *objects.Dir
-	intake  *intake.Intake
-	appio   *appio.Host
+	intake  *messages.Intake
+	appio   *apps.Host
 
 	members   *members
 	vouched   *relay.Members
 	host      *p2p.Host
 	gossip    *gossip.Publisher
 	fetcher   *objects.Fetcher
-	nodes     *nodes.Server
+	nodes     *sessions.Server
 	superExec *launch.Owned
 
 	listener net.Listener // of HTTP

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/rhizome-fl/rhizome/internal/datadir"
-	"github.com/rhizome-fl/rhizome/link/appio"
-	"github.com/rhizome-fl/rhizome/link/intake"
+	"github.com/rhizome-fl/rhizome/link/apps"
+	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
@@ -30,11 +30,11 @@ func (l *Link) openState(ctx context.Context) (err error) {
 	if l.objects, err = objects.OpenDir(l.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err
 	}
-	l.intake = intake.New(l.store, l.objects)
+	l.intake = messages.New(l.store, l.objects)
 	if err := l.intake.Resume(ctx); err != nil {
 		return fmt.Errorf("take up incomplete messages: %w", err)
 	}
-	l.appio = appio.New(l.store, l.objects, l.intake)
+	l.appio = apps.New(l.store, l.objects, l.intake)
 	l.members = newMembers(l.store)
 	l.vouched = relay.NewMembers(l.cfg.Federation, nil)
 	l.members.changed, l.members.joined = l.vouched.Set, l.vouched.Add

@@ -11,7 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
@@ -56,7 +56,7 @@ func (l *Link) openOverlay() error {
 		return fmt.Errorf("start announcements: %w", err)
 	}
 	l.opened(func() error { l.gossip.Close(); return nil })
-	l.nodes = nodes.New(nodes.Config{
+	l.nodes = sessions.New(sessions.Config{
 		Host: l.host, Store: l.store, Objects: l.objects, Fetch: l.fetch, Federation: l.cfg.Federation,
 		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses, Swarm: l.cfg.Swarm,
 	})

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 	"golang.org/x/sync/semaphore"
 )
 

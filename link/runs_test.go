@@ -10,10 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // someRuns is a store of runs, each with one object.

@@ -9,7 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 )
 
@@ -46,7 +46,7 @@ func RecallTargets(ctx context.Context, dataDir string) (_ doctor.Targets, err e
 	return targetsOf(identity)
 }
 
-func targetsOf(identity store.Identity) (doctor.Targets, error) {
+func targetsOf(identity state.Identity) (doctor.Targets, error) {
 	if identity.Link == "" {
 		return doctor.Targets{}, ErrNoLink
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
@@ -74,7 +74,7 @@ func (n *Node) openTarget(ctx context.Context) error {
 		needed:  !known || t.TokenID != "" && t.TokenID != identity.TokenID,
 		request: p2p.JoinRequest{TokenID: t.TokenID, Secret: t.Secret, Name: n.cfg.Name},
 	}
-	_, err = n.store.UpdateIdentity(ctx, func(id *store.Identity) {
+	_, err = n.store.UpdateIdentity(ctx, func(id *state.Identity) {
 		id.Link, id.LinkAddrs = t.Link.String(), texts(t.Addrs)
 		if t.Federation != "" {
 			id.Federation = t.Federation
@@ -86,7 +86,7 @@ func (n *Node) openTarget(ctx context.Context) error {
 	return err
 }
 
-func (n *Node) rememberedTarget(identity store.Identity) error {
+func (n *Node) rememberedTarget(identity state.Identity) error {
 	if identity.Link == "" {
 		return ErrNoLink
 	}
@@ -122,7 +122,7 @@ func (n *Node) join(ctx context.Context) error {
 	if answer.Role != "" && answer.Role != ticket.RoleNode {
 		return fmt.Errorf("join SuperLink %s: this peer is a member as %s and not as node: use another data directory", n.target.Peer, answer.Role)
 	}
-	_, err = n.store.UpdateIdentity(ctx, func(id *store.Identity) {
+	_, err = n.store.UpdateIdentity(ctx, func(id *state.Identity) {
 		id.Joined, id.TokenID, id.Federation = true, n.ticket.request.TokenID, answer.Federation
 	})
 	if err != nil {

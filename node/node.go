@@ -15,11 +15,11 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
-	"github.com/rhizome-fl/rhizome/node/appio"
-	"github.com/rhizome-fl/rhizome/node/intake"
+	"github.com/rhizome-fl/rhizome/node/apps"
+	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/session"
-	"github.com/rhizome-fl/rhizome/node/store"
-	"github.com/rhizome-fl/rhizome/node/trust"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
@@ -33,19 +33,19 @@ type Node struct {
 	started time.Time
 
 	nodeConfig appconfig.Config
-	trusted    trust.Entities
+	trusted    policy.Entities
 
 	dir     *datadir.Dir
 	objects *objects.Dir
-	store   *store.Store
+	store   *state.Store
 	target  p2p.Target
 	ticket  joinRequest
 	host    *p2p.Host
 	fetcher *objects.Fetcher
 	swarm   *swarming
-	intake  *intake.Intake
+	intake  *messages.Intake
 	session *session.Client
-	appio   *appio.Host
+	appio   *apps.Host
 
 	listener  net.Listener // of the Runtime API
 	superExec *launch.Owned
@@ -145,7 +145,7 @@ func (n *Node) stopWork(ctx context.Context) error {
 
 // collect removes objects that nothing needs any more.
 func (n *Node) collect(ctx context.Context) error {
-	watch := n.store.Bell().Watch(store.KeyGarbage())
+	watch := n.store.Bell().Watch(state.KeyGarbage())
 	defer watch.Close()
 	for {
 		err := persist.Do(ctx, log, "remove unused objects", func() error { return n.store.Collect(ctx) })

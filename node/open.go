@@ -8,11 +8,11 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
-	"github.com/rhizome-fl/rhizome/node/appio"
-	"github.com/rhizome-fl/rhizome/node/intake"
+	"github.com/rhizome-fl/rhizome/node/apps"
+	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/session"
-	"github.com/rhizome-fl/rhizome/node/store"
-	"github.com/rhizome-fl/rhizome/node/trust"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
@@ -23,7 +23,7 @@ func (n *Node) readSettings(context.Context) (err error) {
 		return err
 	}
 	if n.cfg.TrustedEntities != "" {
-		if n.trusted, err = trust.Load(n.cfg.TrustedEntities); err != nil {
+		if n.trusted, err = policy.Load(n.cfg.TrustedEntities); err != nil {
 			return err
 		}
 	}
@@ -39,7 +39,7 @@ func (n *Node) openState(ctx context.Context) (err error) {
 	if n.objects, err = objects.OpenDir(n.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err
 	}
-	if n.store, err = store.Open(ctx, n.dir.Path("state.db"), n.objects); err != nil {
+	if n.store, err = state.Open(ctx, n.dir.Path("state.db"), n.objects); err != nil {
 		return err
 	}
 	n.opened(n.store.Close)
@@ -102,7 +102,7 @@ func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID 
 // openWork makes the parts that messages go through.
 func (n *Node) openWork(context.Context) error {
 	n.news = newNews(n)
-	n.intake = intake.New(intake.Config{
+	n.intake = messages.New(messages.Config{
 		Store: n.store, Objects: n.objects, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
 		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
 	})
@@ -114,12 +114,12 @@ func (n *Node) openWork(context.Context) error {
 		Opened: n.cfg.OnConnected,
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})
-	host := appio.Config{
+	host := apps.Config{
 		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.intake.Fetch,
 	}
 	if n.cfg.ShareLogs {
 		host.ShareLogs = n.session.ShareLogs
 	}
-	n.appio = appio.New(host)
+	n.appio = apps.New(host)
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/rhizome-fl/rhizome/node/intake"
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -47,7 +47,7 @@ func (n *Node) serveSession(ctx context.Context, s network.Stream) error {
 }
 
 // fetch brings objects from the link, or what an offer needs with the help of other nodes.
-func (n *Node) fetch(ctx context.Context, w intake.Want) error {
+func (n *Node) fetch(ctx context.Context, w messages.Want) error {
 	link := objects.Provider{Peer: n.target.Peer}
 	if w.Offered && n.swarm.on.Load() {
 		return n.fetcher.FetchSwarm(ctx, w.RunID, w.IDs, link, n.swarm.searcher)

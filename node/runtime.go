@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/rhizome-fl/rhizome/exec/runtime"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/node/state"
 )
 
 // openRuntime takes the port of the Runtime API. It is chosen once: apps that outlive the
@@ -38,7 +38,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if got == identity.RuntimePort {
 		return nil
 	}
-	_, err = n.store.UpdateIdentity(ctx, func(id *store.Identity) { id.RuntimePort = got })
+	_, err = n.store.UpdateIdentity(ctx, func(id *state.Identity) { id.RuntimePort = got })
 	return err
 }
 
@@ -46,7 +46,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 // so that held requests do not keep it; their clients come back.
 func (n *Node) serveRuntime(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           runtime.NewHandler(n.appio, runtime.Options{TakeLastWords: n.cfg.ShareLogs}),
+		Handler:           runtimeapi.NewHandler(n.appio, runtimeapi.Options{TakeLastWords: n.cfg.ShareLogs}),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,

@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // app is a ServerApp of a run, played by the test: it has the run's token and says what it

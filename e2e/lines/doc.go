@@ -1,5 +1,5 @@
 // Package lines tests Rhizome over bad lines: the real binary and the real flwr in the
-// namespaces of p2p/natlab, with a relay, a link behind a NAT, and a run of two nodes of which
+// namespaces of internal/natlab, with a relay, a link behind a NAT, and a run of two nodes of which
 // one has a fault on its line.
 //
 // The table of faults is in faults_test.go, each with what should become of the run. Every one

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // path is how a node reaches its link, which is behind a Cone.

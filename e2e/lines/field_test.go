@@ -16,9 +16,9 @@ import (
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/node"
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // entered is why labs can not be built here, or nil.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 

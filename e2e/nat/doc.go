@@ -1,6 +1,6 @@
 // Package nat tests Rhizome where it will be used: the real binary, each party in a network
 // of its own, behind every usual kind of NAT and firewall, in the namespaces of
-// p2p/natlab. It also measures: RHIZOME_CONNECTIVITY=1 (make connectivity) takes longer, and
+// internal/natlab. It also measures: RHIZOME_CONNECTIVITY=1 (make connectivity) takes longer, and
 // rewrites the tables of docs/connectivity.md with what it saw.
 //
 // The tests assert outcomes (a session, a direct path, every byte) and log times; a test

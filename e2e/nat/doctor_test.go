@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
 )
 
 // checkup is a call of `rhizome doctor`, and what it is to say.

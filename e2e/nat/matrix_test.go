@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // kinds of networks that both the link and a node are put into.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // A node that has nothing but a web proxy, one whose firewall takes no UDP, one behind a

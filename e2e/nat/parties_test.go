@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // The parties of a federation. Nobody starts a SuperExec unless a test asks for one.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // backLimit is when a session must be back after the network is; what is promised is 15 s,

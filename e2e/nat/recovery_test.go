@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // trouble is what sessions must survive. It is over when happens returns.

@@ -9,11 +9,11 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/exec/runtime"
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/node/appio"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/node/apps"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // errAppGone ends an app whose task is not its any more.
@@ -55,14 +55,14 @@ func (a *app) run(ctx context.Context) {
 	dice := a.node.w.dice
 	dies := dice.n(60) // after so many steps, if there are so many
 	var reply *answer
-	steps := []func(context.Context, *appio.Host, task.Task) error{
+	steps := []func(context.Context, *apps.Host, task.Task) error{
 		a.takeInput,
-		func(ctx context.Context, h *appio.Host, t task.Task) (err error) {
+		func(ctx context.Context, h *apps.Host, t task.Task) (err error) {
 			reply, err = a.takeMessage(ctx, h, t)
 			return err
 		},
 		a.beat,
-		func(ctx context.Context, h *appio.Host, t task.Task) error { return reply.push(ctx, h, t) },
+		func(ctx context.Context, h *apps.Host, t task.Task) error { return reply.push(ctx, h, t) },
 		a.finish,
 	}
 	for i, step := range steps {
@@ -78,7 +78,7 @@ func (a *app) run(ctx context.Context) {
 }
 
 // call makes a request, again and again while the node is down.
-func (a *app) call(ctx context.Context, request func(context.Context, *appio.Host, task.Task) error) error {
+func (a *app) call(ctx context.Context, request func(context.Context, *apps.Host, task.Task) error) error {
 	for {
 		one, err := a.node.await(ctx)
 		if err != nil {
@@ -104,12 +104,12 @@ func (a *app) call(ctx context.Context, request func(context.Context, *appio.Hos
 	}
 }
 
-func (a *app) takeInput(ctx context.Context, h *appio.Host, t task.Task) error {
+func (a *app) takeInput(ctx context.Context, h *apps.Host, t task.Task) error {
 	_, err := h.PullTaskInput(ctx, t)
 	return err
 }
 
-func (a *app) beat(ctx context.Context, h *appio.Host, t task.Task) error {
+func (a *app) beat(ctx context.Context, h *apps.Host, t task.Task) error {
 	alive, err := h.Heartbeat(ctx, t)
 	if err == nil && !alive {
 		return errAppGone
@@ -117,7 +117,7 @@ func (a *app) beat(ctx context.Context, h *appio.Host, t task.Task) error {
 	return err
 }
 
-func (a *app) finish(ctx context.Context, h *appio.Host, t task.Task) error {
+func (a *app) finish(ctx context.Context, h *apps.Host, t task.Task) error {
 	return h.PushTaskOutput(ctx, t, &flwrpb.PushTaskOutputRequest{SubStatus: string(task.Completed), Context: []byte("what the app knows")})
 }
 
@@ -126,8 +126,8 @@ func (a *app) die(ctx context.Context) {
 	if a.node.w.dice.oneIn(2) {
 		return
 	}
-	_ = a.call(ctx, func(ctx context.Context, h *appio.Host, t task.Task) error {
-		return h.ReportExit(ctx, t, runtime.Exit{Code: -1, Signal: "SIGKILL"})
+	_ = a.call(ctx, func(ctx context.Context, h *apps.Host, t task.Task) error {
+		return h.ReportExit(ctx, t, runtimeapi.Exit{Code: -1, Signal: "SIGKILL"})
 	})
 }
 
@@ -139,7 +139,7 @@ type answer struct {
 }
 
 // takeMessage reads the instruction and works out a reply, which is another each time.
-func (a *app) takeMessage(ctx context.Context, h *appio.Host, t task.Task) (*answer, error) {
+func (a *app) takeMessage(ctx context.Context, h *apps.Host, t task.Task) (*answer, error) {
 	res, err := h.PullMessages(ctx, t, &flwrpb.PullAppMessagesRequest{})
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func newAnswer(md *flwrpb.Metadata) (*answer, error) {
 }
 
 // push sends the reply and what the node lacks of it.
-func (r *answer) push(ctx context.Context, h *appio.Host, t task.Task) error {
+func (r *answer) push(ctx context.Context, h *apps.Host, t task.Task) error {
 	res, err := h.PushMessages(ctx, t, &flwrpb.PushAppMessagesRequest{
 		MessagesList: []*flwrpb.Message{proto.CloneOf(r.msg)}, MessageObjectTrees: []*flwrpb.ObjectTree{r.tree},
 	})
@@ -177,7 +177,7 @@ func (r *answer) push(ctx context.Context, h *appio.Host, t task.Task) error {
 	}
 	for _, id := range res.GetObjectsToPush() {
 		content := r.objects[id]
-		push := runtime.ObjectPush{RunID: t.RunID, ObjectID: id, Size: int64(len(content))}
+		push := runtimeapi.ObjectPush{RunID: t.RunID, ObjectID: id, Size: int64(len(content))}
 		if _, err := h.PushObject(ctx, t, push, bytes.NewReader(content)); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Package sim simulates a SuperLink and its SuperNodes under virtual time, with crashes, cuts
 // and delays at every point, thousands of times.
 //
-// What is real: the link's session server (link/nodes) with its SQLite store, the node's
+// What is real: the link's session server (link/sessions) with its SQLite store, the node's
 // session client, intake, SQLite store and the host that apps talk to, and the object stores
 // of both. What is simulated: the network (delays, cuts that both ends hear of, cuts that only
 // one does, lines that swallow), the transfer of objects between the stores (slow, failing,

@@ -6,7 +6,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/rhizome-fl/rhizome/link/nodes"
+	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -27,7 +27,7 @@ type linkLife struct {
 	*life
 	store  state.Store
 	owned  owned
-	server *nodes.Server
+	server *sessions.Server
 }
 
 // start begins a life on what the one before has left.
@@ -37,7 +37,7 @@ func (l *linkSide) start() {
 	store, err := sqlite.Open(one.ctx, l.disk.path(), sqlite.Options{})
 	w.must(err)
 	one.store, one.owned = store, owned{l.objects, one.life}
-	one.server = nodes.New(nodes.Config{
+	one.server = sessions.New(sessions.Config{
 		Host: l.host, Store: store, Objects: one.owned, Federation: state.FederationDefault, Grace: grace,
 		Fetch: func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(string)) error {
 			return w.fetchFromNode(ctx, one, from, runID, ids, shown)

@@ -8,10 +8,10 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/rhizome-fl/rhizome/node/appio"
-	"github.com/rhizome-fl/rhizome/node/intake"
+	"github.com/rhizome-fl/rhizome/node/apps"
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/session"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -32,11 +32,11 @@ type nodeSide struct {
 type nodeLife struct {
 	*life
 	node   *nodeSide
-	store  *store.Store
+	store  *state.Store
 	owned  owned
-	intake *intake.Intake
+	intake *messages.Intake
 	client *session.Client
-	host   *appio.Host
+	host   *apps.Host
 }
 
 func (n *nodeSide) now() *nodeLife {
@@ -71,11 +71,11 @@ func (n *nodeSide) start() {
 	one := &nodeLife{life: newLife(n.disk), node: n}
 	one.owned = owned{n.objects, one.life}
 	var err error
-	one.store, err = store.Open(one.ctx, n.disk.path(), one.owned)
+	one.store, err = state.Open(one.ctx, n.disk.path(), one.owned)
 	w.must(err)
-	one.intake = intake.New(intake.Config{
+	one.intake = messages.New(messages.Config{
 		Store: one.store, Objects: one.owned,
-		Fetch: func(ctx context.Context, want intake.Want) error {
+		Fetch: func(ctx context.Context, want messages.Want) error {
 			return w.fetchFromLink(ctx, one, want.RunID, want.IDs)
 		},
 		Done: func(id string, err error) { one.client.Offered(id, err) },
@@ -88,7 +88,7 @@ func (n *nodeSide) start() {
 			}
 		},
 	})
-	one.host = appio.New(appio.Config{Store: one.store, Objects: one.owned, Slots: slots, Fetch: one.intake.Fetch})
+	one.host = apps.New(apps.Config{Store: one.store, Objects: one.owned, Slots: slots, Fetch: one.intake.Fetch})
 	one.work.Go(func() { one.host.Run(one.ctx) })
 	one.work.Go(one.collect)
 	one.work.Go(one.keepSession)
@@ -168,7 +168,7 @@ func (n *nodeSide) present() *stream {
 
 // collect removes unused objects, as package node does.
 func (one *nodeLife) collect() {
-	watch := one.store.Bell().Watch(store.KeyGarbage())
+	watch := one.store.Bell().Watch(state.KeyGarbage())
 	defer watch.Close()
 	for {
 		if one.alive() == nil {

@@ -16,7 +16,7 @@ import (
 	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/state"
 )
 
 var seeds = flag.Int("sim.seeds", 2000, "how many simulations to run")
@@ -117,7 +117,7 @@ func makeTemplates(t *testing.T) templates {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node, err := store.Open(t.Context(), filepath.Join(dir, "node.db"), nil)
+	node, err := state.Open(t.Context(), filepath.Join(dir, "node.db"), nil)
 	if err == nil {
 		err = node.Close()
 	}

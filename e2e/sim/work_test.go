@@ -7,10 +7,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // What users and ServerApps do with a link. When it dies on the way, they do not know

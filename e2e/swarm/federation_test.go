@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 const (

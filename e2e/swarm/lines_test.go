@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // Lines between two sites, and what one model makes of them. The delay is that of one site:

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
 // entered is why labs can not be built here, or nil.

@@ -23,7 +23,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CGO_ENABLED=0
-(cd "$root" && go build -o "$work/bin/" ./cmd/rhizome ./p2p/natlab/cmd/natlab)
+(cd "$root" && go build -o "$work/bin/" ./cmd/rhizome ./internal/natlab/cmd/natlab)
 
 export PATH=$work/bin:$PATH LAB_WORK=$work LAB_PYTHON=$(cd "$python" && pwd) LAB_SHELL=$shell LAB_APP=$root/examples/quickstart
 natlab run -private \

@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec"
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
@@ -58,11 +58,11 @@ type host struct {
 	*httptest.Server
 	tasks   chan *flwrpb.Task
 	end     chan struct{}
-	reports chan runtime.Exit
+	reports chan runtimeapi.Exit
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{tasks: make(chan *flwrpb.Task, 1), end: make(chan struct{}), reports: make(chan runtime.Exit, 4)}
+	h := &host{tasks: make(chan *flwrpb.Task, 1), end: make(chan struct{}), reports: make(chan runtimeapi.Exit, 4)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/runtime/acquire-task", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client left
@@ -76,15 +76,15 @@ func newHost(t *testing.T) *host {
 		case <-r.Context().Done():
 		}
 	})
-	mux.HandleFunc(runtime.PathAwaitTaskEnd, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(runtimeapi.PathAwaitTaskEnd, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-h.end:
 			w.WriteHeader(http.StatusNoContent)
 		case <-r.Context().Done():
 		}
 	})
-	mux.HandleFunc(runtime.PathReportExit, func(_ http.ResponseWriter, r *http.Request) {
-		var exit runtime.Exit
+	mux.HandleFunc(runtimeapi.PathReportExit, func(_ http.ResponseWriter, r *http.Request) {
+		var exit runtimeapi.Exit
 		if err := json.NewDecoder(r.Body).Decode(&exit); err != nil {
 			t.Error(err)
 		}
@@ -95,14 +95,14 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-func (h *host) report(t *testing.T) runtime.Exit {
+func (h *host) report(t *testing.T) runtimeapi.Exit {
 	t.Helper()
 	select {
 	case exit := <-h.reports:
 		return exit
 	case <-time.After(20 * time.Second):
 		t.Fatal("the end of the app was not reported")
-		return runtime.Exit{}
+		return runtimeapi.Exit{}
 	}
 }
 

@@ -26,7 +26,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/process"
 	"github.com/rhizome-fl/rhizome/exec/python"
-	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 )
 
 // Limits are what one app process may use. Zero means no limit.
@@ -111,8 +111,8 @@ type app struct {
 	id  process.Identity
 	cmd *osexec.Cmd
 
-	waited chan struct{} // closed when a child was collected
-	exit   runtime.Exit  // set before waited is closed
+	waited chan struct{}   // closed when a child was collected
+	exit   runtimeapi.Exit // set before waited is closed
 
 	mu    sync.Mutex
 	timer *time.Timer // kills after the grace of Stop
@@ -140,20 +140,20 @@ func (a *app) collect() {
 	a.exit = exitOf(a.cmd.ProcessState, err)
 }
 
-func (a *app) Wait(ctx context.Context) (runtime.Exit, error) {
+func (a *app) Wait(ctx context.Context) (runtimeapi.Exit, error) {
 	if a.cmd != nil {
 		select {
 		case <-a.waited:
 			return a.exit, nil
 		case <-ctx.Done():
-			return runtime.Exit{}, ctx.Err()
+			return runtimeapi.Exit{}, ctx.Err()
 		}
 	}
 	if err := a.id.Wait(ctx); err != nil {
-		return runtime.Exit{}, err
+		return runtimeapi.Exit{}, err
 	}
 	a.end()
-	return runtime.Exit{Code: -1, Detail: "the process ended; its exit status is unknown, since the SuperExec that started it had ended before"}, nil
+	return runtimeapi.Exit{Code: -1, Detail: "the process ended; its exit status is unknown, since the SuperExec that started it had ended before"}, nil
 }
 
 // Stop implements executor.Process.
@@ -195,13 +195,13 @@ func (a *app) end() {
 	_ = a.id.SignalGroup(unix.SIGKILL)
 }
 
-func exitOf(state *os.ProcessState, err error) runtime.Exit {
+func exitOf(state *os.ProcessState, err error) runtimeapi.Exit {
 	if state == nil {
-		return runtime.Exit{Code: -1, Detail: fmt.Sprintf("the exit status could not be read: %v", err)}
+		return runtimeapi.Exit{Code: -1, Detail: fmt.Sprintf("the exit status could not be read: %v", err)}
 	}
 	status, ok := state.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() {
-		return runtime.Exit{Code: -1, Signal: unix.SignalName(status.Signal())}
+		return runtimeapi.Exit{Code: -1, Signal: unix.SignalName(status.Signal())}
 	}
-	return runtime.Exit{Code: state.ExitCode()}
+	return runtimeapi.Exit{Code: state.ExitCode()}
 }

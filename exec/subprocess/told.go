@@ -5,13 +5,13 @@ import (
 
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 )
 
 // Told makes a Process of an app whose parent is somebody else who will tell its exit: one
 // value on exit once the app and all of its group have ended, or a close of the channel if
 // the parent is lost, from when on the app is like one that was taken back.
-func (e *Executor) Told(id process.Identity, exit <-chan runtime.Exit) executor.Process {
+func (e *Executor) Told(id process.Identity, exit <-chan runtimeapi.Exit) executor.Process {
 	if err := e.limits.apply(id.PID); err != nil {
 		log.Warnf("process %d runs without its limits: %v", id.PID, err)
 	}
@@ -20,11 +20,11 @@ func (e *Executor) Told(id process.Identity, exit <-chan runtime.Exit) executor.
 
 type told struct {
 	*app
-	exit <-chan runtime.Exit
-	last *runtime.Exit
+	exit <-chan runtimeapi.Exit
+	last *runtimeapi.Exit
 }
 
-func (t *told) Wait(ctx context.Context) (runtime.Exit, error) {
+func (t *told) Wait(ctx context.Context) (runtimeapi.Exit, error) {
 	if t.last != nil {
 		return *t.last, nil
 	}
@@ -37,7 +37,7 @@ func (t *told) Wait(ctx context.Context) (runtime.Exit, error) {
 		t.last = &exit
 		return exit, nil
 	case <-ctx.Done():
-		return runtime.Exit{}, ctx.Err()
+		return runtimeapi.Exit{}, ctx.Err()
 	}
 }
 

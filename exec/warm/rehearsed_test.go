@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/rhizome-fl/rhizome/exec/python"
-	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // coldOutput runs the app by itself and returns what it printed.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/exec/runtime"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 )
 
 // errLost: the fork server is gone or does not answer. Starts go cold.
@@ -36,13 +36,13 @@ type server struct {
 	lost     chan struct{} // closed when its socket has ended and it was reaped
 
 	mu     sync.Mutex
-	exits  map[int]chan runtime.Exit // of the apps that run
-	asking bool                      // an app may be started this moment
+	exits  map[int]chan runtimeapi.Exit // of the apps that run
+	asking bool                         // an app may be started this moment
 }
 
 type answer struct {
 	pid    int
-	exit   <-chan runtime.Exit
+	exit   <-chan runtimeapi.Exit
 	detail string
 }
 
@@ -88,7 +88,7 @@ func startServer(interpreter, script, preload string, env []string, output *os.F
 	s := &server{
 		cmd: cmd, conn: conn.(*net.UnixConn),
 		ready: make(chan struct{}), answers: make(chan answer, 1), lost: make(chan struct{}),
-		exits: make(map[int]chan runtime.Exit),
+		exits: make(map[int]chan runtimeapi.Exit),
 	}
 	go s.read()
 	return s, nil
@@ -150,7 +150,7 @@ func (s *server) handle(e event) {
 		s.watch = e.Watch
 		close(s.ready)
 	case "started":
-		exit := make(chan runtime.Exit, 1)
+		exit := make(chan runtimeapi.Exit, 1)
 		s.mu.Lock()
 		s.exits[e.PID], s.asking = exit, false
 		s.mu.Unlock()
@@ -170,7 +170,7 @@ func (s *server) handle(e event) {
 }
 
 // fork asks for one app. An error means that no app was started.
-func (s *server) fork(r request, output *os.File) (process.Identity, <-chan runtime.Exit, error) {
+func (s *server) fork(r request, output *os.File) (process.Identity, <-chan runtimeapi.Exit, error) {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return process.Identity{}, nil, fmt.Errorf("ask the fork server: %w", err)
@@ -264,11 +264,11 @@ func (s *server) reap() {
 	_ = s.cmd.Wait() // how it ended is in its output
 }
 
-func exitOf(status int) runtime.Exit {
+func exitOf(status int) runtimeapi.Exit {
 	if status < 0 {
-		return runtime.Exit{Code: -1, Signal: unix.SignalName(syscall.Signal(-status))}
+		return runtimeapi.Exit{Code: -1, Signal: unix.SignalName(syscall.Signal(-status))}
 	}
-	return runtime.Exit{Code: status}
+	return runtimeapi.Exit{Code: status}
 }
 
 // changeTime of a folder in Unix nanoseconds; 0 if there is none.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/python"
-	"github.com/rhizome-fl/rhizome/exec/runtime"
 	"github.com/rhizome-fl/rhizome/exec/subprocess"
-	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // environmentWith makes a Python environment whose "flwr" is a few lines: enough to see
@@ -94,7 +94,7 @@ func newFixtureWith(t *testing.T, env python.Env, limits subprocess.Limits) *fix
 }
 
 // start runs the app and returns how it ended and what it printed.
-func (f *fixture) start(fabHash string, args ...string) (executor.Process, func() (runtime.Exit, string)) {
+func (f *fixture) start(fabHash string, args ...string) (executor.Process, func() (runtimeapi.Exit, string)) {
 	f.t.Helper()
 	path := filepath.Join(f.t.TempDir(), "out")
 	output, err := os.Create(path)
@@ -109,7 +109,7 @@ func (f *fixture) start(fabHash string, args ...string) (executor.Process, func(
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return p, func() (runtime.Exit, string) {
+	return p, func() (runtimeapi.Exit, string) {
 		f.t.Helper()
 		ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 		defer cancel()
@@ -147,7 +147,7 @@ type observed struct {
 func TestWarmAppSeesWhatAColdAppSees(t *testing.T) {
 	env := environmentWith(t, observer)
 	f := newFixture(t, env)
-	see := func(p executor.Process, wait func() (runtime.Exit, string)) observed {
+	see := func(p executor.Process, wait func() (runtimeapi.Exit, string)) observed {
 		exit, text := wait()
 		if exit.Code != 0 {
 			t.Fatalf("exit %+v: %s", exit, text)
@@ -198,15 +198,15 @@ def main():
 `)
 	f := newFixture(t, env)
 	for how, want := range map[string]struct {
-		exit runtime.Exit
+		exit runtimeapi.Exit
 		text string
 	}{
-		"three":  {runtime.Exit{Code: 3}, "handler ran"},
-		"exit":   {runtime.Exit{Code: 4}, "handler ran"},
-		"text":   {runtime.Exit{Code: 1}, "last words"},
-		"raise":  {runtime.Exit{Code: 1}, "ValueError: boom"},
-		"killed": {runtime.Exit{Code: -1, Signal: "SIGKILL"}, ""},
-		"thread": {runtime.Exit{Code: 0}, "thread ended"},
+		"three":  {runtimeapi.Exit{Code: 3}, "handler ran"},
+		"exit":   {runtimeapi.Exit{Code: 4}, "handler ran"},
+		"text":   {runtimeapi.Exit{Code: 1}, "last words"},
+		"raise":  {runtimeapi.Exit{Code: 1}, "ValueError: boom"},
+		"killed": {runtimeapi.Exit{Code: -1, Signal: "SIGKILL"}, ""},
+		"thread": {runtimeapi.Exit{Code: 0}, "thread ended"},
 	} {
 		_, wait := f.start("", how)
 		if exit, text := wait(); exit != want.exit || !strings.Contains(text, want.text) {
@@ -295,7 +295,7 @@ func TestAppOutlivesItsServer(t *testing.T) {
 	}
 }
 
-func second(_ executor.Process, wait func() (runtime.Exit, string)) func() (runtime.Exit, string) {
+func second(_ executor.Process, wait func() (runtimeapi.Exit, string)) func() (runtimeapi.Exit, string) {
 	return wait
 }
 

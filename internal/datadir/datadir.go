@@ -5,7 +5,7 @@
 // kernel drops when its holder dies, and that children do not inherit), that a directory of
 // a link is not taken for that of a node, and that a directory of a newer version is left
 // as it is. It is not responsible for what lies inside: databases have schema versions of
-// their own (package sqlitedb).
+// their own (package sqldb).
 package datadir
 
 import (

@@ -13,12 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // live is a link as far as a backup sees it.

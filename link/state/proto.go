@@ -3,8 +3,8 @@ package state
 import (
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 	"google.golang.org/protobuf/proto"
 )
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 func TestISOTime(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/rhizome-fl/rhizome/node/intake"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -46,8 +46,8 @@ func (e *RefusedError) Final() bool { return e.Reason == sessionpb.Refused_REVOK
 
 // Config is what a Client works with.
 type Config struct {
-	Store  *store.Store
-	Intake *intake.Intake
+	Store  *state.Store
+	Intake *messages.Intake
 
 	Software, Name, Location string
 	Slots                    uint32
@@ -260,7 +260,7 @@ func (c *Client) remember(ctx context.Context, w *sessionpb.Welcome) error {
 	if id.NodeID != 0 && id.NodeID != w.GetNodeId() {
 		log.Warnw("the SuperLink gave this node another id; has it lost its data?", "old", id.NodeID, "new", w.GetNodeId())
 	}
-	_, err = c.cfg.Store.UpdateIdentity(ctx, func(id *store.Identity) {
+	_, err = c.cfg.Store.UpdateIdentity(ctx, func(id *state.Identity) {
 		id.NodeID, id.Federation, id.Joined = w.GetNodeId(), w.GetFederation(), true
 	})
 	return err

@@ -13,13 +13,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"go.uber.org/goleak"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/node/intake"
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/session"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/state"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // patience bounds every wait of these tests; it is only reached when something is broken.
@@ -31,10 +31,10 @@ type fixture struct {
 	link, node host.Host
 	incoming   chan network.Stream
 
-	store   *store.Store
+	store   *state.Store
 	objects *nodetest.Memory
 	blobs   nodetest.Blobs
-	intake  *intake.Intake
+	intake  *messages.Intake
 	hints   chan []byte
 	*session.Client
 }
@@ -49,12 +49,12 @@ func newFixture(t testing.TB) *fixture {
 	f.node.Peerstore().AddAddrs(f.link.ID(), f.link.Addrs(), time.Hour)
 
 	var err error
-	if f.store, err = store.Open(context.Background(), filepath.Join(t.TempDir(), "node.db"), f.objects); err != nil {
+	if f.store, err = state.Open(context.Background(), filepath.Join(t.TempDir(), "node.db"), f.objects); err != nil {
 		t.Fatal(err)
 	}
-	f.intake = intake.New(intake.Config{
+	f.intake = messages.New(messages.Config{
 		Store: f.store, Objects: f.objects,
-		Fetch: func(_ context.Context, w intake.Want) error {
+		Fetch: func(_ context.Context, w messages.Want) error {
 			nodetest.Put(t, f.objects, f.blobs, w.IDs...)
 			return nil
 		},
@@ -195,7 +195,7 @@ func (f *fixture) finish(m nodetest.Message) nodetest.Message {
 	blobs := nodetest.Blobs{}
 	r := m.Reply(f.t, blobs, "result")
 	nodetest.Put(f.t, f.objects, blobs, r.Objects...)
-	reply := store.Reply{MessageID: m.ID, ReplyID: r.ID, Message: []byte{}, Tree: []byte{}, ObjectIDs: r.Objects, Runtime: 2 * time.Second}
+	reply := state.Reply{MessageID: m.ID, ReplyID: r.ID, Message: []byte{}, Tree: []byte{}, ObjectIDs: r.Objects, Runtime: 2 * time.Second}
 	if err := f.store.Activate(context.Background(), t.ID); err != nil {
 		f.t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch := f.store.Bell().Watch(store.KeyTask(claimed.ID))
+	watch := f.store.Bell().Watch(state.KeyTask(claimed.ID))
 	defer watch.Close()
 	l.write(&sessionpb.Frame{Body: &sessionpb.Frame_Cancel{Cancel: &sessionpb.Cancel{RunId: 7, Detail: "stopped"}}})
 	select {

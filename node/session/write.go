@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/node/intake"
-	"github.com/rhizome-fl/rhizome/node/store"
+	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
@@ -123,14 +123,14 @@ func resultFrame(messageID string, err error) *sessionpb.Frame {
 	return &sessionpb.Frame{Body: &sessionpb.Frame_Decline{Decline: &sessionpb.Decline{
 		MessageId: messageID,
 		Detail:    strings.ToValidUTF8(err.Error(), "?"),
-		Permanent: errors.Is(err, intake.ErrBadOffer),
+		Permanent: errors.Is(err, messages.ErrBadOffer),
 	}}}
 }
 
 // writeReplies sends answers in the order in which they came to be, and again after a
 // while if they are not acknowledged.
 func (c *Client) writeReplies(ctx context.Context, o *open) error {
-	watch := c.cfg.Store.Bell().Watch(store.KeyReplies())
+	watch := c.cfg.Store.Bell().Watch(state.KeyReplies())
 	defer watch.Close()
 	var after int64
 	for {

@@ -22,8 +22,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/natlab"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 

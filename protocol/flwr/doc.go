@@ -11,6 +11,6 @@
 //   - A client that stops sending or receiving is cut off after [IdleLimit]; one that is
 //     slow is not.
 //
-// It is not responsible for who may ask (exec/runtime, link/control, link/fleet), for TLS
+// It is not responsible for who may ask (internal/runtimeapi, link/control, link/stock), for TLS
 // nor for listening.
 package flwr

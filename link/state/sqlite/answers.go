@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -19,7 +19,7 @@ func (s *Store) Answers(ctx context.Context, runID uint64, instructionIDs []stri
 	found := make(map[string]state.Answer)
 	candidates := s.board.answered(runID, instructionIDs)
 	if len(candidates) > 0 {
-		err := s.read(ctx, func(tx *sql.Tx) error { return readAnswers(tx, found, runID, candidates, sqlitedb.Micro(s.now())) })
+		err := s.read(ctx, func(tx *sql.Tx) error { return readAnswers(tx, found, runID, candidates, sqldb.Micro(s.now())) })
 		if err != nil {
 			return nil, runErr("read answers of", runID, err)
 		}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // BenchmarkRound is one round of a run with N nodes, as a link does it: one insert, then

@@ -1,6 +1,6 @@
 // Package sqlite is the embedded implementation of state.Store: one SQLite file.
 //
-// All writes go through the group commit of package sqlitedb. What a write changes in
+// All writes go through the group commit of package sqldb. What a write changes in
 // memory (the board of open instructions, the bell, the next deadline) happens after its
 // commit and in the order of the commits.
 //

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -32,7 +32,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (time.Time, error) {
 }
 
 func expireTasks(c *change) error {
-	requeued, failed, err := task.Expire(c.tx, c.now)
+	requeued, failed, err := tasktable.Expire(c.tx, c.now)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func expireTasks(c *change) error {
 }
 
 func expireInstructions(c *change) error {
-	err := dropInstructions(c, `expires_at <= ?`, sqlitedb.Micro(c.now))
+	err := dropInstructions(c, `expires_at <= ?`, sqldb.Micro(c.now))
 	if err != nil {
 		return fmt.Errorf("expire messages: %w", err)
 	}
@@ -58,7 +58,7 @@ func expireInstructions(c *change) error {
 
 func expireLeases(c *change) error {
 	nodes, err := column[int64](c.tx, `UPDATE instructions SET state = 'waiting', lease_until = 0
-		WHERE lease_until > 0 AND lease_until <= ? AND state = 'leased' RETURNING node_id`, sqlitedb.Micro(c.now))
+		WHERE lease_until > 0 AND lease_until <= ? AND state = 'leased' RETURNING node_id`, sqldb.Micro(c.now))
 	if err != nil {
 		return fmt.Errorf("expire leases: %w", err)
 	}
@@ -70,7 +70,7 @@ func expireLeases(c *change) error {
 
 func expireNodes(c *change) error {
 	nodes, err := column[int64](c.tx, `UPDATE nodes SET status = 'offline', last_deactivated_at = online_until
-		WHERE status = 'online' AND online_until <= ? RETURNING node_id`, sqlitedb.Micro(c.now))
+		WHERE status = 'online' AND online_until <= ? RETURNING node_id`, sqldb.Micro(c.now))
 	if err != nil {
 		return fmt.Errorf("expire nodes: %w", err)
 	}
@@ -84,7 +84,7 @@ func expireNodes(c *change) error {
 
 // nextDeadline is the earliest of all; each is the first entry of an index.
 func nextDeadline(tx *sql.Tx) (time.Time, error) {
-	next, err := task.NextDeadline(tx)
+	next, err := tasktable.NextDeadline(tx)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -97,7 +97,7 @@ func nextDeadline(tx *sql.Tx) (time.Time, error) {
 		if err := tx.QueryRow(query).Scan(&us); err != nil {
 			return time.Time{}, fmt.Errorf("find next deadline: %w", err)
 		}
-		if at := sqlitedb.FromMicro(us.Int64); us.Valid && (next.IsZero() || at.Before(next)) {
+		if at := sqldb.FromMicro(us.Int64); us.Valid && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}

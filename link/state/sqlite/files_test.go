@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // writeGolden makes TestOldFiles write the file of a schema version that has none yet:
@@ -174,7 +174,7 @@ func TestNewerFileIsRefused(t *testing.T) {
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, sqlitedb.ErrNewer) || !strings.Contains(err.Error(), "newer rhizome") {
+	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, sqldb.ErrNewer) || !strings.Contains(err.Error(), "newer rhizome") {
 		t.Errorf("error: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestDamagedFileIsRefused(t *testing.T) {
 		if err == nil {
 			_ = s.Close()
 		}
-		if !errors.Is(err, sqlitedb.ErrCorrupt) {
+		if !errors.Is(err, sqldb.ErrCorrupt) {
 			t.Errorf("torn at %d: %v", page, err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -72,7 +72,7 @@ func (s *Store) planForget(ctx context.Context, now time.Time, keep state.Retent
 			if _, counted := held[series]; !counted {
 				size += context
 			}
-			ends := sqlitedb.FromMicro(finished).Add(keep.Age)
+			ends := sqldb.FromMicro(finished).Add(keep.Age)
 			switch {
 			case (keep.Age <= 0 || now.Before(ends)) && (keep.Bytes <= 0 || kept+size <= keep.Bytes):
 				kept += size
@@ -108,7 +108,7 @@ func forgetRun(tx *sql.Tx, runID uint64) error {
 	if err != nil {
 		return notFound(err)
 	}
-	if err := task.Forget(tx, runID); err != nil {
+	if err := tasktable.Forget(tx, runID); err != nil {
 		return err
 	}
 	_, err = tx.Exec(`DELETE FROM series WHERE series_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE series_id = ?1)`, series)

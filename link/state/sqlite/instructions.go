@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -62,7 +62,7 @@ func (in *inserter) insert(m state.Message) (refused, err error) {
 	}
 	result, err := in.c.tx.Exec(`INSERT INTO instructions (message_id, run_id, node_id, state, lease_until, proto, tree, created_at, ttl, expires_at)
 		VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING`, m.ID, int64(m.RunID), int64(m.NodeID),
-		string(m.State), blob(m.Proto), blob(m.Tree), m.CreatedAt, m.TTL, sqlitedb.Micro(expires))
+		string(m.State), blob(m.Proto), blob(m.Tree), m.CreatedAt, m.TTL, sqldb.Micro(expires))
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (s *Store) LeaseInstructions(ctx context.Context, nodeID uint64, limit int,
 		var err error
 		msgs, err = instructions(c.tx, `UPDATE instructions SET state = 'leased', lease_until = ? WHERE seq IN
 			(SELECT seq FROM instructions WHERE node_id = ? AND state = 'waiting' AND replied = 0 AND expires_at > ? ORDER BY seq LIMIT ?)
-			RETURNING `+instructionColumns, sqlitedb.Micro(until), int64(nodeID), sqlitedb.Micro(c.now), limit)
+			RETURNING `+instructionColumns, sqldb.Micro(until), int64(nodeID), sqldb.Micro(c.now), limit)
 		if len(msgs) > 0 {
 			c.due(until)
 		}
@@ -186,7 +186,7 @@ func (s *Store) ExtendLeases(ctx context.Context, nodeID uint64, until time.Time
 	return nodeErr("extend leases of", nodeID, s.write(ctx, func(c *change) error {
 		c.due(until)
 		_, err := c.tx.Exec(`UPDATE instructions SET lease_until = ? WHERE node_id = ? AND state = 'leased' AND replied = 0`,
-			sqlitedb.Micro(until), int64(nodeID))
+			sqldb.Micro(until), int64(nodeID))
 		return err
 	}))
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -47,7 +47,7 @@ func online(c *change, nodeID uint64, interval time.Duration, until time.Time, a
 	c.due(until)
 	_, err := c.tx.Exec(`UPDATE nodes SET status = 'online', heartbeat_interval = ?, online_until = ?,
 			last_activated_at = CASE WHEN ? THEN ? ELSE last_activated_at END WHERE node_id = ?`,
-		interval.Microseconds(), sqlitedb.Micro(until), anew, sqlitedb.Micro(c.now), int64(nodeID))
+		interval.Microseconds(), sqldb.Micro(until), anew, sqldb.Micro(c.now), int64(nodeID))
 	if err != nil || !anew {
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *Store) DeactivateNode(ctx context.Context, nodeID uint64) error {
 			return err
 		}
 		_, err = c.tx.Exec(`UPDATE nodes SET status = 'offline', online_until = ?, last_deactivated_at = ? WHERE node_id = ?`,
-			sqlitedb.Micro(c.now), sqlitedb.Micro(c.now), int64(nodeID))
+			sqldb.Micro(c.now), sqldb.Micro(c.now), int64(nodeID))
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func unregister(c *change, nodeID uint64) error {
 	if status == state.NodeUnregistered {
 		return fmt.Errorf("%w: it is unregistered", state.ErrNotAllowed)
 	}
-	now := sqlitedb.Micro(c.now)
+	now := sqldb.Micro(c.now)
 	_, err = c.tx.Exec(`UPDATE nodes SET status = 'unregistered', unregistered_at = ?,
 			last_deactivated_at = CASE WHEN status = 'online' THEN ? ELSE last_deactivated_at END,
 			online_until = CASE WHEN status = 'online' THEN ? ELSE online_until END WHERE node_id = ?`, now, now, now, int64(nodeID))

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -32,7 +32,7 @@ func (s *Store) AppendLogs(ctx context.Context, runID uint64, at time.Time, line
 			return notFound(err)
 		}
 		_, err = c.tx.Exec(`INSERT INTO run_logs (run_id, seq, at, text, bytes) VALUES (?, ?, ?, ?, ?)`,
-			int64(runID), seq, sqlitedb.Micro(at), text, len(text))
+			int64(runID), seq, sqldb.Micro(at), text, len(text))
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s *Store) Logs(ctx context.Context, runID uint64, afterSeq int64) (text st
 				fmt.Fprintf(&out, "[older log text was dropped: %d bytes so far]\n", dropped)
 			}
 			out.WriteString(part)
-			last, lastSeq = sqlitedb.FromMicro(at), seq
+			last, lastSeq = sqldb.FromMicro(at), seq
 			return nil
 		}, `SELECT seq, at, text FROM run_logs WHERE run_id = ? AND seq > ? ORDER BY seq`, int64(runID), afterSeq)
 		text = out.String()

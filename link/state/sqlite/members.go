@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -36,7 +36,7 @@ func addMember(c *change, m state.Member) error {
 	}
 	_, err = c.tx.Exec(`INSERT INTO members (peer_id, role, name, added_at, added_by, revoked_at) VALUES (?, ?, ?, ?, ?, 0)
 		ON CONFLICT (peer_id) DO UPDATE SET role = excluded.role, name = excluded.name`,
-		m.PeerID, string(m.Role), short(m.Name), sqlitedb.Micro(c.now), short(m.AddedBy))
+		m.PeerID, string(m.Role), short(m.Name), sqldb.Micro(c.now), short(m.AddedBy))
 	c.ring(state.KeyMembers())
 	return err
 }
@@ -68,7 +68,7 @@ func (s *Store) RemoveMember(ctx context.Context, peerID string) error {
 
 // revoke bars a member for ever; false if it was barred before or never was a member.
 func revoke(c *change, peerID string) (bool, error) {
-	result, err := c.tx.Exec(`UPDATE members SET revoked_at = ? WHERE peer_id = ? AND revoked_at = 0`, sqlitedb.Micro(c.now), peerID)
+	result, err := c.tx.Exec(`UPDATE members SET revoked_at = ? WHERE peer_id = ? AND revoked_at = 0`, sqldb.Micro(c.now), peerID)
 	if err != nil {
 		return false, err
 	}
@@ -120,6 +120,6 @@ func scanMember(scan func(...any) error) (state.Member, error) {
 	var node sql.NullInt64
 	var added, revoked int64
 	err := scan(&m.PeerID, &m.Role, &m.Name, &node, &added, &m.AddedBy, &revoked)
-	m.NodeID, m.AddedAt, m.RevokedAt = uint64(node.Int64), sqlitedb.FromMicro(added), sqlitedb.FromMicro(revoked)
+	m.NodeID, m.AddedAt, m.RevokedAt = uint64(node.Int64), sqldb.FromMicro(added), sqldb.FromMicro(revoked)
 	return m, err
 }

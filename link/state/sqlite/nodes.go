@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // RegisterNode implements state.Nodes.
@@ -18,11 +18,11 @@ func (s *Store) RegisterNode(ctx context.Context, n state.Node) (state.Node, err
 			return err
 		}
 		n = state.Node{ID: task.NewID(), PeerID: n.PeerID, PublicKey: n.PublicKey, Name: short(n.Name), Location: short(n.Location),
-			OwnerID: n.OwnerID, Status: state.NodeRegistered, RegisteredAt: sqlitedb.FromMicro(sqlitedb.Micro(c.now))}
+			OwnerID: n.OwnerID, Status: state.NodeRegistered, RegisteredAt: sqldb.FromMicro(sqldb.Micro(c.now))}
 		_, err := c.tx.Exec(`INSERT INTO nodes (node_id, peer_id, public_key, name, location, owner_id, status, heartbeat_interval,
 				online_until, registered_at, last_activated_at, last_deactivated_at, unregistered_at)
 			VALUES (?, ?, ?, ?, ?, ?, 'registered', 0, 0, ?, 0, 0, 0)`,
-			int64(n.ID), nullable(n.PeerID), nullable(n.PublicKey), n.Name, n.Location, n.OwnerID, sqlitedb.Micro(c.now))
+			int64(n.ID), nullable(n.PeerID), nullable(n.PublicKey), n.Name, n.Location, n.OwnerID, sqldb.Micro(c.now))
 		c.ring(state.KeyNodes())
 		return err
 	})
@@ -126,9 +126,9 @@ func scanNode(scan func(...any) error) (state.Node, error) {
 	err := scan(&id, &peerID, &n.PublicKey, &n.Name, &n.Location, &n.OwnerID, &n.Status, &interval, &until,
 		&registered, &activated, &deactivated, &unregistered)
 	n.ID, n.PeerID, n.HeartbeatInterval = uint64(id), peerID.String, time.Duration(interval)*time.Microsecond
-	n.OnlineUntil, n.RegisteredAt = sqlitedb.FromMicro(until), sqlitedb.FromMicro(registered)
-	n.LastActivatedAt, n.LastDeactivatedAt = sqlitedb.FromMicro(activated), sqlitedb.FromMicro(deactivated)
-	n.UnregisteredAt = sqlitedb.FromMicro(unregistered)
+	n.OnlineUntil, n.RegisteredAt = sqldb.FromMicro(until), sqldb.FromMicro(registered)
+	n.LastActivatedAt, n.LastDeactivatedAt = sqldb.FromMicro(activated), sqldb.FromMicro(deactivated)
+	n.UnregisteredAt = sqldb.FromMicro(unregistered)
 	return n, err
 }
 

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -31,7 +31,7 @@ func (s *Store) RegisterObjects(ctx context.Context, runID uint64, objectIDs []s
 }
 
 func registerObjects(c *change, runID uint64, objectIDs []string) error {
-	now, list := sqlitedb.Micro(c.now), listOf(objectIDs)
+	now, list := sqldb.Micro(c.now), listOf(objectIDs)
 	result, err := c.tx.Exec(`INSERT INTO run_objects (run_id, object_id, held, used) SELECT ?, unhex(value), 0, ? FROM json_each(?)
 		WHERE TRUE ON CONFLICT DO NOTHING`, int64(runID), now, list)
 	if err != nil {

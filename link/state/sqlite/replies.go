@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -64,7 +64,7 @@ func replyTarget(c *change, m state.Message) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("instruction %s: %w", m.ReplyTo, notFound(err))
 	}
-	if uint64(run) != m.RunID || uint64(node) != m.NodeID || t.expires <= sqlitedb.Micro(c.now) {
+	if uint64(run) != m.RunID || uint64(node) != m.NodeID || t.expires <= sqldb.Micro(c.now) {
 		return target{}, fmt.Errorf("instruction %s is not of this node and run, or has expired: %w", m.ReplyTo, state.ErrNotFound)
 	}
 	return t, nil
@@ -81,7 +81,7 @@ func replyOf(tx *sql.Tx, instruction int64) (id string, complete bool, err error
 
 func insertReply(c *change, t target, m state.Message, runtime time.Duration) error {
 	// The sender's clock may be wrong; a reply never outlives its instruction.
-	expires := min(sqlitedb.Micro(m.ExpiresAt()), t.expires)
+	expires := min(sqldb.Micro(m.ExpiresAt()), t.expires)
 	_, err := c.tx.Exec(`INSERT INTO replies (instruction, message_id, complete, proto, tree, created_at, ttl, expires_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		t.seq, m.ID, m.State != state.Gathering, blob(m.Proto), blob(m.Tree), m.CreatedAt, m.TTL, expires)

@@ -10,10 +10,11 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // linkNodeID is the SuperLink's node id in Flower's messages.
@@ -39,7 +40,7 @@ func (s *Store) CreateRun(ctx context.Context, n state.NewRun) (state.Run, error
 		if err != nil {
 			return err
 		}
-		primary, err := task.Create(c.tx, c.now, task.New{RunID: runID, Type: n.TaskType, FABHash: n.FABHash})
+		primary, err := tasktable.Create(c.tx, c.now, tasktable.New{RunID: runID, Type: n.TaskType, FABHash: n.FABHash})
 		if err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ func (s *Store) CreateRun(ctx context.Context, n state.NewRun) (state.Run, error
 
 // joinSeries checks the series that a run continues, or begins one.
 func joinSeries(c *change, runID uint64, n state.NewRun) (uint64, error) {
-	now := sqlitedb.Micro(c.now)
+	now := sqldb.Micro(c.now)
 	if n.SeriesID != 0 {
 		err := one(c.tx, `UPDATE series SET updated_at = ? WHERE series_id = ?`, now, int64(n.SeriesID))
 		if err != nil {
@@ -101,7 +102,7 @@ func insertRun(c *change, runID, seriesID, taskID uint64, n state.NewRun) error 
 	}
 	_, err = c.tx.Exec(`INSERT INTO runs (run_id, series_id, primary_task_id, created_at, fab_id, fab_version, fab_hash,
 			verifications, override_config, federation, account_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(runID), int64(seriesID), int64(taskID), sqlitedb.Micro(c.now), n.FABID, n.FABVersion, n.FABHash,
+		int64(runID), int64(seriesID), int64(taskID), sqldb.Micro(c.now), n.FABID, n.FABVersion, n.FABHash,
 		string(verifications), overrides, n.Federation, n.AccountID)
 	return err
 }
@@ -176,7 +177,7 @@ func readRun(tx *sql.Tx, runID uint64) (state.Run, error) {
 		return state.Run{}, fmt.Errorf("run configuration: %w", err)
 	}
 	run.OverrideConfig = config.GetOverrideConfig()
-	run.PrimaryTask, err = task.Get(tx, uint64(primary))
+	run.PrimaryTask, err = tasktable.Get(tx, uint64(primary))
 	return run, err
 }
 
@@ -220,7 +221,7 @@ func (s *Store) FinishTaskWithContext(ctx context.Context, taskID uint64, sub ta
 			return err
 		}
 		_, err = c.tx.Exec(`UPDATE series SET context = ?, updated_at = ? WHERE series_id = ?`,
-			seriesContext, sqlitedb.Micro(c.now), seriesID)
+			seriesContext, sqldb.Micro(c.now), seriesID)
 		return err
 	})
 	if err != nil {
@@ -231,7 +232,7 @@ func (s *Store) FinishTaskWithContext(ctx context.Context, taskID uint64, sub ta
 
 // finishRun ends the primary task and what depends on it.
 func finishRun(c *change, runID, primary uint64, sub task.SubStatus, details string) error {
-	_, err := task.Finish(c.tx, c.now, primary, sub, details)
+	_, err := tasktable.Finish(c.tx, c.now, primary, sub, details)
 	if errors.Is(err, task.ErrFinished) {
 		return state.ErrRunFinished
 	}
@@ -243,13 +244,13 @@ func finishRun(c *change, runID, primary uint64, sub task.SubStatus, details str
 
 // endRun ends what depends on a primary task that has just ended.
 func endRun(c *change, runID, primary uint64) error {
-	tasks, err := task.ByRun(c.tx, runID)
+	tasks, err := tasktable.ByRun(c.tx, runID)
 	if err != nil {
 		return err
 	}
 	for _, t := range tasks {
 		if t.ID != primary && t.Status != task.Finished {
-			if _, err := task.Finish(c.tx, c.now, t.ID, task.Stopped, "The run has ended"); err != nil {
+			if _, err := tasktable.Finish(c.tx, c.now, t.ID, task.Stopped, "The run has ended"); err != nil {
 				return err
 			}
 			c.ring(state.KeyTask(t.ID))

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 )
 
 // Snapshot writes a copy of the store, as of one moment, to a file that must not exist, and
@@ -15,7 +15,7 @@ func (s *Store) Snapshot(ctx context.Context, path string) (objectIDs []string, 
 	if err := s.db.Snapshot(ctx, path); err != nil {
 		return nil, err
 	}
-	err = sqlitedb.ReadFile(ctx, path, func(tx *sql.Tx) error {
+	err = sqldb.ReadFile(ctx, path, func(tx *sql.Tx) error {
 		keys, err := column[[]byte](tx, `SELECT DISTINCT object_id FROM run_objects WHERE held = 1 AND run_id IN (`+unfinishedRuns+`)`)
 		for _, key := range keys {
 			objectIDs = append(objectIDs, hex.EncodeToString(key))

@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -27,7 +27,7 @@ func (s *Store) SpareObjects(ctx context.Context, runID uint64, before time.Time
 			return err
 		}
 		keys, err := column[[]byte](tx, `SELECT object_id FROM run_objects WHERE run_id = ? AND used < ? ORDER BY used`,
-			int64(runID), sqlitedb.Micro(before))
+			int64(runID), sqldb.Micro(before))
 		for _, key := range keys {
 			if id := hex.EncodeToString(key); !needed[id] {
 				spare = append(spare, id)
@@ -76,7 +76,7 @@ func (s *Store) ReleaseSpareObjects(ctx context.Context, runID uint64, before ti
 			}
 			// What was registered since then has a later time, and may be needed again.
 			found, err := references(c.tx, `WHERE run_id = ? AND used < ? AND object_id IN (SELECT unhex(value) FROM json_each(?))`,
-				int64(runID), sqlitedb.Micro(before), listOf(batch))
+				int64(runID), sqldb.Micro(before), listOf(batch))
 			if err != nil {
 				return err
 			}

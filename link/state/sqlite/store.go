@@ -10,8 +10,8 @@ import (
 
 	"github.com/ipfs/go-log/v2"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
@@ -23,7 +23,7 @@ var migrations embed.FS
 
 // Store is a state.Store in one SQLite file.
 type Store struct {
-	db    *sqlitedb.DB
+	db    *sqldb.DB
 	bell  wake.Bell
 	now   func() time.Time
 	board *board
@@ -42,14 +42,14 @@ type Options struct {
 
 // Open opens or creates the store. Tasks and nodes that were alive when it was last used
 // get state.RestartGrace to show that they still are. Besides errors of the file system it
-// fails with sqlitedb.ErrCorrupt and sqlitedb.ErrNewer.
+// fails with sqldb.ErrCorrupt and sqldb.ErrNewer.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	db, err := sqlitedb.Open(path, files, sqlitedb.Options{
-		Components: []sqlitedb.Component{{Name: "tasks", Migrations: task.Migrations()}},
+	db, err := sqldb.Open(path, files, sqldb.Options{
+		Components: []sqldb.Component{{Name: "tasks", Migrations: tasktable.Migrations()}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
@@ -69,11 +69,11 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 func (s *Store) begin(ctx context.Context) error {
 	return s.write(ctx, func(c *change) error {
 		until := c.now.Add(state.RestartGrace)
-		if err := task.Extend(c.tx, until); err != nil {
+		if err := tasktable.Extend(c.tx, until); err != nil {
 			return err
 		}
 		if _, err := c.tx.Exec(`UPDATE nodes SET online_until = ? WHERE status = 'online' AND online_until < ?`,
-			sqlitedb.Micro(until), sqlitedb.Micro(until)); err != nil {
+			sqldb.Micro(until), sqldb.Micro(until)); err != nil {
 			return fmt.Errorf("extend nodes: %w", err)
 		}
 		return s.board.load(c.tx)

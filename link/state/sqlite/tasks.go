@@ -5,15 +5,16 @@ import (
 	"database/sql"
 	"fmt"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // ClaimTask implements state.Tasks.
 func (s *Store) ClaimTask(ctx context.Context, types []string) (t task.Task, token string, ok bool, err error) {
 	err = s.write(ctx, func(c *change) error {
 		var err error
-		t, token, ok, err = task.Claim(c.tx, c.now, types)
+		t, token, ok, err = tasktable.Claim(c.tx, c.now, types)
 		if err != nil || !ok {
 			return err
 		}
@@ -30,14 +31,14 @@ func (s *Store) ClaimTask(ctx context.Context, types []string) (t task.Task, tok
 // ReleaseTask implements state.Tasks.
 func (s *Store) ReleaseTask(ctx context.Context, taskID uint64) error {
 	err := s.write(ctx, func(c *change) error {
-		t, err := task.Get(c.tx, taskID)
+		t, err := tasktable.Get(c.tx, taskID)
 		if err != nil {
 			return err
 		}
 		if t.Status != task.Starting {
 			return task.ErrNotFound
 		}
-		if _, err := task.Requeue(c.tx, taskID); err != nil {
+		if _, err := tasktable.Requeue(c.tx, taskID); err != nil {
 			return err
 		}
 		c.ring(state.KeyPendingTask(), state.KeyRun(t.RunID), state.KeyTask(t.ID))
@@ -54,7 +55,7 @@ func (s *Store) TaskByToken(ctx context.Context, token string) (task.Task, error
 	var t task.Task
 	err := s.read(ctx, func(tx *sql.Tx) error {
 		var err error
-		t, err = task.ByToken(tx, token)
+		t, err = tasktable.ByToken(tx, token)
 		return err
 	})
 	return t, err
@@ -65,7 +66,7 @@ func (s *Store) Task(ctx context.Context, taskID uint64) (task.Task, error) {
 	var t task.Task
 	err := s.read(ctx, func(tx *sql.Tx) error {
 		var err error
-		t, err = task.Get(tx, taskID)
+		t, err = tasktable.Get(tx, taskID)
 		return err
 	})
 	return t, err
@@ -74,11 +75,11 @@ func (s *Store) Task(ctx context.Context, taskID uint64) (task.Task, error) {
 // ActivateTask implements state.Tasks.
 func (s *Store) ActivateTask(ctx context.Context, taskID uint64) error {
 	return s.write(ctx, func(c *change) error {
-		before, err := task.Get(c.tx, taskID)
+		before, err := tasktable.Get(c.tx, taskID)
 		if err != nil {
 			return err
 		}
-		t, err := task.Activate(c.tx, c.now, taskID)
+		t, err := tasktable.Activate(c.tx, c.now, taskID)
 		if err != nil {
 			return err
 		}
@@ -95,7 +96,7 @@ func (s *Store) HeartbeatTask(ctx context.Context, taskID uint64) (bool, error) 
 	var alive bool
 	err := s.write(ctx, func(c *change) error {
 		var err error
-		alive, err = task.Heartbeat(c.tx, c.now, taskID)
+		alive, err = tasktable.Heartbeat(c.tx, c.now, taskID)
 		return err
 	})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rhizome-fl/rhizome/internal/sqlitedb"
+	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -21,7 +21,7 @@ func (s *Store) CreateToken(ctx context.Context, t state.JoinToken) error {
 		}
 		if tokens >= state.MaxTokens {
 			// Those that let nobody in any more are only history.
-			result, err := c.tx.Exec(`DELETE FROM join_tokens WHERE NOT (`+usable+`)`, sqlitedb.Micro(c.now))
+			result, err := c.tx.Exec(`DELETE FROM join_tokens WHERE NOT (`+usable+`)`, sqldb.Micro(c.now))
 			if err != nil {
 				return err
 			}
@@ -36,7 +36,7 @@ func (s *Store) CreateToken(ctx context.Context, t state.JoinToken) error {
 		}
 		_, err := c.tx.Exec(`INSERT INTO join_tokens (token_id, secret_hash, role, max_uses, uses, expires_at, created_at, revoked_at)
 			VALUES (?, ?, ?, ?, 0, ?, ?, 0)`, t.ID, blob(t.SecretHash), string(t.Role), t.MaxUses,
-			sqlitedb.Micro(t.ExpiresAt), sqlitedb.Micro(c.now))
+			sqldb.Micro(t.ExpiresAt), sqldb.Micro(c.now))
 		c.ring(state.KeyMembers())
 		return err
 	})
@@ -67,7 +67,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string) error {
 	err := s.write(ctx, func(c *change) error {
 		c.ring(state.KeyMembers())
 		return one(c.tx, `UPDATE join_tokens SET revoked_at = CASE WHEN revoked_at = 0 THEN ? ELSE revoked_at END WHERE token_id = ?`,
-			sqlitedb.Micro(c.now), id)
+			sqldb.Micro(c.now), id)
 	})
 	if err != nil {
 		return fmt.Errorf("revoke join token %.80s: %w", id, err)
@@ -82,7 +82,7 @@ const usable = `revoked_at = 0 AND (max_uses = 0 OR uses < max_uses) AND (expire
 func (s *Store) UsableTokens(ctx context.Context) (bool, error) {
 	var any bool
 	err := s.read(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM join_tokens WHERE `+usable+`)`, sqlitedb.Micro(s.now())).Scan(&any)
+		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM join_tokens WHERE `+usable+`)`, sqldb.Micro(s.now())).Scan(&any)
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for usable join tokens: %w", err)
@@ -102,7 +102,7 @@ func (s *Store) Join(ctx context.Context, peerID, tokenID string, secret []byte,
 			}
 			return err
 		}
-		t, err := scanToken(c.tx.QueryRow(selectTokens+` WHERE token_id = ? AND `+usable, tokenID, sqlitedb.Micro(c.now)).Scan)
+		t, err := scanToken(c.tx.QueryRow(selectTokens+` WHERE token_id = ? AND `+usable, tokenID, sqldb.Micro(c.now)).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return state.ErrTokenSpent
 		}
@@ -134,6 +134,6 @@ func scanToken(scan func(...any) error) (state.JoinToken, error) {
 	var t state.JoinToken
 	var expires, created, revoked int64
 	err := scan(&t.ID, &t.SecretHash, &t.Role, &t.MaxUses, &t.Uses, &expires, &created, &revoked)
-	t.ExpiresAt, t.CreatedAt, t.RevokedAt = sqlitedb.FromMicro(expires), sqlitedb.FromMicro(created), sqlitedb.FromMicro(revoked)
+	t.ExpiresAt, t.CreatedAt, t.RevokedAt = sqldb.FromMicro(expires), sqldb.FromMicro(created), sqldb.FromMicro(revoked)
 	return t, err
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // finished makes a run that has ended and let go of its objects.

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/exec/task"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 func testTasks(t *testing.T, e *env) {

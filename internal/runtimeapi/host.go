@@ -1,0 +1,99 @@
+package runtimeapi
+
+import (
+	"context"
+	"io"
+
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+// Host is what a SuperLink or a SuperNode gives to the Runtime API: one method a route.
+//
+// Errors are answered by flwr.WriteError: a *flwr.Error as it is, anything else as 503, so
+// that a client tries again. Methods marked "may wait" are called with a context that ends
+// when the client leaves or when the server stops; while they wait the server keeps the
+// request alive with interim responses. All methods may be called concurrently.
+type Host interface {
+	// Authenticate resolves a task token. task.ErrUnknownToken becomes 401 code 1008.
+	Authenticate(ctx context.Context, token string) (task.Task, error)
+
+	// AcquireTask claims the oldest pending task of one of the types. May wait; an empty
+	// response says that there is nothing for now.
+	AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) (*flwrpb.AcquireTaskResponse, error)
+	// Heartbeat extends the life of a running task.
+	Heartbeat(ctx context.Context, t task.Task) (success bool, err error)
+	// PullTaskInput starts the task; with the same token it may be repeated and gives the
+	// same answer. May wait (a process that was started ahead of its task).
+	PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTaskInputResponse, error)
+	// PushTaskOutput ends the task and keeps its context, durably, before it returns.
+	PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.PushTaskOutputRequest) error
+
+	// PushMessages stores messages of the app and names the objects that are missing.
+	PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error)
+	// PullMessages gives the app what is there for it. May wait.
+	PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.PullAppMessagesResponse, error)
+	// ConfirmMessageReceived ends the lease on a pulled message.
+	ConfirmMessageReceived(ctx context.Context, t task.Task, req *flwrpb.ConfirmMessageReceivedRequest) error
+	// PushObject stores one object from body, durably, before it returns. It must read
+	// body to its end or return an error. stored=false says that nobody waits for it or
+	// that the bytes do not match the id.
+	PushObject(ctx context.Context, t task.Task, push ObjectPush, body io.Reader) (stored bool, err error)
+	// PullObject opens an object of the task's run. May wait while an object that is
+	// announced has not arrived. The caller closes Content.
+	PullObject(ctx context.Context, t task.Task, req *flwrpb.PullObjectRequest) (Object, error)
+
+	// GetNodes lists the nodes that a ServerApp may address; a SuperNode answers 403 code 3005.
+	GetNodes(ctx context.Context, t task.Task) (*flwrpb.GetNodesResponse, error)
+	// PushLogs keeps log lines of the task, a few MiB at most; the task may have ended a
+	// moment ago.
+	PushLogs(ctx context.Context, t task.Task, req *flwrpb.PushLogsRequest) error
+
+	// AwaitTaskEnd waits until somebody other than the app ended the task (stop, cancel,
+	// expiry) and returns nil then. May wait. It is Rhizome's own route, see [PathAwaitTaskEnd].
+	AwaitTaskEnd(ctx context.Context, t task.Task) error
+	// ReportExit tells that the process of the task has ended. If the task is not finished
+	// the host ends it now, with the reason that exit gives.
+	ReportExit(ctx context.Context, t task.Task, exit Exit) error
+}
+
+// ObjectPush is the head of a push-object request; the content follows as a stream.
+type ObjectPush struct {
+	NodeID   uint64
+	RunID    uint64
+	ObjectID string
+	// SessionID is empty if it comes behind the content on the wire, where Flower's clients
+	// put it: it must not decide anything.
+	SessionID string
+	// Size of the content in bytes.
+	Size int64
+}
+
+// Object is an object that is being served.
+type Object struct {
+	// Found is false when the run has no such object: the client gives up.
+	Found bool
+	// Content is nil while the object has not arrived: the client tries again.
+	Content io.ReadSeekCloser
+	// Size of Content in bytes.
+	Size int64
+}
+
+// Exit is how a process ended, as a SuperExec saw it.
+type Exit struct {
+	// Code is the exit status, or -1 when a signal ended the process or it never started.
+	Code int `json:"code"`
+	// Signal is the name of the signal that ended the process, or empty.
+	Signal string `json:"signal,omitempty"`
+	// Detail is one line for the user, such as the last line of stderr.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Routes of our own on the Runtime API. Stock executors do not know them and work without.
+// Both carry the task token like every other route; bodies are JSON.
+const (
+	// PathAwaitTaskEnd answers 204 when the task was ended by somebody other than its app.
+	PathAwaitTaskEnd = "/v1/runtime/rhizome/await-task-end"
+	// PathReportExit takes an [Exit].
+	PathReportExit = "/v1/runtime/rhizome/report-exit"
+)

@@ -1,0 +1,193 @@
+package apps
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/link/messages"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/link/state/sqlite"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+// link is the part of a SuperLink that a ServerApp meets, on a real store.
+type link struct {
+	t       *testing.T
+	dir     string
+	store   state.Store
+	objects *objects.Dir
+	host    *Host
+	node    uint64
+}
+
+func newLink(t *testing.T) *link {
+	l := &link{t: t, dir: t.TempDir()}
+	l.open()
+	node, err := l.store.RegisterNode(t.Context(), state.Node{PublicKey: []byte(rand.Text()), OwnerID: state.AccountNone})
+	must(t, err)
+	l.node = node.ID
+	must(t, l.store.ActivateNode(t.Context(), node.ID, time.Minute, time.Now().Add(time.Hour), false))
+	t.Cleanup(func() { must(t, l.store.Close()) })
+	return l
+}
+
+func (l *link) open() {
+	l.t.Helper()
+	var err error
+	l.store, err = sqlite.Open(l.t.Context(), filepath.Join(l.dir, "state.db"), sqlite.Options{})
+	must(l.t, err)
+	l.objects, err = objects.OpenDir(filepath.Join(l.dir, "objects"), objects.DirOptions{})
+	must(l.t, err)
+	in := messages.New(l.store, l.objects)
+	must(l.t, in.Resume(l.t.Context()))
+	l.host = New(l.store, l.objects, in)
+}
+
+// restart kills the link and opens it again.
+func (l *link) restart() {
+	l.t.Helper()
+	must(l.t, l.store.Close())
+	l.open()
+}
+
+// startRun creates a run and gives its task as the app has it.
+func (l *link) startRun() (state.Run, task.Task) {
+	l.t.Helper()
+	content := []byte("an app " + rand.Text())
+	fab := object.Sum(content)
+	must(l.t, l.objects.Put(l.t.Context(), fab, int64(len(content)), bytes.NewReader(content)))
+	run, err := l.store.CreateRun(l.t.Context(), state.NewRun{
+		TaskType: task.TypeServerApp, FABID: "me/app", FABVersion: "1", FABHash: fab,
+		Federation: state.FederationDefault, AccountID: state.AccountNone,
+	})
+	must(l.t, err)
+	res, err := l.host.AcquireTask(l.t.Context(), &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{task.TypeServerApp}})
+	must(l.t, err)
+	t, err := l.host.Authenticate(l.t.Context(), res.GetToken())
+	must(l.t, err)
+	_, err = l.host.PullTaskInput(l.t.Context(), t)
+	must(l.t, err)
+	return run, t
+}
+
+// message is a routing message, its tree and its objects.
+type message struct {
+	msg     *flwrpb.Message
+	tree    *flwrpb.ObjectTree
+	objects map[string][]byte
+}
+
+func (m message) id() string { return m.msg.GetMetadata().GetMessageId() }
+
+func newMessage(t *testing.T, md *flwrpb.Metadata) message {
+	t.Helper()
+	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
+	must(t, err)
+	msg := &flwrpb.Message{Metadata: md, Content: []byte{}}
+	content, id, err := object.BuildMessage(msg, recordID)
+	must(t, err)
+	md.MessageId = id
+	return message{
+		msg:     msg,
+		tree:    &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}},
+		objects: map[string][]byte{id: content, recordID: record},
+	}
+}
+
+func (l *link) instruction(runID uint64) message {
+	l.t.Helper()
+	return newMessage(l.t, &flwrpb.Metadata{
+		RunId: runID, SrcNodeId: 1, DstNodeId: l.node, MessageType: "train", GroupId: "1",
+		CreatedAt: float64(time.Now().UnixMicro()) / 1e6, Ttl: 3600,
+	})
+}
+
+func (l *link) push(t task.Task, messages ...message) *flwrpb.PushAppMessagesResponse {
+	l.t.Helper()
+	req := &flwrpb.PushAppMessagesRequest{}
+	for _, m := range messages {
+		req.MessagesList = append(req.MessagesList, m.msg)
+		req.MessageObjectTrees = append(req.MessageObjectTrees, m.tree)
+	}
+	res, err := l.host.PushMessages(l.t.Context(), t, req)
+	must(l.t, err)
+	return res
+}
+
+func (l *link) pushObject(t task.Task, id string, content []byte) bool {
+	l.t.Helper()
+	stored, err := l.host.PushObject(l.t.Context(), t, runtimeapi.ObjectPush{
+		NodeID: 1, RunID: t.RunID, ObjectID: id, Size: int64(len(content)),
+	}, bytes.NewReader(content))
+	must(l.t, err)
+	return stored
+}
+
+// send pushes a message with all its objects.
+func (l *link) send(t task.Task, m message) string {
+	l.t.Helper()
+	for _, id := range l.push(t, m).GetObjectsToPush() {
+		if !l.pushObject(t, id, m.objects[id]) {
+			l.t.Fatalf("object %s was not stored", id)
+		}
+	}
+	return m.id()
+}
+
+// waiting are the instructions that could be given to the node now.
+func (l *link) waiting() []string {
+	l.t.Helper()
+	leased, err := l.store.LeaseInstructions(l.t.Context(), l.node, 100, time.Time{})
+	must(l.t, err)
+	var ids []string
+	for _, m := range leased {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
+// reply has the node answer an instruction.
+func (l *link) reply(m message) string {
+	l.t.Helper()
+	r := newMessage(l.t, object.ReplyTo(m.msg.GetMetadata(), time.Now()))
+	in, err := messages.Unpack(r.msg, r.tree, l.node)
+	must(l.t, err)
+	must(l.t, l.store.RegisterObjects(l.t.Context(), in.Message.RunID, in.ObjectIDs))
+	for id, content := range r.objects {
+		must(l.t, l.objects.Put(l.t.Context(), id, int64(len(content)), bytes.NewReader(content)))
+	}
+	in.Message.State, in.Message.Brought = state.Waiting, in.ObjectIDs
+	must(l.t, l.store.InsertReply(l.t.Context(), in.Message, time.Second))
+	return r.id()
+}
+
+func (l *link) pull(t task.Task, ids ...string) *flwrpb.PullAppMessagesResponse {
+	l.t.Helper()
+	res, err := l.host.PullMessages(l.t.Context(), t, &flwrpb.PullAppMessagesRequest{MessageIds: ids})
+	must(l.t, err)
+	return res
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func code(err error) flwr.Code {
+	var e *flwr.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}

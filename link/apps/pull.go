@@ -1,0 +1,151 @@
+package apps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/wake"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+	"google.golang.org/protobuf/proto"
+)
+
+// PullMessages gives the ServerApp the replies to its instructions, held as the pacer
+// says. Until they are confirmed it gives them again when asked again.
+func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.PullAppMessagesResponse, error) {
+	ids := unique(req.GetMessageIds())
+	if len(ids) > maxPullIDs {
+		return nil, flwr.NewError(flwr.CodeInvalidMessageCount)
+	}
+	if len(ids) == 0 {
+		return &flwrpb.PullAppMessagesResponse{}, nil
+	}
+	pull := h.pacer.begin(t.ID, ids, time.Now())
+	answers, err := h.awaitAnswers(ctx, t, ids, pull)
+	if err != nil {
+		return nil, err
+	}
+	res, err := h.response(ctx, t.RunID, answers)
+	if err != nil {
+		return nil, err
+	}
+	answered := make([]string, len(answers))
+	for i, a := range answers {
+		answered[i] = a.InstructionID
+	}
+	pull.answered(answered, time.Now())
+	return res, nil
+}
+
+// response has a message for each answer: the reply, or an error.
+func (h *Host) response(ctx context.Context, runID uint64, answers []state.Answer) (*flwrpb.PullAppMessagesResponse, error) {
+	errorReplies, err := h.errorReplies(ctx, runID, answers)
+	if err != nil {
+		return nil, err
+	}
+	res := &flwrpb.PullAppMessagesResponse{}
+	for _, a := range answers {
+		msg, isError := errorReplies[a.InstructionID]
+		tree := &flwrpb.ObjectTree{ObjectId: msg.GetMetadata().GetMessageId()}
+		if !isError {
+			if msg, tree, err = replyProto(a.Reply); err != nil {
+				return nil, err
+			}
+		}
+		res.MessagesList = append(res.MessagesList, msg)
+		res.MessageObjectTrees = append(res.MessageObjectTrees, tree)
+	}
+	return res, nil
+}
+
+// awaitAnswers returns the answers that are there when there are enough or the hold ends.
+func (h *Host) awaitAnswers(ctx context.Context, t task.Task, ids []string, pull *pull) ([]state.Answer, error) {
+	bell := h.store.Bell()
+	replies := bell.Watch(state.KeyReplies(t.RunID))
+	defer replies.Close()
+	ended := bell.Watch(state.KeyTask(t.ID))
+	defer ended.Close()
+	end := time.NewTimer(pull.hold)
+	defer end.Stop()
+	for over := false; ; {
+		there, err := h.store.Answered(ctx, t.RunID, ids)
+		if err != nil {
+			return nil, unlessGone(fmt.Errorf("look for replies of run %d: %w", t.RunID, err))
+		}
+		if over || pull.enough(len(there), len(ids)) {
+			return h.answers(ctx, t.RunID, there)
+		}
+		if over, err = h.awaitChange(ctx, t, replies, ended, end); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// answers reads what is known to be answered.
+func (h *Host) answers(ctx context.Context, runID uint64, ids []string) ([]state.Answer, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	answers, err := h.store.Answers(ctx, runID, ids)
+	if err != nil {
+		return nil, unlessGone(fmt.Errorf("read replies of run %d: %w", runID, err))
+	}
+	// A node that was missed may be back by now.
+	return slices.DeleteFunc(answers, func(a state.Answer) bool { return a.Kind == state.NoAnswerYet }), nil
+}
+
+// awaitChange waits until it is worth to look again; over says that the hold has ended.
+func (h *Host) awaitChange(ctx context.Context, t task.Task, replies, ended *wake.Watch, end *time.Timer) (over bool, err error) {
+	select {
+	case <-replies.C:
+		pause := time.NewTimer(lookPause)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	case <-ended.C:
+		now, err := h.store.Task(ctx, t.ID)
+		if err != nil {
+			return false, unlessGone(err)
+		}
+		if now.Status == task.Finished {
+			return false, gone()
+		}
+		return false, nil
+	case <-end.C:
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+func replyProto(reply state.Message) (*flwrpb.Message, *flwrpb.ObjectTree, error) {
+	msg, tree := &flwrpb.Message{}, &flwrpb.ObjectTree{}
+	if err := proto.Unmarshal(reply.Proto, msg); err != nil {
+		return nil, nil, fmt.Errorf("decode reply %s: %w", reply.ID, err)
+	}
+	if err := proto.Unmarshal(reply.Tree, tree); err != nil {
+		return nil, nil, fmt.Errorf("decode the object tree of reply %s: %w", reply.ID, err)
+	}
+	return msg, tree, nil
+}
+
+// unique drops repetitions and keeps the order.
+func unique(ids []string) []string {
+	seen := make(map[string]struct{}, len(ids))
+	out := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if _, again := seen[id]; !again {
+			seen[id] = struct{}{}
+			out = append(out, id)
+		}
+	}
+	return out
+}

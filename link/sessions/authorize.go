@@ -1,0 +1,53 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+// Authorize tells whether a peer may read an object of a run from the link: a node with a
+// session, and the object is the app of an unfinished run (nodes fetch it ahead), or
+// is held by a run in which the node takes part. It is the objects.Authorize of the link.
+func (s *Server) Authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
+	one := s.session(p)
+	if one == nil {
+		return objects.ErrRefused
+	}
+	allowed, err := one.mayFetch(ctx, runID, objectID)
+	if err == nil && !allowed {
+		return objects.ErrRefused
+	}
+	return err
+}
+
+func (one *peerSession) mayFetch(ctx context.Context, runID uint64, objectID string) (bool, error) {
+	store := one.server.cfg.Store
+	if !one.outbox.touched(runID) {
+		run, err := store.Run(ctx, runID)
+		if errors.Is(err, state.ErrNotFound) || err == nil && run.PrimaryTask.Status == task.Finished {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("look up run %d: %w", runID, err)
+		}
+		if run.FABHash == objectID {
+			return true, nil
+		}
+		owed, err := store.UnansweredByNode(ctx, runID)
+		if err != nil {
+			return false, fmt.Errorf("look up who takes part in run %d: %w", runID, err)
+		}
+		if owed[one.node.ID] == 0 {
+			return false, nil
+		}
+		one.outbox.touch(runID)
+	}
+	unheld, err := store.UnheldObjects(ctx, runID, []string{objectID})
+	return err == nil && len(unheld) == 0, err
+}

@@ -1,0 +1,239 @@
+package sessions
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+// online is the deadline of a node with an open session: none that matters.
+const online = 100 * 365 * 24 * time.Hour
+
+// greet reads the Hello and decides whether its sender may have a session. A stranger
+// learns nothing but that it is refused.
+func (one *peerSession) greet() (*sessionpb.Hello, error) {
+	member, err := one.server.cfg.Store.Member(one.ctx, one.peer.String())
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, "this peer is not a member of the federation")
+	case err != nil:
+		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not look up its members now")
+	case !member.RevokedAt.IsZero():
+		return nil, one.refuse(sessionpb.Refused_REVOKED, "the membership of this peer was revoked")
+	case member.Role != state.RoleNode:
+		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, fmt.Sprintf("the role of this peer is %s, not node", member.Role))
+	}
+	if err := one.stream.SetReadDeadline(time.Now().Add(helloLimit)); err != nil {
+		return nil, fmt.Errorf("limit the wait for Hello: %w", err)
+	}
+	frame, err := one.conn.ReadFrame()
+	if err != nil {
+		return nil, fmt.Errorf("read Hello: %w", err)
+	}
+	hello := frame.GetHello()
+	if hello == nil {
+		return nil, one.refuse(sessionpb.Refused_UNKNOWN, "the first frame must be Hello")
+	}
+	if hello.GetVersion() != version {
+		return nil, one.refuse(sessionpb.Refused_VERSION, fmt.Sprintf("this SuperLink speaks session version %d, the node %d", version, hello.GetVersion()))
+	}
+	if one.node, err = one.server.nodeOf(one.ctx, one.peer, member, hello); err != nil {
+		if errors.Is(err, state.ErrNotAllowed) {
+			return nil, one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
+		}
+		log.Errorw("a node could not be looked up", "peer", one.peer, "error", err)
+		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not take sessions now")
+	}
+	return hello, one.stream.SetReadDeadline(time.Time{})
+}
+
+// refuse tells the node why it gets no session.
+func (one *peerSession) refuse(reason sessionpb.Refused_Reason, detail string) error {
+	_ = one.stream.SetWriteDeadline(time.Now().Add(goodbyeLimit))
+	refused := &sessionpb.Refused{Reason: reason, Detail: detail}
+	if err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Refused{Refused: refused}}); err != nil {
+		return fmt.Errorf("%s (and it could not be told: %w)", detail, err)
+	}
+	return errors.New(detail)
+}
+
+// nodeOf finds or creates the node of a peer. The node id is given once and kept.
+func (s *Server) nodeOf(ctx context.Context, p peer.ID, member state.Member, hello *sessionpb.Hello) (state.Node, error) {
+	name := printable(hello.GetName())
+	if name == "" {
+		name = member.Name
+	}
+	location := printable(hello.GetLocation())
+	node, err := s.cfg.Store.NodeByPeer(ctx, p.String())
+	if errors.Is(err, state.ErrNotFound) {
+		publicKey, err := publicKeyPEM(p)
+		if err != nil {
+			return state.Node{}, err
+		}
+		node, err = s.cfg.Store.RegisterNode(ctx, state.Node{
+			PeerID: p.String(), PublicKey: publicKey, Name: name, Location: location, OwnerID: state.AccountNone,
+		})
+		if errors.Is(err, state.ErrKeyInUse) { // a second stream of the peer was faster
+			node, err = s.cfg.Store.NodeByPeer(ctx, p.String())
+		}
+		if err != nil {
+			return state.Node{}, fmt.Errorf("register the node of peer %s: %w", p, err)
+		}
+	} else if err != nil {
+		return state.Node{}, fmt.Errorf("look up the node of peer %s: %w", p, err)
+	}
+	if node.Status == state.NodeUnregistered {
+		return state.Node{}, fmt.Errorf("node %d is unregistered: %w", node.ID, state.ErrNotAllowed)
+	}
+	if node.Name != name || node.Location != location {
+		if err := s.cfg.Store.RenameNode(ctx, node.ID, name, location); err != nil {
+			return state.Node{}, fmt.Errorf("rename node %d: %w", node.ID, err)
+		}
+		node.Name, node.Location = name, location
+	}
+	return node, nil
+}
+
+// publicKeyPEM is the key of a peer in the form in which Flower shows keys of nodes.
+func publicKeyPEM(p peer.ID) ([]byte, error) {
+	key, err := p.ExtractPublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("public key of peer %s: %w", p, err)
+	}
+	standard, err := crypto.PubKeyToStdKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("public key of peer %s: %w", p, err)
+	}
+	encoded, err := x509.MarshalPKIXPublicKey(standard)
+	if err != nil {
+		return nil, fmt.Errorf("public key of peer %s: %w", p, err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: encoded}), nil
+}
+
+// printable keeps what a stranger calls itself from playing tricks in a terminal.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	runes := []rune(strings.TrimSpace(s))
+	return string(runes[:min(len(runes), maxName)])
+}
+
+// begin makes the node online, settles what both sides have, and welcomes it.
+func (one *peerSession) begin(hello *sessionpb.Hello) error {
+	cfg := one.server.cfg
+	if err := cfg.Store.ActivateNode(one.ctx, one.node.ID, cfg.Heartbeat, time.Now().Add(online), true); err != nil {
+		if errors.Is(err, state.ErrNotAllowed) || errors.Is(err, state.ErrNotFound) {
+			return one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
+		}
+		return fmt.Errorf("activate node %d: %w", one.node.ID, err)
+	}
+	one.meetOthers(hello)
+	welcome := &sessionpb.Welcome{
+		Swarm:  one.swarm,
+		NodeId: one.node.ID, Federation: cfg.Federation, Relays: cfg.Relays(),
+		HeartbeatMillis: uint32(cfg.Heartbeat.Milliseconds()), GraceMillis: uint32(cfg.Grace.Milliseconds()),
+	}
+	err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: welcome}})
+	if err == nil {
+		err = one.reconcile(hello)
+	}
+	if err != nil {
+		one.cancel(err)
+		one.end() // the node was online for a moment: its grace period begins
+	}
+	return err
+}
+
+// reconcile compares the node's inventory with what the link thinks it owes:
+//
+//	node has it, link does not know    the Accept was lost: delivered
+//	link gave it, node does not have   the Offer was lost, or the node its disk: waiting again
+//	node has it, nobody wants it       dropped at the node
+//	run is over                        cancelled at the node
+func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
+	store := one.server.cfg.Store
+	owed, err := store.UnansweredInstructions(one.ctx, one.node.ID)
+	if err != nil {
+		return fmt.Errorf("list what node %d owes: %w", one.node.ID, err)
+	}
+	has := make(map[string]bool)
+	for _, id := range hello.GetAccepted() {
+		has[id] = true
+	}
+	for _, id := range hello.GetUnsentReplies() {
+		has[id] = true
+	}
+	wanted := make(map[string]bool, len(owed))
+	var delivered, again []string
+	for _, m := range owed {
+		wanted[m.ID] = true
+		switch {
+		case has[m.ID]:
+			one.outbox.touch(m.RunID)
+			if m.State != state.Delivered {
+				delivered = append(delivered, m.ID)
+			}
+		case m.State == state.Leased || m.State == state.Delivered:
+			again = append(again, m.ID)
+		}
+	}
+	if err := store.MarkDelivered(one.ctx, delivered); err != nil {
+		return fmt.Errorf("note what node %d has: %w", one.node.ID, err)
+	}
+	if err := store.Unlease(one.ctx, again); err != nil {
+		return fmt.Errorf("take back what node %d lacks: %w", one.node.ID, err)
+	}
+	for _, id := range hello.GetAccepted() {
+		if !wanted[id] {
+			if err := one.ack(id, "", true, "nobody waits for this message any more"); err != nil {
+				return err
+			}
+		}
+	}
+	return one.cancelDeadRuns(hello.GetRunIds())
+}
+
+func (one *peerSession) cancelDeadRuns(runIDs []uint64) error {
+	for _, id := range runIDs {
+		run, err := one.server.cfg.Store.Run(one.ctx, id)
+		detail := ""
+		switch {
+		case errors.Is(err, state.ErrNotFound):
+			detail = "the SuperLink does not know this run"
+		case err != nil:
+			return fmt.Errorf("look up run %d: %w", id, err)
+		case run.PrimaryTask.Status == task.Finished:
+			detail = runEnd(run)
+		default:
+			continue
+		}
+		if err := one.send(cancelFrame(id, detail)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runEnd(run state.Run) string {
+	return "the run is finished: " + string(run.PrimaryTask.SubStatus)
+}
+
+func cancelFrame(runID uint64, detail string) *sessionpb.Frame {
+	return &sessionpb.Frame{Body: &sessionpb.Frame_Cancel{Cancel: &sessionpb.Cancel{RunId: runID, Detail: detail}}}
+}

@@ -1,0 +1,193 @@
+package sessions
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+	"pgregory.net/rapid"
+)
+
+func TestOutboxKeepsTheWindow(t *testing.T) {
+	o := newOutbox()
+	room, due := o.room()
+	if !due || room != offerWindow {
+		t.Fatalf("a new session has room for %d, due %t; want %d, true", room, due, offerWindow)
+	}
+	if _, due := o.room(); due {
+		t.Error("the store is asked again without a reason")
+	}
+	for i := range offerWindow {
+		o.offered(fmt.Sprint(i), 1)
+	}
+	o.look()
+	if _, due := o.room(); due {
+		t.Error("a full window has room")
+	}
+	if run, was := o.settled("3"); !was || run != 1 {
+		t.Errorf("settled: run %d, %t", run, was)
+	}
+	if _, again := o.settled("3"); again {
+		t.Error("a message settles exactly once")
+	}
+	if room, due := o.room(); !due || room != 1 {
+		t.Errorf("room %d, due %t after one was settled; want 1, true", room, due)
+	}
+}
+
+func TestDeclinedMessageRestsInTheWindow(t *testing.T) {
+	o := newOutbox()
+	o.room()
+	o.offered("a", 1)
+	now := time.Now()
+	if !o.rest("a", now.Add(declineDelay)) || o.rest("a", now) {
+		t.Fatal("only an open message can rest")
+	}
+	if ids, next := o.rested(now); len(ids) != 0 || next != declineDelay {
+		t.Errorf("too early: %v, next in %s", ids, next)
+	}
+	if ids, next := o.rested(now.Add(declineDelay)); len(ids) != 1 || ids[0] != "a" || next != idle {
+		t.Errorf("rested: %v, next in %s", ids, next)
+	}
+}
+
+func TestEndOfRunFreesItsOffers(t *testing.T) {
+	one := &peerSession{outbox: newOutbox()}
+	one.outbox.offered("a", 1)
+	one.outbox.offered("b", 2)
+	one.queueCancel(1, "stopped")
+	if _, was := one.outbox.settled("a"); was {
+		t.Error("the end of run 1 left its offer in the window")
+	}
+	if _, was := one.outbox.settled("b"); !was {
+		t.Error("the end of run 1 freed an offer of run 2")
+	}
+	if one.outbox.touched(1) || !one.outbox.touched(2) {
+		t.Error("the node has to do with run 2 only")
+	}
+	frames := one.outbox.take()
+	if len(frames) != 1 || frames[0].GetCancel().GetRunId() != 1 {
+		t.Errorf("frames %v, want one Cancel of run 1", frames)
+	}
+}
+
+func TestOutboxOfANodeThatTakesNothingIsBounded(t *testing.T) {
+	one := &peerSession{outbox: newOutbox()}
+	for i := range uint64(maxQueued) {
+		one.queueCancel(i, "")
+		one.queueHint([]byte{1})
+	}
+	if one.outbox.behind() {
+		t.Fatal("behind too early")
+	}
+	one.queueCancel(maxQueued, "")
+	one.queueHint([]byte{1})
+	if !one.outbox.behind() {
+		t.Error("a Cancel was left out and nobody was told")
+	}
+	if n := len(one.outbox.take()); n != 2*maxQueued {
+		t.Errorf("%d frames, want %d", n, 2*maxQueued)
+	}
+}
+
+// Whatever others do, the window never holds more than it may, and a message is in one
+// place only.
+func TestOutboxProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		one := &peerSession{outbox: newOutbox()}
+		o := one.outbox
+		now, next := time.Unix(0, 0), 0
+		ids := rapid.IntRange(0, 60)
+		t.Repeat(map[string]func(*rapid.T){
+			"lease": func(t *rapid.T) {
+				room, due := o.room()
+				if !due {
+					t.Skip("nothing to lease")
+				}
+				for range room {
+					o.offered(fmt.Sprint(next), uint64(next%3))
+					next++
+				}
+			},
+			"accept":  func(t *rapid.T) { o.settled(fmt.Sprint(ids.Draw(t, "id"))) },
+			"decline": func(t *rapid.T) { o.rest(fmt.Sprint(ids.Draw(t, "id")), now.Add(declineDelay)) },
+			"cancel":  func(t *rapid.T) { one.queueCancel(uint64(ids.Draw(t, "run")%3), "") },
+			"wait": func(t *rapid.T) {
+				now = now.Add(declineDelay / 2)
+				o.rested(now)
+				o.look()
+			},
+			"": func(t *rapid.T) {
+				if n := len(o.open) + len(o.resting); n > offerWindow {
+					t.Fatalf("%d messages in a window of %d", n, offerWindow)
+				}
+				for _, r := range o.resting {
+					if _, open := o.open[r.id]; open {
+						t.Fatalf("message %s is open and resting", r.id)
+					}
+				}
+			},
+		})
+	})
+}
+
+func TestLogBudget(t *testing.T) {
+	b := newLogBudget()
+	if keep, last := b.take(1, maxLogBytes); !keep || last {
+		t.Errorf("the first MiB: keep %t, last %t", keep, last)
+	}
+	if keep, last := b.take(1, 1); keep || !last {
+		t.Errorf("one byte more: keep %t, last %t", keep, last)
+	}
+	if keep, last := b.take(1, 1); keep || last {
+		t.Errorf("after the end: keep %t, last %t", keep, last)
+	}
+	if keep, _ := b.take(2, 1); !keep {
+		t.Error("another run has room of its own")
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		" hospital-1 ":           "hospital-1",
+		"a\x1b[2Jb\nc":           "a[2Jbc",
+		"\xff\xfe":               "\ufffd\ufffd",
+		string(make([]byte, 10)): "",
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("printable(%q) = %q, want %q", in, got, want)
+		}
+	}
+	long := make([]rune, 10*maxName)
+	for i := range long {
+		long[i] = 'ä'
+	}
+	if got := []rune(printable(string(long))); len(got) != maxName {
+		t.Errorf("a long name keeps %d characters, want %d", len(got), maxName)
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"loss 0.5\n":                          "loss 0.5",
+		"\x1b[92mINFO \x1b[0m:\ttraining\r\n": "INFO :\ttraining",
+		"a\n[node bank] b":                    "a [node bank] b",
+		"\x1b]0;title\a\x1b[2J":               " ]0;title  [2J",
+	} {
+		if got := oneLine(in); got != want {
+			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestRuntimeOfNonsense(t *testing.T) {
+	for _, seconds := range []float64{-1, 0, 1e300} {
+		if d := runtimeOf(&sessionpb.Reply{ClientappRuntimeSeconds: seconds}); d != 0 {
+			t.Errorf("runtime of %v s is %s, want 0", seconds, d)
+		}
+	}
+	if d := runtimeOf(&sessionpb.Reply{ClientappRuntimeSeconds: 1.5}); d != 1500*time.Millisecond {
+		t.Errorf("runtime of 1.5 s is %s", d)
+	}
+}

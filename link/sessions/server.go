@@ -1,0 +1,237 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/swarm"
+	"github.com/rhizome-fl/rhizome/protocol/session"
+)
+
+var log = logging.Logger("link/sessions")
+
+// Config is what a Server works with. All fields are required unless said otherwise.
+type Config struct {
+	Host    host.Host
+	Store   state.Store
+	Objects objects.Store
+	// Fetch has a peer show objects of a run, and puts into Objects what is not there: see
+	// objects.Fetcher.FetchOwn.
+	Fetch func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(id string)) error
+	// Federation is the name that the Welcome carries.
+	Federation string
+	// Heartbeat and Grace; zero means the default.
+	Heartbeat, Grace time.Duration
+	// Relays through which the link is reachable now. May be nil.
+	Relays func() []string
+	// Swarm lets nodes exchange objects, which shows them to each other.
+	Swarm bool
+}
+
+// Server serves the session protocol. Make it with New, then Run. It is the authority and
+// the meter of the link's object exchange.
+type Server struct {
+	cfg     Config
+	traffic *traffic
+	pulse   *pulse
+	swarm   *swarm.Hub // nil: nodes get everything from the link
+
+	mu       sync.Mutex
+	sessions map[peer.ID]*peerSession
+	closed   bool
+	streams  sync.WaitGroup
+}
+
+// Reasons for which a session ends, as the cause of its context.
+var (
+	errStopping = errors.New("the SuperLink stops")
+	errReplaced = errors.New("replaced by a newer session of the same node")
+	errRevoked  = errors.New("the membership was revoked")
+	errBye      = errors.New("the node said good-bye")
+	errSilent   = errors.New("the node went silent")
+	errBehind   = errors.New("the node does not take what it is sent")
+)
+
+// New makes a server; nothing happens before Run.
+func New(cfg Config) *Server {
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = DefaultHeartbeat
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = DefaultGrace
+	}
+	if cfg.Relays == nil {
+		cfg.Relays = func() []string { return nil }
+	}
+	s := &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic(), pulse: newPulse(cfg.Heartbeat)}
+	if cfg.Swarm {
+		s.swarm = swarm.NewHub(swarm.HubConfig{Size: cfg.Objects.Size, Seen: s.seen, News: s.swarmNews})
+	}
+	return s
+}
+
+// Run serves until ctx ends and all sessions have ended. Nodes keep their grace period
+// over a restart of the link.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.startGrace(ctx); err != nil {
+		return err
+	}
+	defer s.serveSwarm()()
+	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var beating sync.WaitGroup
+	beating.Go(func() { s.pulse.run(serving) })
+	s.cfg.Host.SetStreamHandler(session.ProtocolID, func(stream network.Stream) { s.accept(serving, stream) })
+	<-ctx.Done()
+	s.cfg.Host.RemoveStreamHandler(session.ProtocolID)
+	cancel(errStopping)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.streams.Wait()
+	beating.Wait()
+	return nil
+}
+
+// startGrace begins the grace period of the nodes that had a session when the link
+// stopped: they are on their way back.
+func (s *Server) startGrace(ctx context.Context) error {
+	known, err := s.cfg.Store.OnlineNodes(ctx)
+	if err != nil {
+		return fmt.Errorf("list the nodes that were online: %w", err)
+	}
+	until := time.Now().Add(s.cfg.Grace)
+	for _, n := range known {
+		if n.PeerID == "" {
+			continue // a stock SuperNode has heartbeats of its own
+		}
+		if _, err := s.cfg.Store.TouchNode(ctx, n.ID, s.cfg.Heartbeat, until); err != nil {
+			return fmt.Errorf("start the grace period of node %d: %w", n.ID, err)
+		}
+	}
+	return nil
+}
+
+// accept serves one stream, in the goroutine that libp2p made for it.
+func (s *Server) accept(ctx context.Context, stream network.Stream) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		_ = stream.Reset()
+		return
+	}
+	s.streams.Add(1)
+	s.mu.Unlock()
+	defer s.streams.Done()
+	s.serve(ctx, stream)
+}
+
+// enter makes a session the one of its peer, after the one before it has ended.
+func (s *Server) enter(one *peerSession) error {
+	for {
+		s.mu.Lock()
+		old := s.sessions[one.peer]
+		if old == nil {
+			s.sessions[one.peer] = one
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		old.cancel(errReplaced)
+		select {
+		case <-old.done:
+			old.closePathLeftFor(one)
+		case <-one.ctx.Done():
+			return context.Cause(one.ctx)
+		}
+	}
+}
+
+func (s *Server) leave(one *peerSession) {
+	s.mu.Lock()
+	if s.sessions[one.peer] == one {
+		delete(s.sessions, one.peer)
+	}
+	s.mu.Unlock()
+	if s.swarm != nil {
+		s.swarm.Leave(one.peer)
+	}
+	close(one.done)
+}
+
+func (s *Server) all() []*peerSession {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*peerSession, 0, len(s.sessions))
+	for _, one := range s.sessions {
+		list = append(list, one)
+	}
+	return list
+}
+
+// session of a peer, or nil.
+func (s *Server) session(p peer.ID) *peerSession {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[p]
+}
+
+// Connected tells since when the peer has a session; ok is false when it has none.
+func (s *Server) Connected(p peer.ID) (since time.Time, ok bool) {
+	one := s.session(p)
+	if one == nil {
+		return time.Time{}, false
+	}
+	return one.since, true
+}
+
+// Count is the number of open sessions.
+func (s *Server) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// Revoke ends the session of a peer that is no member any more.
+func (s *Server) Revoke(p peer.ID) {
+	if one := s.session(p); one != nil {
+		one.cancel(errRevoked)
+	}
+}
+
+// CancelRun ends everything of a run that is finished: nodes are told, and replies that
+// are being fetched are given up. It returns when no fetch of the run is under way.
+func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) error {
+	sessions := s.all()
+	for _, one := range sessions {
+		one.queueCancel(runID, detail)
+	}
+	for _, one := range sessions {
+		if err := one.fetches.stop(ctx, runID); err != nil {
+			return err
+		}
+	}
+	if s.swarm != nil {
+		s.swarm.End(runID)
+	}
+	s.keepTraffic(ctx, runID)
+	return nil
+}
+
+// Hint repeats a signed run announcement to the nodes that gossip does not reach: those on
+// limited connections.
+func (s *Server) Hint(announcement []byte) {
+	for _, one := range s.all() {
+		if one.stream.Conn().Stat().Limited {
+			one.queueHint(announcement)
+		}
+	}
+}

@@ -1,0 +1,229 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/session"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+)
+
+// peerSession is one session. Its goroutines: the reader, the pusher (sends what others
+// queue, and offers) and the reply workers. The first of them to end ends the others, by way
+// of ctx, as the pulse of the server does when the node goes silent.
+type peerSession struct {
+	server *Server
+	stream network.Stream
+	conn   *session.Conn
+	peer   peer.ID
+	node   state.Node
+	since  time.Time
+	swarm  bool           // the node takes part
+	addrs  []ma.Multiaddr // where it says that others may reach it
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when all of it has ended
+
+	serving context.Context // of the server; ctx, of the session, is below it
+
+	// heard is when the node last showed life, in Unix nanoseconds: a frame, or bytes of an
+	// object. said is when the last frame came.
+	heard, said atomic.Int64
+
+	replies chan *sessionpb.Reply
+	fetches *fetches
+	outbox  *outbox
+	logs    *logBudget
+}
+
+func (s *Server) newSession(ctx context.Context, stream network.Stream) *peerSession {
+	one := &peerSession{
+		server: s, stream: stream, conn: session.NewConn(stream, session.Limits{}),
+		peer: stream.Conn().RemotePeer(), since: time.Now(), done: make(chan struct{}),
+		replies: make(chan *sessionpb.Reply, replyQueue), fetches: newFetches(), outbox: newOutbox(), logs: newLogBudget(),
+	}
+	one.serving = ctx
+	one.ctx, one.cancel = context.WithCancelCause(ctx)
+	one.heard.Store(time.Now().UnixNano())
+	one.said.Store(one.heard.Load())
+	return one
+}
+
+// serve holds a session from its first to its last byte.
+func (s *Server) serve(ctx context.Context, stream network.Stream) {
+	one := s.newSession(ctx, stream)
+	defer one.cancel(nil)
+	// A reset is what unblocks the reader and writers.
+	stop := context.AfterFunc(one.ctx, func() { _ = stream.Reset() })
+	defer stop()
+
+	hello, err := one.greet()
+	if err != nil {
+		log.Infow("session refused", "peer", one.peer, "reason", err)
+		_ = stream.Close()
+		return
+	}
+	if err := s.enter(one); err != nil {
+		_ = stream.Reset()
+		return
+	}
+	defer s.leave(one)
+	if err := one.begin(hello); err != nil {
+		log.Warnw("session did not begin", "peer", one.peer, "node", one.node.ID, "error", err)
+		_ = stream.Reset() // the node tries again at once, instead of waiting for a Welcome
+		return
+	}
+	log.Infow("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
+	one.run()
+	one.end()
+}
+
+// run serves the session until something ends it.
+func (one *peerSession) run() {
+	var parts sync.WaitGroup
+	part := func(work func() error) {
+		parts.Go(func() { one.cancel(work()) })
+	}
+	one.server.pulse.add(one)
+	defer one.server.pulse.remove(one)
+	part(one.read)
+	part(one.push)
+	for range replyWorkers {
+		part(one.takeReplies)
+	}
+	parts.Wait()
+}
+
+// end settles what the node's state is after the session. While the store can not take that,
+// it goes on trying, and the node's next session waits: a node of which it is not noted that
+// it has gone would be waited for without an end. When the link stops, its next start
+// settles it.
+func (one *peerSession) end() {
+	cause := context.Cause(one.ctx)
+	ended := time.Now()
+	log.Infow("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
+	if errors.Is(cause, errSilent) {
+		_ = one.stream.Conn().Close()
+	}
+	if errors.Is(cause, errRevoked) || errors.Is(cause, errReplaced) {
+		return // what comes next is already decided
+	}
+	for {
+		err := one.noteEnd(cause, ended)
+		if err == nil {
+			return
+		}
+		log.Errorw("the end of a session could not be noted", "node", one.node.ID, "again in", storeDelay, "error", err)
+		select {
+		case <-time.After(storeDelay):
+		case <-one.serving.Done():
+			return
+		}
+	}
+}
+
+// closePathLeftFor closes the direct path of a session whose node comes back by a relay: the node
+// has lost it, to another address perhaps. The transports take half a minute to see that, and
+// no hole is punched for the node as long as a direct path seems to be there.
+func (one *peerSession) closePathLeftFor(next *peerSession) {
+	was, is := one.stream.Conn(), next.stream.Conn()
+	if !isCircuit(was.RemoteMultiaddr()) && isCircuit(is.RemoteMultiaddr()) {
+		_ = was.Close() // it is dead
+	}
+}
+
+func (one *peerSession) noteEnd(cause error, ended time.Time) error {
+	// The session's context is over; what is written now must not hang on a stop either.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(one.ctx), storeDelay)
+	defer cancel()
+	store := one.server.cfg.Store
+	if errors.Is(cause, errBye) {
+		return store.DeactivateNode(ctx, one.node.ID)
+	}
+	var quiet silent
+	if errors.As(cause, &quiet) {
+		ended = quiet.since
+	}
+	_, err := store.TouchNode(ctx, one.node.ID, one.server.cfg.Heartbeat, ended.Add(one.server.cfg.Grace))
+	return err
+}
+
+// read takes frames until the stream ends.
+func (one *peerSession) read() error {
+	for {
+		frame, err := one.conn.ReadFrame()
+		if err != nil {
+			return fmt.Errorf("read from the node: %w", err)
+		}
+		one.heard.Store(time.Now().UnixNano())
+		one.said.Store(one.heard.Load())
+		if err := one.handle(frame); err != nil {
+			return err
+		}
+	}
+}
+
+// handle acts on one frame. An error ends the session; the node comes back and both sides
+// compare what they have, which is the one way in which everything is repaired.
+func (one *peerSession) handle(frame *sessionpb.Frame) error {
+	switch body := frame.GetBody().(type) {
+	case *sessionpb.Frame_Accept:
+		return one.accepted(body.Accept.GetMessageId())
+	case *sessionpb.Frame_Decline:
+		return one.declined(body.Decline)
+	case *sessionpb.Frame_Reply:
+		select {
+		case one.replies <- body.Reply:
+		case <-one.ctx.Done():
+		}
+		return nil
+	case *sessionpb.Frame_Ping:
+		return one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
+	case *sessionpb.Frame_Pong:
+		return nil
+	case *sessionpb.Frame_AppLogs:
+		return one.appLogs(body.AppLogs)
+	case *sessionpb.Frame_Bye:
+		return errBye
+	default:
+		return nil // a newer node may say more than this link understands
+	}
+}
+
+func (one *peerSession) send(frame *sessionpb.Frame) error {
+	if err := one.conn.WriteFrame(frame); err != nil {
+		return fmt.Errorf("send to the node: %w", err)
+	}
+	return nil
+}
+
+// look gives the session up when nothing has come from the node for too long. Before that it
+// asks for a sign of life, and gives one: a node that sends a large reply over a slow line has
+// its own pings behind it, and would hear nothing from a link that only answers. A node that
+// said something within patience needs neither.
+func (one *peerSession) look(now time.Time, patience time.Duration) {
+	heard := time.Unix(0, one.heard.Load())
+	if now.Sub(heard) >= silentBeats*one.server.cfg.Heartbeat {
+		one.cancel(silent{since: heard})
+		return
+	}
+	if now.Sub(time.Unix(0, one.said.Load())) >= patience {
+		one.outbox.ping()
+	}
+}
+
+// silent is errSilent with the last sign of life. A transfer that the end of the session cuts
+// counts what it has in hand only then, which is none.
+type silent struct{ since time.Time }
+
+func (silent) Error() string { return errSilent.Error() }
+func (silent) Unwrap() error { return errSilent }

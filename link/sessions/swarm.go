@@ -1,0 +1,110 @@
+package sessions
+
+import (
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/swarm"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+)
+
+// serveSwarm answers nodes that look for objects, until stop is called.
+func (s *Server) serveSwarm() (stop func()) {
+	if s.swarm == nil {
+		return func() {}
+	}
+	answers := swarm.NewServer(s.cfg.Host, s.swarm, false)
+	return func() {
+		answers.Close()
+		s.swarm.Close()
+	}
+}
+
+// seen tells where a node is, as its connections show and as it says itself.
+func (s *Server) seen(p peer.ID) (seen swarm.Seen) {
+	for _, conn := range s.cfg.Host.Network().ConnsToPeer(p) {
+		if addr := conn.RemoteMultiaddr(); !conn.IsClosed() && !isCircuit(addr) {
+			seen.From = append(seen.From, addr)
+		}
+	}
+	if one := s.session(p); one != nil {
+		seen.Listens = one.addrs
+	}
+	return seen
+}
+
+// meetOthers notes whether the node exchanges objects with others, and where they may
+// find it.
+func (one *peerSession) meetOthers(hello *sessionpb.Hello) {
+	one.swarm = one.server.swarm != nil && !hello.GetDeclineSwarm()
+	if !one.swarm {
+		return
+	}
+	for _, raw := range hello.GetAddrs()[:min(len(hello.GetAddrs()), maxAddrs)] {
+		if addr, err := ma.NewMultiaddrBytes(raw); err == nil && !isCircuit(addr) {
+			one.addrs = append(one.addrs, addr)
+		}
+	}
+}
+
+func isCircuit(addr ma.Multiaddr) bool {
+	_, err := addr.ValueForProtocol(ma.P_CIRCUIT)
+	return err == nil
+}
+
+// swarmNews wakes the pusher of a node.
+func (s *Server) swarmNews(p peer.ID) {
+	if one := s.session(p); one != nil {
+		one.outbox.change(func() {})
+	}
+}
+
+// enterSwarm makes the node one of those that exchange objects of the message's run, tells
+// it so, and names the objects of the message that go to others too.
+func (one *peerSession) enterSwarm(m state.Message) (shared []byte, err error) {
+	if !one.swarm {
+		return nil, nil
+	}
+	var tree flwrpb.ObjectTree
+	if err := proto.Unmarshal(m.Tree, &tree); err != nil {
+		return nil, fmt.Errorf("object tree of message %s: %w", m.ID, err)
+	}
+	roots := one.server.swarm.Offer(m.RunID, one.peer, &tree)
+	return swarm.Pack(roots), one.sendNews()
+}
+
+// sendNews tells the node whom it may exchange objects with, and which.
+func (one *peerSession) sendNews() error {
+	if !one.swarm {
+		return nil
+	}
+	for _, news := range one.server.swarm.Take(one.peer) {
+		if news.Peers != nil {
+			peers := &sessionpb.Peers{RunId: news.RunID}
+			for _, p := range news.Peers {
+				provider := &sessionpb.Provider{PeerId: []byte(p.Peer)}
+				for _, addr := range p.Addrs {
+					provider.Addrs = append(provider.Addrs, addr.Bytes())
+				}
+				peers.Peers = append(peers.Peers, provider)
+			}
+			if err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Peers{Peers: peers}}); err != nil {
+				return err
+			}
+		}
+		for ids := news.Shared; len(ids) > 0; {
+			some := ids[:min(len(ids), sharedFrame)]
+			ids = ids[len(some):]
+			shared := &sessionpb.Shared{RunId: news.RunID, Ids: swarm.Pack(some)}
+			if err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Shared{Shared: shared}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package stock
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+func TestOneReplyAPush(t *testing.T) {
+	h := newHub(t, false)
+	n := newSuperNode(t, h).join()
+	run := h.run(true)
+	m := h.instruct(run.ID, n.id)
+	reply := n.reply(m.msg.GetMetadata())
+	one := n.pushRequest(reply)
+	for name, req := range map[string]*flwrpb.PushMessagesRequest{
+		"nothing":      {Node: n.node()},
+		"no tree":      {Node: n.node(), MessagesList: one.GetMessagesList()},
+		"two messages": {Node: n.node(), MessagesList: []*flwrpb.Message{reply.msg, reply.msg}, MessageObjectTrees: one.GetMessageObjectTrees()},
+		"two runtimes": {Node: n.node(), MessagesList: one.GetMessagesList(), MessageObjectTrees: one.GetMessageObjectTrees(), ClientappRuntimeList: []float64{1, 2}},
+	} {
+		if got := n.refused(flwr.PathFleetPushMessages, req); !strings.HasPrefix(got, `400 {"code":3013,`) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	one.ClientappRuntimeList = nil // it is a statistic only
+	n.must(flwr.PathFleetPushMessages, one, &flwrpb.PushMessagesResponse{})
+}
+
+// A reply that is not for this link, node or instruction is dropped without a word, and
+// without harm to the instruction.
+func TestRepliesThatNobodyWaitsFor(t *testing.T) {
+	h := newHub(t, false)
+	n, other := newSuperNode(t, h).join(), newSuperNode(t, h).join()
+	run, elsewhere := h.run(true), h.run(true)
+	m := h.instruct(run.ID, n.id)
+	for name, change := range map[string]func(md *flwrpb.Metadata){
+		"unknown instruction": func(md *flwrpb.Metadata) { md.ReplyToMessageId = "4711" },
+		"no instruction":      func(md *flwrpb.Metadata) { md.ReplyToMessageId = "" },
+		"another run":         func(md *flwrpb.Metadata) { md.RunId = elsewhere.ID },
+		"another source":      func(md *flwrpb.Metadata) { md.SrcNodeId = other.id },
+		"to a node":           func(md *flwrpb.Metadata) { md.DstNodeId = other.id },
+	} {
+		reply := n.reply(m.msg.GetMetadata())
+		change(reply.msg.Metadata)
+		if got := n.push(reply); len(got.GetObjectsToPush()) != 0 || got.GetSessionId() == "" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := other.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
+		t.Errorf("from another node: %v", got)
+	}
+	if got := n.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 2 {
+		t.Errorf("the true reply: %v", got)
+	}
+	if got := n.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
+		t.Errorf("a second reply: %v", got)
+	}
+}
+
+// A broken reply is the only one that will come: its ServerApp is told at once.
+func TestRepliesThatAreBroken(t *testing.T) {
+	h := newHub(t, false)
+	n := newSuperNode(t, h).join()
+	run := h.run(true)
+	for name, spoil := range map[string]func(m *message){
+		"content and error": func(m *message) { m.msg.Error = &flwrpb.Error{Code: 1} },
+		"neither":           func(m *message) { m.msg.Content = nil },
+		"no type":           func(m *message) { m.msg.Metadata.MessageType = "" },
+		"no time":           func(m *message) { m.msg.Metadata.CreatedAt = math.NaN() },
+		"no time to live":   func(m *message) { m.msg.Metadata.Ttl = math.NaN() },
+		"another tree":      func(m *message) { m.tree = m.tree.GetChildren()[0] },
+		"no id":             func(m *message) { m.tree.Children[0].ObjectId = "x" },
+	} {
+		m := h.instruct(run.ID, n.id)
+		reply := n.reply(m.msg.GetMetadata())
+		spoil(&reply)
+		if got := n.push(reply); len(got.GetObjectsToPush()) != 0 {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := h.answer(m).Kind; got != state.InstructionUnknown {
+			t.Errorf("%s: the ServerApp is told %v", name, got)
+		}
+	}
+}
+
+// What is not known of a reply today goes through.
+func TestUnknownFieldsOfAReplyArriveAtItsServerApp(t *testing.T) {
+	h := newHub(t, false)
+	n := newSuperNode(t, h).join()
+	run := h.run(true)
+	m := h.instruct(run.ID, n.id)
+	reply := n.reply(m.msg.GetMetadata())
+	reply.msg.ProtoReflect().SetUnknown([]byte{0xfa, 0x3e, 2, 'h', 'i'})
+	n.push(reply)
+	for id, content := range reply.objects {
+		n.pushObject(run.ID, id, content)
+	}
+	got := &flwrpb.Message{}
+	must(t, proto.Unmarshal(h.answer(m).Reply.Proto, got))
+	if !proto.Equal(got, reply.msg) {
+		t.Errorf("it arrived as %v", got)
+	}
+}

@@ -1,0 +1,165 @@
+package apps
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/node/appconfig"
+	"github.com/rhizome-fl/rhizome/node/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+var log = logging.Logger("node/apps")
+
+// Config is what a Host works with.
+type Config struct {
+	Store   *state.Store
+	Objects objects.Store
+	// Slots is how many tasks may be under way at a time.
+	Slots int
+	// NodeConfig is what the operator gives to every ClientApp.
+	NodeConfig appconfig.Config
+	// Fetch brings objects that should be on disk and are not. It may wait.
+	Fetch func(ctx context.Context, runID uint64, ids ...string) error
+	// ShareLogs takes output of apps; nil if it stays at this site.
+	ShareLogs func(runID uint64, lines []string)
+}
+
+// Host serves the apps of one node. Its methods may be called concurrently.
+type Host struct {
+	cfg Config
+}
+
+var _ runtimeapi.Host = (*Host)(nil)
+
+// New makes a Host. [Host.Run] must be running while it serves.
+func New(cfg Config) *Host {
+	return &Host{cfg: cfg}
+}
+
+// Run ends overdue tasks until ctx ends.
+func (h *Host) Run(ctx context.Context) {
+	watch := h.cfg.Store.Bell().Watch(state.KeyDeadline())
+	defer watch.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-watch.C:
+		case <-timer.C:
+		}
+		next, err := h.cfg.Store.Expire(ctx, time.Now())
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.Errorw("overdue tasks could not be ended", "err", err)
+			timer.Reset(retryExpiry)
+		case next.IsZero():
+			timer.Stop()
+		default:
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// Authenticate resolves a task token.
+func (h *Host) Authenticate(ctx context.Context, token string) (task.Task, error) {
+	return h.cfg.Store.TaskByToken(ctx, token)
+}
+
+// AcquireTask waits for a message and a free slot.
+func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) (*flwrpb.AcquireTaskResponse, error) {
+	watch := h.cfg.Store.Bell().Watch(state.KeyQueue())
+	defer watch.Close()
+	for {
+		t, token, ok, err := h.cfg.Store.Claim(ctx, req.GetSupportedTaskTypes(), h.cfg.Slots)
+		switch {
+		case ok && ctx.Err() != nil:
+			// Nobody reads the answer any more: another executor need not wait for the claim to expire.
+			return &flwrpb.AcquireTaskResponse{}, h.cfg.Store.Release(context.WithoutCancel(ctx), t.ID)
+		case ctx.Err() != nil:
+			return &flwrpb.AcquireTaskResponse{}, nil
+		case err != nil:
+			return nil, err
+		case ok:
+			log.Infow("task is handed out", "run", t.RunID, "message", t.MessageID, "task", t.ID)
+			return &flwrpb.AcquireTaskResponse{Task: taskProto(t), Token: token}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return &flwrpb.AcquireTaskResponse{}, nil
+		case <-watch.C:
+		}
+	}
+}
+
+// Heartbeat extends the life of a running task.
+func (h *Host) Heartbeat(ctx context.Context, t task.Task) (bool, error) {
+	return h.cfg.Store.Heartbeat(ctx, t.ID)
+}
+
+// GetNodes is for ServerApps.
+func (h *Host) GetNodes(context.Context, task.Task) (*flwrpb.GetNodesResponse, error) {
+	return nil, flwr.NewError(flwr.CodeEndpointUnavailable)
+}
+
+// PushLogs passes app output on if this site shares it.
+func (h *Host) PushLogs(_ context.Context, t task.Task, req *flwrpb.PushLogsRequest) error {
+	if h.cfg.ShareLogs != nil {
+		h.cfg.ShareLogs(t.RunID, req.GetLogs())
+	}
+	return nil
+}
+
+// AwaitTaskEnd waits until the task was ended from outside: its run was cancelled, or it was given up.
+func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
+	watch := h.cfg.Store.Bell().Watch(state.KeyTask(t.ID))
+	defer watch.Close()
+	for {
+		now, err := h.cfg.Store.Task(ctx, t.ID)
+		switch {
+		case errors.Is(err, task.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case now.Status == task.Finished && now.SubStatus != task.Completed:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-watch.C:
+		}
+	}
+}
+
+// taskProto is the task as Flower's Runtime API shows it.
+func taskProto(t task.Task) *flwrpb.Task {
+	return &flwrpb.Task{
+		TaskId:     t.ID,
+		Type:       t.Type,
+		RunId:      t.RunID,
+		Status:     &flwrpb.TaskStatus{Status: string(t.Status), SubStatus: string(t.SubStatus), Details: t.Details},
+		PendingAt:  timestamp(t.PendingAt),
+		StartingAt: timestamp(t.StartingAt),
+		RunningAt:  timestamp(t.RunningAt),
+		FinishedAt: timestamp(t.FinishedAt),
+		FabHash:    &t.FABHash,
+	}
+}
+
+// timestamp is how Flower writes times; the zero time is empty.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000+00:00")
+}

@@ -1,0 +1,143 @@
+package apps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/node/state"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+// PushMessages takes the one reply of the task. It counts only when its objects are there
+// and the task has ended with PushTaskOutput.
+func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
+	if len(req.GetMessagesList()) != 1 || len(req.GetMessageObjectTrees()) != 1 {
+		return nil, flwr.NewError(flwr.CodeInvalidMessageCount)
+	}
+	msg, tree := req.GetMessagesList()[0], req.GetMessageObjectTrees()[0]
+	if msg.GetMetadata().GetRunId() != t.RunID {
+		return nil, flwr.NewError(flwr.CodeMessageRunIDMismatch)
+	}
+	reply, err := newReply(t, msg, tree)
+	if err != nil {
+		return nil, flwr.Plain(http.StatusBadRequest, err.Error())
+	}
+	missing, err := h.cfg.Store.PushReply(ctx, t, reply)
+	if errors.Is(err, state.ErrAnswered) || errors.Is(err, state.ErrNotFound) {
+		// As a SuperLink says it of a message that it does not take.
+		return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &flwrpb.PushAppMessagesResponse{
+		MessageIds:    []string{reply.ReplyID},
+		ObjectsToPush: missing,
+		// What may be pushed is decided by the reply, so one session per task is enough.
+		SessionId: fmt.Sprintf("%016x", t.ID),
+	}, nil
+}
+
+// newReply checks what an app wants to answer.
+func newReply(t task.Task, msg *flwrpb.Message, tree *flwrpb.ObjectTree) (state.Reply, error) {
+	meta := msg.GetMetadata()
+	switch {
+	case meta.GetReplyToMessageId() != t.MessageID:
+		return state.Reply{}, fmt.Errorf("the message answers %q; the task is to answer %s", meta.GetReplyToMessageId(), t.MessageID)
+	case !object.Valid(meta.GetMessageId()) || tree.GetObjectId() != meta.GetMessageId():
+		return state.Reply{}, errors.New("the object tree is not that of the message")
+	case (msg.Content != nil) == (msg.Error != nil):
+		return state.Reply{}, errors.New("a message has either content or an error")
+	}
+	ids, err := object.PostOrder(tree, object.TreeLimits{})
+	if err != nil {
+		return state.Reply{}, err
+	}
+	marshal := proto.MarshalOptions{Deterministic: true}
+	msgBytes, err := marshal.Marshal(msg)
+	if err != nil {
+		return state.Reply{}, err
+	}
+	treeBytes, err := marshal.Marshal(tree)
+	if err != nil {
+		return state.Reply{}, err
+	}
+	if n := len(msgBytes) + len(treeBytes); n > maxReply {
+		return state.Reply{}, fmt.Errorf("message and object tree have %d bytes, %d are allowed", n, maxReply)
+	}
+	return state.Reply{
+		MessageID: t.MessageID,
+		ReplyID:   meta.GetMessageId(),
+		Message:   msgBytes,
+		Tree:      treeBytes,
+		ObjectIDs: ids,
+		Runtime:   worked(t),
+	}, nil
+}
+
+// worked is how long the app has had its input.
+func worked(t task.Task) time.Duration {
+	if t.RunningAt.IsZero() {
+		return 0
+	}
+	return max(time.Since(t.RunningAt), 0)
+}
+
+// PushTaskOutput ends the task: reply, context and end become one fact. An app that ends
+// without a complete reply is answered for.
+func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.PushTaskOutputRequest) error {
+	sub := task.SubStatus(req.GetSubStatus())
+	if sub != task.Completed {
+		sub = task.Failed
+	}
+	err := h.cfg.Store.Finish(ctx, t, sub, req.GetDetails(), req.Context)
+	if errors.Is(err, state.ErrNoReply) {
+		log.Warnw("app has ended without a reply", "run", t.RunID, "message", t.MessageID, "status", sub, "details", req.GetDetails())
+		err = h.cfg.Store.Fail(ctx, t.ID, reason("ClientApp ended without a reply.", req.GetDetails()))
+	}
+	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
+		return nil // cancelled or given up meanwhile: as stock, the app need not care
+	}
+	if err != nil {
+		return err
+	}
+	log.Infow("task is finished", "run", t.RunID, "message", t.MessageID, "task", t.ID, "status", sub)
+	return nil
+}
+
+// ReportExit answers for a process that ended without ending its task.
+func (h *Host) ReportExit(ctx context.Context, t task.Task, exit runtimeapi.Exit) error {
+	log.Warnw("app process has ended without finishing its task", "run", t.RunID, "message", t.MessageID,
+		"code", exit.Code, "signal", exit.Signal, "detail", exit.Detail)
+	how := fmt.Sprintf("Its process ended with code %d.", exit.Code)
+	if exit.Signal != "" {
+		how = fmt.Sprintf("Its process was ended by signal %s.", exit.Signal)
+	}
+	if h.cfg.ShareLogs != nil {
+		how += " " + exit.Detail // app output, which leaves the site only if it may
+	}
+	err := h.cfg.Store.Lost(ctx, t.ID, reason("ClientApp stopped responding.", how))
+	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// reason is the text of an error reply.
+func reason(what, detail string) string {
+	text := strings.TrimSpace(what + " " + detail)
+	if len(text) > maxReason {
+		text = text[:maxReason]
+	}
+	return strings.ToValidUTF8(text, "?")
+}

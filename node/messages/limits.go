@@ -1,0 +1,19 @@
+package messages
+
+import "time"
+
+const (
+	// maxJobs bounds messages that are on their way in. What is offered beyond it is
+	// declined and offered again later.
+	maxJobs = 256
+	// maxFetching bounds messages that are fetched at a time: each moves several objects
+	// in parallel already, and the line is shared.
+	maxFetching = 4
+	// maxTries is how often a fetch is begun anew before the message is declined. A fetch
+	// goes on where it stopped, so this counts failures, not copies.
+	maxTries = 5
+	// firstPause and maxPause bound the pause between tries. A link that went away is
+	// found again by the session; its return offers the message again.
+	firstPause = 200 * time.Millisecond
+	maxPause   = 5 * time.Second
+)

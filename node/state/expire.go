@@ -1,0 +1,150 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
+	"github.com/rhizome-fl/rhizome/protocol/task"
+)
+
+// A task whose process is gone is either given up or done again, depending on why:
+//
+//	the node was up all the time             the process failed: error 8
+//	the node went down, or is going down     the process may have gone with it: again
+//
+// A task of before a restart counts as interrupted until its app shows life; from then on
+// the first line holds for it, too.
+
+// resume marks what was under way when the node went down, and gives those processes time
+// to show that they are alive.
+func (s *Store) resume(ctx context.Context) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		active, err := tasktable.Active(tx)
+		if err != nil {
+			return err
+		}
+		s.inherited = make(map[uint64]struct{}, len(active))
+		for _, t := range active {
+			s.inherited[t.ID] = struct{}{}
+		}
+		return tasktable.Extend(tx, time.Now().Add(resumeGrace))
+	})
+}
+
+// seen notes a sign of life of a task's app.
+func (s *Store) seen(taskID uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.inherited, taskID)
+}
+
+// Stopping says that the node is about to go down and takes its processes with it: from
+// now on the loss of a process is an interruption and not its failure.
+func (s *Store) Stopping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+}
+
+func (s *Store) interrupted(taskID uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, inherited := s.inherited[taskID]
+	return inherited || s.stopping
+}
+
+// Lost ends a task whose process is known to have ended without ending it: with an error
+// for the SuperLink, or by queueing the message again if the process went down with the
+// node. task.ErrFinished, task.ErrNotFound.
+func (s *Store) Lost(ctx context.Context, taskID uint64, reason string) error {
+	if s.interrupted(taskID) {
+		return s.requeue(ctx, taskID, unfinished)
+	}
+	return s.fail(ctx, taskID, reason, unfinished)
+}
+
+// Release gives back a claim that did not reach its executor. task.ErrNotFound if the
+// task was started or ended meanwhile.
+func (s *Store) Release(ctx context.Context, taskID uint64) error {
+	return s.requeue(ctx, taskID, func(t task.Task) error {
+		if t.Status != task.Starting {
+			return task.ErrNotFound
+		}
+		return nil
+	})
+}
+
+// Expire ends the tasks whose deadline has passed and tells when the next one comes (zero:
+// there is none). Rings as Fail does.
+func (s *Store) Expire(ctx context.Context, now time.Time) (next time.Time, err error) {
+	var active []task.Task
+	err = s.db.Read(ctx, func(tx *sql.Tx) (err error) {
+		active, err = tasktable.Active(tx)
+		return err
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for overdue tasks: %w", err)
+	}
+	for _, t := range active {
+		if t.ActiveUntil.After(now) {
+			if next.IsZero() || t.ActiveUntil.Before(next) {
+				next = t.ActiveUntil
+			}
+			continue
+		}
+		err := s.expire(ctx, t, now)
+		if err != nil && !errors.Is(err, task.ErrFinished) && !errors.Is(err, task.ErrNotFound) && !errors.Is(err, errAlive) {
+			return time.Time{}, err
+		}
+	}
+	return next, nil
+}
+
+// errAlive says that a task has shown life just before it would have been given up.
+var errAlive = errors.New("task is alive")
+
+func (s *Store) expire(ctx context.Context, t task.Task, now time.Time) error {
+	overdue := func(t task.Task) error {
+		if t.ActiveUntil.After(now) {
+			return errAlive
+		}
+		return unfinished(t)
+	}
+	if t.Status == task.Starting || s.interrupted(t.ID) { // nobody came for it, or it went down with us
+		return s.requeue(ctx, t.ID, overdue)
+	}
+	return s.fail(ctx, t.ID, stopped, overdue)
+}
+
+// requeue ends a task and puts its message back in line; what its app pushed is dropped.
+func (s *Store) requeue(ctx context.Context, taskID uint64, check func(task.Task) error) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		t, err := tasktable.Get(tx, taskID)
+		if err != nil {
+			return err
+		}
+		if err := check(t); err != nil {
+			return err
+		}
+		if err := mustBeWorking(tx, t.MessageID); err != nil {
+			return err
+		}
+		if err := dropReply(tx, t.MessageID); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM tasks WHERE task_id = ?`, signed(taskID)); err != nil {
+			return err
+		}
+		return setState(tx, t.MessageID, Queued)
+	})
+	if err != nil {
+		return fmt.Errorf("queue the message of task %d again: %w", taskID, err)
+	}
+	s.seen(taskID) // it is nobody's any more
+	s.bell.Ring(KeyTask(taskID), KeyQueue(), KeyGarbage())
+	return nil
+}
