@@ -3,7 +3,8 @@
 //
 // A bundle is a stranger's file. Reading one never writes anything, holds at most the
 // unpacked pyproject.toml, and refuses what would do harm where it is unpacked: paths that
-// leave the folder, links, and contents that inflate beyond bounds.
+// leave the folder, links, contents that inflate beyond bounds, and archives that another
+// reader could find another app in (layout.go).
 //
 // It is not responsible for who may run an app, nor for the Python inside.
 package fab

@@ -51,6 +51,9 @@ type pyproject struct {
 // Read checks a bundle of size bytes and reads what it says about itself. All errors about
 // the content wrap ErrInvalid.
 func Read(r io.ReaderAt, size int64) (Bundle, error) {
+	if err := checkLayout(r, size); err != nil {
+		return Bundle{}, err
+	}
 	archive, err := zip.NewReader(r, size)
 	if err != nil {
 		return Bundle{}, fmt.Errorf("%w: %v", ErrNotZip, err)
@@ -74,7 +77,7 @@ func checkEntries(files []*zip.File) error {
 		return fmt.Errorf("%w: %d files, at most %d are allowed", ErrInvalid, len(files), maxEntries)
 	}
 	var unpacked uint64
-	names := make(map[string]struct{}, len(files))
+	names := make(map[string]bool, len(files)) // true: a folder
 	for _, f := range files {
 		if err := checkPath(f.Name); err != nil {
 			return err
@@ -84,13 +87,20 @@ func checkEntries(files []*zip.File) error {
 		if _, twice := names[name]; twice {
 			return fmt.Errorf("%w: it has %.100q twice", ErrInvalid, f.Name)
 		}
-		names[name] = struct{}{}
+		names[name] = f.Mode().IsDir()
 		if f.Mode()&fs.ModeType&^fs.ModeDir != 0 {
 			return fmt.Errorf("%w: %.100q is neither a file nor a folder", ErrInvalid, f.Name)
 		}
 		// The sizes are the bundle's own word, but unzipping stops where they end.
 		if unpacked += f.UncompressedSize64; f.UncompressedSize64 > maxUnpacked || unpacked > maxUnpacked {
 			return fmt.Errorf("%w: unpacks to more than %d MiB", ErrInvalid, maxUnpacked>>20)
+		}
+	}
+	for name := range names {
+		for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+			if folder, is := names[parent]; is && !folder {
+				return fmt.Errorf("%w: %.100q is both a file and a folder", ErrInvalid, parent)
+			}
 		}
 	}
 	return nil
