@@ -51,8 +51,9 @@ type marker struct {
 }
 
 // Open takes the directory for a daemon of this kind ("link", "node", ...) and creates it
-// (mode 0700) if it is missing. ErrInUse, ErrNewer, ErrKind, ErrDenied; on any error
-// nothing has changed but for directories that had to be created.
+// (mode 0700) if it is missing; one that others may enter is closed to them. ErrInUse, ErrNewer,
+// ErrKind, ErrDenied; on any of these nothing has changed but for directories that had to be
+// created.
 func Open(path, kind string) (*Dir, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
@@ -66,11 +67,34 @@ func Open(path, kind string) (*Dir, error) {
 		return nil, err
 	}
 	d := &Dir{root: root, lock: lock}
-	if err := d.claim(kind); err != nil {
+	if err := errors.Join(d.claim(kind), keepPrivate(root)); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// keepPrivate closes a directory that others may enter, as one is that was made by hand before
+// the first start: what lies in it has modes of its own, but not every part of it is ours to
+// set, and its names alone tell who takes part.
+func keepPrivate(root string) error {
+	info, err := os.Stat(root)
+	if err != nil {
+		return explain(root, err)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(root, info.Mode().Perm()&0o700); err != nil {
+		return fmt.Errorf("other users of this machine can look into data directory %s, and its mode cannot be changed (%w): choose one that belongs to this user", root, err)
+	}
+	if info, err = os.Stat(root); err != nil {
+		return explain(root, err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("other users of this machine can look into data directory %s, and its file system keeps no modes: choose another one", root)
+	}
+	return nil
 }
 
 // Path is a path inside the directory; without elements the directory itself.

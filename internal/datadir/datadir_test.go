@@ -44,6 +44,19 @@ func TestOpenCreatesPrivately(t *testing.T) {
 	open(t, path, "link")
 }
 
+// TestOpenClosesToOthers takes a directory that was made by hand, or by a umask.
+func TestOpenClosesToOthers(t *testing.T) {
+	path := t.TempDir()
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path, "link")
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	path := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

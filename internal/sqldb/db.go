@@ -48,8 +48,10 @@ func Open(path string, migrations fs.FS, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db := &DB{path: path}
-	_, err = os.Stat(path)
-	created := errors.Is(err, fs.ErrNotExist)
+	created, err := makePrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	components := append(append([]Component{}, opts.Components...), Component{Name: mainComponent, Migrations: migrations})
 	if err := db.prepare(components, !created); err != nil {
 		return nil, fmt.Errorf("open database: %w", db.explain(err))
@@ -63,6 +65,28 @@ func Open(path string, migrations fs.FS, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open database: %w", db.explain(err))
 	}
 	return db, nil
+}
+
+// makePrivate makes sure that only its owner can read the file, which SQLite would create with
+// what the umask leaves. The files beside it (-wal, -shm) get the mode of the database.
+func makePrivate(path string) (created bool, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		return true, file.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return false, nil // SQLite finds out and says it better
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 {
+			continue
+		}
+		if err := os.Chmod(name, info.Mode().Perm()&0o700); err != nil {
+			return false, fmt.Errorf("other users of this machine can read it: %w", err)
+		}
+	}
+	return false, nil
 }
 
 // Write runs job in a transaction and returns when that is on disk. The job runs once, or

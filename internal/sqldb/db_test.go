@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -274,5 +275,38 @@ func TestStatementsMayNest(t *testing.T) {
 	})
 	if err != nil || pairs != 25 {
 		t.Fatalf("%d pairs, %v", pairs, err)
+	}
+}
+
+// TestOnlyItsOwnerReadsTheFile looks at a new database and at one of an older version, which was
+// left readable to all.
+func TestOnlyItsOwnerReadsTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	for _, old := range []bool{false, true} {
+		if old {
+			if err := os.Chmod(path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		db, err := Open(path, schema(kvTable), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Write(t.Context(), put(map[bool]int{true: 1}[old], 2)); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(path + "*")
+		if err != nil || len(files) < 2 {
+			t.Fatalf("files %v, %v", files, err)
+		}
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s has mode %v, %v", filepath.Base(file), info.Mode(), err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
