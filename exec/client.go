@@ -17,39 +17,13 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // contentJSON is the type of the bodies on our own routes.
 const contentJSON = "application/json"
-
-var (
-	// errUnsupported: the host has no such route; it is a stock one.
-	errUnsupported = errors.New("the Runtime API does not know this request")
-	// errDeadToken: the task of the token is finished.
-	errDeadToken = errors.New("the task is finished: its token is not valid any more")
-	// errQuiet: a held request was silent for longer than a living host is.
-	errQuiet = errors.New("no sign of life from the Runtime API")
-)
-
-// statusError is an answer that is no success.
-type statusError struct {
-	path   string
-	status int
-	text   string
-}
-
-func (e *statusError) Error() string {
-	return fmt.Sprintf("%s: %d %s: %s", e.path, e.status, http.StatusText(e.status), e.text)
-}
-
-// permanent says that asking again will not help: the request or the address is wrong.
-func (e *statusError) permanent() bool {
-	return e.status >= 300 && e.status < 500 && e.status != http.StatusRequestTimeout && e.status != http.StatusTooManyRequests ||
-		e.status == http.StatusNotImplemented
-}
 
 // client speaks to one Runtime API. Its methods may be called concurrently.
 type client struct {
@@ -115,19 +89,19 @@ func (c *client) acquire(ctx context.Context, types []string) (*flwrpb.Task, str
 
 // awaitEnd returns nil when somebody other than the app has ended the task.
 func (c *client) awaitEnd(ctx context.Context, token string) error {
-	_, err := c.held(ctx, runtimeapi.PathAwaitTaskEnd, tokenHeader(token), contentJSON, nil)
+	_, err := c.held(ctx, task.PathAwaitTaskEnd, tokenHeader(token), contentJSON, nil)
 	return ownRoute(err)
 }
 
 // reportExit tells how the process of the task ended.
-func (c *client) reportExit(ctx context.Context, token string, exit runtimeapi.Exit) error {
+func (c *client) reportExit(ctx context.Context, token string, exit task.Exit) error {
 	body, err := json.Marshal(exit)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	_, err = c.call(ctx, runtimeapi.PathReportExit, tokenHeader(token), contentJSON, body)
+	_, err = c.call(ctx, task.PathReportExit, tokenHeader(token), contentJSON, body)
 	return ownRoute(err)
 }
 
@@ -190,43 +164,8 @@ func (c *client) call(ctx context.Context, path string, header http.Header, cont
 	return answer, nil
 }
 
-// errorText is what an error body says for people, in one line of bounded length.
-func errorText(body []byte) string {
-	var shape struct{ Detail, Extra string }
-	if json.Unmarshal(body, &shape) != nil || shape.Detail == "" {
-		return "no explanation"
-	}
-	if shape.Extra != "" {
-		return oneLine(shape.Detail + " " + shape.Extra)
-	}
-	return oneLine(shape.Detail)
-}
-
 func tokenHeader(token string) http.Header {
 	header := http.Header{}
 	header.Set(flwr.HeaderTaskToken, token)
 	return header
-}
-
-// ownRoute translates the answers that are not failures for a request about a task.
-func ownRoute(err error) error {
-	var status *statusError
-	if !errors.As(err, &status) {
-		return err
-	}
-	switch status.status {
-	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return errUnsupported
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return errDeadToken
-	default:
-		return err
-	}
-}
-
-// isPermanent says that asking again will not help.
-func isPermanent(err error) bool {
-	var status *statusError
-	var certificate *tls.CertificateVerificationError
-	return errors.As(err, &status) && status.permanent() || errors.As(err, &certificate)
 }

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
-	exitpb "github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -101,7 +101,7 @@ func TestTaskIsRunAndItsEndReported(t *testing.T) {
 	s := newSuperexec(t, h, `cd "${0%/*}"; echo "$*" > args; env > env; echo "$token" > token; stat -c %a "$last" > mode; echo bye; exit 3`).start()
 	h.give(11)
 	r := h.nextReport()
-	want := report{token: "11", exit: exitpb.Exit{Code: 3}}
+	want := report{token: "11", exit: task.Exit{Code: 3}}
 	if diff := cmp.Diff(want, r, cmp.AllowUnexported(report{})); diff != "" {
 		t.Error(diff)
 	}

@@ -14,9 +14,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // host is a Runtime API that follows a script. It holds acquire-task like Rhizome does, or
@@ -39,7 +39,7 @@ type host struct {
 
 type report struct {
 	token string
-	exit  runtimeapi.Exit
+	exit  task.Exit
 }
 
 func newHost(t *testing.T, stock bool) *host {
@@ -51,8 +51,8 @@ func newHost(t *testing.T, stock bool) *host {
 	mux.HandleFunc("POST "+flwr.PathAcquireTask, h.acquire)
 	mux.HandleFunc("POST "+flwr.PathPushLogs, h.pushLogs)
 	if !stock {
-		mux.HandleFunc("POST "+runtimeapi.PathAwaitTaskEnd, h.awaitEnd)
-		mux.HandleFunc("POST "+runtimeapi.PathReportExit, h.reportExit)
+		mux.HandleFunc("POST "+task.PathAwaitTaskEnd, h.awaitEnd)
+		mux.HandleFunc("POST "+task.PathReportExit, h.reportExit)
 	}
 	h.server = httptest.NewServer(h.unreliable(mux))
 	t.Cleanup(h.server.Close)
@@ -150,7 +150,7 @@ func (h *host) awaitEnd(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *host) reportExit(w http.ResponseWriter, r *http.Request) {
-	var exit runtimeapi.Exit
+	var exit task.Exit
 	if err := json.NewDecoder(r.Body).Decode(&exit); err != nil {
 		h.t.Errorf("report-exit: %v", err)
 	}

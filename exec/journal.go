@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // record is what a successor needs to know about one app process. It is written before the
@@ -25,7 +25,7 @@ type record struct {
 	// Handle of the process; empty until it runs.
 	Handle json.RawMessage `json:"handle,omitempty"`
 	// Exit is set when the process has ended and the host may not know yet.
-	Exit *runtimeapi.Exit `json:"exit,omitempty"`
+	Exit *task.Exit `json:"exit,omitempty"`
 }
 
 // journal keeps the records in a folder, with the token and the output pipe of each app

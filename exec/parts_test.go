@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 func TestJournalSurvives(t *testing.T) {
@@ -22,7 +22,7 @@ func TestJournalSurvives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := record{TaskID: 1, RunID: 2, Type: "flwr-clientapp", Handle: []byte(`{"pid":3}`), Exit: &runtimeapi.Exit{Code: 4}}
+	rec := record{TaskID: 1, RunID: 2, Type: "flwr-clientapp", Handle: []byte(`{"pid":3}`), Exit: &task.Exit{Code: 4}}
 	name := launchName(1, "token")
 	if err := j.begin(name, "token", rec); err != nil {
 		t.Fatal(err)

@@ -127,7 +127,7 @@ func (a *app) die(ctx context.Context) {
 		return
 	}
 	_ = a.call(ctx, func(ctx context.Context, h *apps.Host, t task.Task) error {
-		return h.ReportExit(ctx, t, runtimeapi.Exit{Code: -1, Signal: "SIGKILL"})
+		return h.ReportExit(ctx, t, task.Exit{Code: -1, Signal: "SIGKILL"})
 	})
 }
 

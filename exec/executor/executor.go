@@ -14,7 +14,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // Spec is an app that is to be started.
@@ -50,7 +50,7 @@ type Process interface {
 	Handle() json.RawMessage
 	// Wait returns how the app ended, once it has and nothing of it is left, or the error of
 	// ctx. It may be called again after an error; only one call may run at a time.
-	Wait(ctx context.Context) (runtimeapi.Exit, error)
+	Wait(ctx context.Context) (task.Exit, error)
 	// Stop asks the app to end and kills it, and all that it started, after grace. It does
 	// not wait for it: Wait does. The second call of a process may use a shorter grace.
 	Stop(grace time.Duration)

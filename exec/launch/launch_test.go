@@ -21,8 +21,8 @@ import (
 	"github.com/rhizome-fl/rhizome/exec"
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // envNeverReady makes a SuperExec that starts and is asked to end, never ready; it names the
@@ -58,11 +58,11 @@ type host struct {
 	*httptest.Server
 	tasks   chan *flwrpb.Task
 	end     chan struct{}
-	reports chan runtimeapi.Exit
+	reports chan task.Exit
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{tasks: make(chan *flwrpb.Task, 1), end: make(chan struct{}), reports: make(chan runtimeapi.Exit, 4)}
+	h := &host{tasks: make(chan *flwrpb.Task, 1), end: make(chan struct{}), reports: make(chan task.Exit, 4)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/runtime/acquire-task", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client left
@@ -76,15 +76,15 @@ func newHost(t *testing.T) *host {
 		case <-r.Context().Done():
 		}
 	})
-	mux.HandleFunc(runtimeapi.PathAwaitTaskEnd, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(task.PathAwaitTaskEnd, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-h.end:
 			w.WriteHeader(http.StatusNoContent)
 		case <-r.Context().Done():
 		}
 	})
-	mux.HandleFunc(runtimeapi.PathReportExit, func(_ http.ResponseWriter, r *http.Request) {
-		var exit runtimeapi.Exit
+	mux.HandleFunc(task.PathReportExit, func(_ http.ResponseWriter, r *http.Request) {
+		var exit task.Exit
 		if err := json.NewDecoder(r.Body).Decode(&exit); err != nil {
 			t.Error(err)
 		}
@@ -95,14 +95,14 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-func (h *host) report(t *testing.T) runtimeapi.Exit {
+func (h *host) report(t *testing.T) task.Exit {
 	t.Helper()
 	select {
 	case exit := <-h.reports:
 		return exit
 	case <-time.After(20 * time.Second):
 		t.Fatal("the end of the app was not reported")
-		return runtimeapi.Exit{}
+		return task.Exit{}
 	}
 }
 
@@ -155,13 +155,13 @@ func appIn(t *testing.T, folder string) process.Identity {
 
 const longLived = `echo $$ > "${0%/*}/pid"; trap 'exit 0' TERM; while :; do echo alive; sleep 600 & wait; done`
 
-var task = &flwrpb.Task{TaskId: 1, RunId: 2, Type: "flwr-clientapp"}
+var oneTask = &flwrpb.Task{TaskId: 1, RunId: 2, Type: "flwr-clientapp"}
 
 func TestKilledSuperExecIsReplacedAndTheAppLives(t *testing.T) {
 	h := newHost(t)
 	opts, folder := options(t, h, longLived)
 	s := start(t, opts)
-	h.tasks <- task
+	h.tasks <- oneTask
 	app := appIn(t, folder)
 
 	first := s.PID()
@@ -189,7 +189,7 @@ func TestAppThatDiedMeanwhileIsReported(t *testing.T) {
 	h := newHost(t)
 	opts, folder := options(t, h, longLived)
 	s := start(t, opts)
-	h.tasks <- task
+	h.tasks <- oneTask
 	app := appIn(t, folder)
 	s.Leave()
 	superexec, err := process.Of(s.PID())
@@ -228,7 +228,7 @@ func TestSuperExecOfOtherArgumentsIsReplaced(t *testing.T) {
 	h := newHost(t)
 	opts, folder := options(t, h, longLived)
 	first := start(t, opts)
-	h.tasks <- task
+	h.tasks <- oneTask
 	app := appIn(t, folder)
 	first.Leave()
 	opts.Args = append(opts.Args, "--another")

@@ -7,6 +7,8 @@
 // pushed by the kernel where that is possible (pidfd on Linux) and looked up once a second
 // elsewhere.
 //
-// It is not responsible for starting processes, nor for their exit status: the kernel
-// gives that to the parent only.
+// How a process ended (task.Exit) is read here too, from what the kernel tells; it tells
+// that to the parent only, so of any other process the exit status stays unknown.
+//
+// It is not responsible for starting processes.
 package process

@@ -26,7 +26,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/process"
 	"github.com/rhizome-fl/rhizome/exec/python"
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // Limits are what one app process may use. Zero means no limit.
@@ -111,8 +111,8 @@ type app struct {
 	id  process.Identity
 	cmd *osexec.Cmd
 
-	waited chan struct{}   // closed when a child was collected
-	exit   runtimeapi.Exit // set before waited is closed
+	waited chan struct{} // closed when a child was collected
+	exit   task.Exit     // set before waited is closed
 
 	mu    sync.Mutex
 	timer *time.Timer // kills after the grace of Stop
@@ -137,23 +137,23 @@ func (a *app) collect() {
 	}
 	err := a.cmd.Wait()
 	a.end() // where the kernel could not tell us
-	a.exit = exitOf(a.cmd.ProcessState, err)
+	a.exit = process.ExitOf(a.cmd.ProcessState, err)
 }
 
-func (a *app) Wait(ctx context.Context) (runtimeapi.Exit, error) {
+func (a *app) Wait(ctx context.Context) (task.Exit, error) {
 	if a.cmd != nil {
 		select {
 		case <-a.waited:
 			return a.exit, nil
 		case <-ctx.Done():
-			return runtimeapi.Exit{}, ctx.Err()
+			return task.Exit{}, ctx.Err()
 		}
 	}
 	if err := a.id.Wait(ctx); err != nil {
-		return runtimeapi.Exit{}, err
+		return task.Exit{}, err
 	}
 	a.end()
-	return runtimeapi.Exit{Code: -1, Detail: "the process ended; its exit status is unknown, since the SuperExec that started it had ended before"}, nil
+	return process.UnknownExit("the process ended; its exit status is unknown, since the SuperExec that started it had ended before"), nil
 }
 
 // Stop implements executor.Process.
@@ -193,15 +193,4 @@ func (a *app) end() {
 		a.timer.Stop()
 	}
 	_ = a.id.SignalGroup(unix.SIGKILL)
-}
-
-func exitOf(state *os.ProcessState, err error) runtimeapi.Exit {
-	if state == nil {
-		return runtimeapi.Exit{Code: -1, Detail: fmt.Sprintf("the exit status could not be read: %v", err)}
-	}
-	status, ok := state.Sys().(syscall.WaitStatus)
-	if ok && status.Signaled() {
-		return runtimeapi.Exit{Code: -1, Signal: unix.SignalName(status.Signal())}
-	}
-	return runtimeapi.Exit{Code: state.ExitCode()}
 }

@@ -5,13 +5,13 @@ import (
 
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // Told makes a Process of an app whose parent is somebody else who will tell its exit: one
 // value on exit once the app and all of its group have ended, or a close of the channel if
 // the parent is lost, from when on the app is like one that was taken back.
-func (e *Executor) Told(id process.Identity, exit <-chan runtimeapi.Exit) executor.Process {
+func (e *Executor) Told(id process.Identity, exit <-chan task.Exit) executor.Process {
 	if err := e.limits.apply(id.PID); err != nil {
 		log.Warnf("process %d runs without its limits: %v", id.PID, err)
 	}
@@ -20,11 +20,11 @@ func (e *Executor) Told(id process.Identity, exit <-chan runtimeapi.Exit) execut
 
 type told struct {
 	*app
-	exit <-chan runtimeapi.Exit
-	last *runtimeapi.Exit
+	exit <-chan task.Exit
+	last *task.Exit
 }
 
-func (t *told) Wait(ctx context.Context) (runtimeapi.Exit, error) {
+func (t *told) Wait(ctx context.Context) (task.Exit, error) {
 	if t.last != nil {
 		return *t.last, nil
 	}
@@ -37,7 +37,7 @@ func (t *told) Wait(ctx context.Context) (runtimeapi.Exit, error) {
 		t.last = &exit
 		return exit, nil
 	case <-ctx.Done():
-		return runtimeapi.Exit{}, ctx.Err()
+		return task.Exit{}, ctx.Err()
 	}
 }
 

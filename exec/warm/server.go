@@ -10,13 +10,10 @@ import (
 	osexec "os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // errLost: the fork server is gone or does not answer. Starts go cold.
@@ -36,77 +33,8 @@ type server struct {
 	lost     chan struct{} // closed when its socket has ended and it was reaped
 
 	mu     sync.Mutex
-	exits  map[int]chan runtimeapi.Exit // of the apps that run
-	asking bool                         // an app may be started this moment
-}
-
-type answer struct {
-	pid    int
-	exit   <-chan runtimeapi.Exit
-	detail string
-}
-
-type event struct {
-	Event   string           `json:"event"`
-	Failed  []string         `json:"failed"`
-	Watch   map[string]int64 `json:"watch"`   // Unix nanoseconds; 0: no such folder
-	Threads int              `json:"threads"` // that forks do not have
-	PID     int              `json:"pid"`
-	Status  int              `json:"status"`
-	Detail  string           `json:"detail"`
-}
-
-type request struct {
-	Entry string            `json:"entry"`
-	Argv  []string          `json:"argv"`
-	Env   map[string]string `json:"env"`
-	Mark  string            `json:"mark"`
-	Learn string            `json:"learn,omitempty"`
-}
-
-// startServer starts a fork server; it loads in the background.
-func startServer(interpreter, script, preload string, env []string, output *os.File) (*server, error) {
-	ours, theirs, err := socketPair()
-	if err != nil {
-		return nil, fmt.Errorf("socket of the fork server: %w", err)
-	}
-	defer ours.Close() // FileConn duplicates it
-	defer theirs.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		return nil, fmt.Errorf("socket of the fork server: %w", err)
-	}
-	cmd := osexec.Command(interpreter, script, "3", preload)
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Env = env
-	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("start the fork server: %w", err)
-	}
-	s := &server{
-		cmd: cmd, conn: conn.(*net.UnixConn),
-		ready: make(chan struct{}), answers: make(chan answer, 1), lost: make(chan struct{}),
-		exits: make(map[int]chan runtimeapi.Exit),
-	}
-	go s.read()
-	return s, nil
-}
-
-// socketPair makes two connected sockets that no other child inherits.
-func socketPair() (ours, theirs *os.File, err error) {
-	// SOCK_CLOEXEC would do both steps at once, and does not exist on darwin.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, fd := range pair {
-		unix.CloseOnExec(fd)
-	}
-	return os.NewFile(uintptr(pair[0]), "forkserver"), os.NewFile(uintptr(pair[1]), "forkserver-child"), nil
+	exits  map[int]chan task.Exit // of the apps that run
+	asking bool                   // an app may be started this moment
 }
 
 // read is the server's only reader; it ends when the server does, and reaps it.
@@ -150,7 +78,7 @@ func (s *server) handle(e event) {
 		s.watch = e.Watch
 		close(s.ready)
 	case "started":
-		exit := make(chan runtimeapi.Exit, 1)
+		exit := make(chan task.Exit, 1)
 		s.mu.Lock()
 		s.exits[e.PID], s.asking = exit, false
 		s.mu.Unlock()
@@ -164,13 +92,13 @@ func (s *server) handle(e event) {
 		delete(s.exits, e.PID)
 		s.mu.Unlock()
 		if exit != nil {
-			exit <- exitOf(e.Status)
+			exit <- process.ExitOfStatus(e.Status)
 		}
 	}
 }
 
 // fork asks for one app. An error means that no app was started.
-func (s *server) fork(r request, output *os.File) (process.Identity, <-chan runtimeapi.Exit, error) {
+func (s *server) fork(r request, output *os.File) (process.Identity, <-chan task.Exit, error) {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return process.Identity{}, nil, fmt.Errorf("ask the fork server: %w", err)
@@ -202,16 +130,6 @@ func (s *server) fork(r request, output *os.File) (process.Identity, <-chan runt
 		<-s.lost // so that the app can not be started after we said it was not
 	}
 	return process.Identity{}, nil, errLost
-}
-
-// send writes the request with the output file attached to its first byte.
-func (s *server) send(line []byte, output *os.File) error {
-	n, _, err := s.conn.WriteMsgUnix(line, unix.UnixRights(int(output.Fd())), nil)
-	if err != nil {
-		return err
-	}
-	_, err = s.conn.Write(line[n:])
-	return err
 }
 
 // serves says whether the server can still be used.
@@ -255,20 +173,6 @@ func (s *server) close() (idle bool) {
 		_ = s.cmd.Process.Kill()
 	}
 	return idle
-}
-
-// reap ends the server process, which ends by itself when its socket has, and collects it.
-func (s *server) reap() {
-	kill := time.AfterFunc(stopLimit, func() { _ = s.cmd.Process.Kill() })
-	defer kill.Stop()
-	_ = s.cmd.Wait() // how it ended is in its output
-}
-
-func exitOf(status int) runtimeapi.Exit {
-	if status < 0 {
-		return runtimeapi.Exit{Code: -1, Signal: unix.SignalName(syscall.Signal(-status))}
-	}
-	return runtimeapi.Exit{Code: status}
 }
 
 // changeTime of a folder in Unix nanoseconds; 0 if there is none.

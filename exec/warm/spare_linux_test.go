@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // The process of an app is there before the app is asked for, and is made anew after it.
@@ -32,7 +32,7 @@ func TestAppsThatFindNoSpareAreForked(t *testing.T) {
 	awaitChild(t, f.servers[0].server)
 	_, first := f.start("")
 	_, next := f.start("")
-	for _, wait := range []func() (runtimeapi.Exit, string){first, next} {
+	for _, wait := range []func() (task.Exit, string){first, next} {
 		if _, text := wait(); strings.TrimSpace(text) != strconv.Itoa(server) {
 			t.Errorf("the parent of an app is %s, want the fork server %d", text, server)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/executor"
 	"github.com/rhizome-fl/rhizome/exec/python"
 	"github.com/rhizome-fl/rhizome/exec/subprocess"
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
+
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
@@ -94,7 +94,7 @@ func newFixtureWith(t *testing.T, env python.Env, limits subprocess.Limits) *fix
 }
 
 // start runs the app and returns how it ended and what it printed.
-func (f *fixture) start(fabHash string, args ...string) (executor.Process, func() (runtimeapi.Exit, string)) {
+func (f *fixture) start(fabHash string, args ...string) (executor.Process, func() (task.Exit, string)) {
 	f.t.Helper()
 	path := filepath.Join(f.t.TempDir(), "out")
 	output, err := os.Create(path)
@@ -109,7 +109,7 @@ func (f *fixture) start(fabHash string, args ...string) (executor.Process, func(
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return p, func() (runtimeapi.Exit, string) {
+	return p, func() (task.Exit, string) {
 		f.t.Helper()
 		ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 		defer cancel()
@@ -147,7 +147,7 @@ type observed struct {
 func TestWarmAppSeesWhatAColdAppSees(t *testing.T) {
 	env := environmentWith(t, observer)
 	f := newFixture(t, env)
-	see := func(p executor.Process, wait func() (runtimeapi.Exit, string)) observed {
+	see := func(p executor.Process, wait func() (task.Exit, string)) observed {
 		exit, text := wait()
 		if exit.Code != 0 {
 			t.Fatalf("exit %+v: %s", exit, text)
@@ -198,15 +198,15 @@ def main():
 `)
 	f := newFixture(t, env)
 	for how, want := range map[string]struct {
-		exit runtimeapi.Exit
+		exit task.Exit
 		text string
 	}{
-		"three":  {runtimeapi.Exit{Code: 3}, "handler ran"},
-		"exit":   {runtimeapi.Exit{Code: 4}, "handler ran"},
-		"text":   {runtimeapi.Exit{Code: 1}, "last words"},
-		"raise":  {runtimeapi.Exit{Code: 1}, "ValueError: boom"},
-		"killed": {runtimeapi.Exit{Code: -1, Signal: "SIGKILL"}, ""},
-		"thread": {runtimeapi.Exit{Code: 0}, "thread ended"},
+		"three":  {task.Exit{Code: 3}, "handler ran"},
+		"exit":   {task.Exit{Code: 4}, "handler ran"},
+		"text":   {task.Exit{Code: 1}, "last words"},
+		"raise":  {task.Exit{Code: 1}, "ValueError: boom"},
+		"killed": {task.Exit{Code: -1, Signal: "SIGKILL"}, ""},
+		"thread": {task.Exit{Code: 0}, "thread ended"},
 	} {
 		_, wait := f.start("", how)
 		if exit, text := wait(); exit != want.exit || !strings.Contains(text, want.text) {
@@ -295,7 +295,7 @@ func TestAppOutlivesItsServer(t *testing.T) {
 	}
 }
 
-func second(_ executor.Process, wait func() (runtimeapi.Exit, string)) func() (runtimeapi.Exit, string) {
+func second(_ executor.Process, wait func() (task.Exit, string)) func() (task.Exit, string) {
 	return wait
 }
 

@@ -50,11 +50,11 @@ type Host interface {
 	PushLogs(ctx context.Context, t task.Task, req *flwrpb.PushLogsRequest) error
 
 	// AwaitTaskEnd waits until somebody other than the app ended the task (stop, cancel,
-	// expiry) and returns nil then. May wait. It is Rhizome's own route, see [PathAwaitTaskEnd].
+	// expiry) and returns nil then. May wait. It is Rhizome's own route, see [task.PathAwaitTaskEnd].
 	AwaitTaskEnd(ctx context.Context, t task.Task) error
 	// ReportExit tells that the process of the task has ended. If the task is not finished
 	// the host ends it now, with the reason that exit gives.
-	ReportExit(ctx context.Context, t task.Task, exit Exit) error
+	ReportExit(ctx context.Context, t task.Task, exit task.Exit) error
 }
 
 // ObjectPush is the head of a push-object request; the content follows as a stream.
@@ -78,22 +78,3 @@ type Object struct {
 	// Size of Content in bytes.
 	Size int64
 }
-
-// Exit is how a process ended, as a SuperExec saw it.
-type Exit struct {
-	// Code is the exit status, or -1 when a signal ended the process or it never started.
-	Code int `json:"code"`
-	// Signal is the name of the signal that ended the process, or empty.
-	Signal string `json:"signal,omitempty"`
-	// Detail is one line for the user, such as the last line of stderr.
-	Detail string `json:"detail,omitempty"`
-}
-
-// Routes of our own on the Runtime API. Stock executors do not know them and work without.
-// Both carry the task token like every other route; bodies are JSON.
-const (
-	// PathAwaitTaskEnd answers 204 when the task was ended by somebody other than its app.
-	PathAwaitTaskEnd = "/v1/runtime/rhizome/await-task-end"
-	// PathReportExit takes an [Exit].
-	PathReportExit = "/v1/runtime/rhizome/report-exit"
-)

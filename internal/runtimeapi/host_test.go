@@ -29,7 +29,7 @@ type scripted struct {
 	object runtimeapi.Object
 	push   runtimeapi.ObjectPush
 	pushed []byte
-	exit   runtimeapi.Exit
+	exit   task.Exit
 	// readNothing makes PushObject leave the body unread, which a Host must not do.
 	readNothing bool
 }
@@ -142,7 +142,7 @@ func (h *scripted) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 	return h.waited(ctx, "AwaitTaskEnd", t)
 }
 
-func (h *scripted) ReportExit(_ context.Context, t task.Task, exit runtimeapi.Exit) error {
+func (h *scripted) ReportExit(_ context.Context, t task.Task, exit task.Exit) error {
 	h.exit = exit
 	return h.called("ReportExit", t)
 }

@@ -55,8 +55,8 @@ func NewHandler(host Host, options Options) http.Handler {
 	for _, path := range flwr.UnsupportedRuntime() {
 		mux.Handle(path, flwr.Unsupported)
 	}
-	mux.Handle(PathAwaitTaskEnd, s.forTask(s.awaitTaskEnd))
-	mux.Handle(PathReportExit, s.forTask(s.reportExit))
+	mux.Handle(task.PathAwaitTaskEnd, s.forTask(s.awaitTaskEnd))
+	mux.Handle(task.PathReportExit, s.forTask(s.reportExit))
 	return mux
 }
 

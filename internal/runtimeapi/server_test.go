@@ -273,21 +273,21 @@ func TestEndsOfTasks(t *testing.T) {
 		return client.Do("POST", path, strings.NewReader(body), append([]string{"Content-Type", "application/json"}, header...)...)
 	}
 	token := []string{flwr.HeaderTaskToken, goodToken}
-	if got := post(runtimeapi.PathReportExit, `{"code":-1,"signal":"killed","detail":"out of memory"}`, token...); got.Status != 204 {
+	if got := post(task.PathReportExit, `{"code":-1,"signal":"killed","detail":"out of memory"}`, token...); got.Status != 204 {
 		t.Errorf("report: got %d %s", got.Status, got.Body)
 	}
-	if want := (runtimeapi.Exit{Code: -1, Signal: "killed", Detail: "out of memory"}); host.exit != want {
+	if want := (task.Exit{Code: -1, Signal: "killed", Detail: "out of memory"}); host.exit != want {
 		t.Errorf("the host was told %+v", host.exit)
 	}
 	for _, bad := range []string{"", "{", `{"code":"x"}`, `[]`, `{"detail":"` + strings.Repeat("x", 1<<20)} {
-		if got := post(runtimeapi.PathReportExit, bad, token...); got.Status != 400 {
+		if got := post(task.PathReportExit, bad, token...); got.Status != 400 {
 			t.Errorf("report %.20q: got %d %s", bad, got.Status, got.Body)
 		}
 	}
-	if got := post(runtimeapi.PathAwaitTaskEnd, "", token...); got.Status != 204 {
+	if got := post(task.PathAwaitTaskEnd, "", token...); got.Status != 204 {
 		t.Errorf("await: got %d %s", got.Status, got.Body)
 	}
-	for _, path := range []string{runtimeapi.PathAwaitTaskEnd, runtimeapi.PathReportExit} {
+	for _, path := range []string{task.PathAwaitTaskEnd, task.PathReportExit} {
 		if got := post(path, "{}", flwr.HeaderTaskToken, "foreign"); got.Status != 401 {
 			t.Errorf("%s with a foreign token: got %d %s", path, got.Status, got.Body)
 		}
@@ -295,7 +295,7 @@ func TestEndsOfTasks(t *testing.T) {
 }
 
 func TestWaitingRequests(t *testing.T) {
-	for _, path := range []string{flwr.PathAcquireTask, flwr.PathPullTaskInput, flwr.PathPullMessages, flwr.PathPullObject, runtimeapi.PathAwaitTaskEnd} {
+	for _, path := range []string{flwr.PathAcquireTask, flwr.PathPullTaskInput, flwr.PathPullMessages, flwr.PathPullObject, task.PathAwaitTaskEnd} {
 		send := proto.Message(&flwrpb.GetNodesRequest{}) // nothing, as most of them take
 		if path == flwr.PathAcquireTask {
 			send = &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{"t"}}
@@ -327,7 +327,7 @@ func TestWaitingRequests(t *testing.T) {
 
 // FuzzRoutes proves that no body makes the server do more than refuse it.
 func FuzzRoutes(f *testing.F) {
-	paths := []string{runtimeapi.PathReportExit, flwr.PathAcquireTask}
+	paths := []string{task.PathReportExit, flwr.PathAcquireTask}
 	for path, route := range routes {
 		paths = append(paths, path)
 		body, err := flwr.Marshal(route.send)

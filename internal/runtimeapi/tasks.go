@@ -104,7 +104,7 @@ func (s *server) awaitTaskEnd(w http.ResponseWriter, r *http.Request, t task.Tas
 }
 
 func (s *server) reportExit(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	var exit Exit
+	var exit task.Exit
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxExitBody)).Decode(&exit); err != nil {
 		return flwr.Plain(http.StatusBadRequest, "The report can not be read.").WithCause(err)
 	}

@@ -282,7 +282,7 @@ func TestExitOfTheAppFailsItsRun(t *testing.T) {
 	l := newLink(t)
 	run, app := l.startRun()
 	for range 2 {
-		must(t, l.host.ReportExit(t.Context(), app, runtimeapi.Exit{Code: -1, Signal: "SIGKILL", Detail: "out of memory"}))
+		must(t, l.host.ReportExit(t.Context(), app, task.Exit{Code: -1, Signal: "SIGKILL", Detail: "out of memory"}))
 	}
 	got, err := l.store.Run(t.Context(), run.ID)
 	must(t, err)

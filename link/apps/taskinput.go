@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
@@ -136,7 +135,7 @@ func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 }
 
 // ReportExit fails the run when its ServerApp is gone without having ended its task.
-func (h *Host) ReportExit(ctx context.Context, t task.Task, exit runtimeapi.Exit) error {
+func (h *Host) ReportExit(ctx context.Context, t task.Task, exit task.Exit) error {
 	err := h.store.FinishRun(ctx, t.RunID, task.Failed, exitReason(exit))
 	if errors.Is(err, state.ErrRunFinished) {
 		return nil
@@ -144,11 +143,8 @@ func (h *Host) ReportExit(ctx context.Context, t task.Task, exit runtimeapi.Exit
 	return err
 }
 
-func exitReason(exit runtimeapi.Exit) string {
-	reason := fmt.Sprintf("the ServerApp process ended with exit status %d before its task was done", exit.Code)
-	if exit.Signal != "" {
-		reason = fmt.Sprintf("the ServerApp process was ended by signal %s", exit.Signal)
-	}
+func exitReason(exit task.Exit) string {
+	reason := "the ServerApp process " + exit.How() + " before its task was done"
 	if exit.Detail != "" {
 		reason += ": " + exit.Detail
 	}

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/apps"
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
@@ -177,7 +176,7 @@ func TestEndWithoutAReply(t *testing.T) {
 }
 
 func TestExit(t *testing.T) {
-	exit := runtimeapi.Exit{Code: -1, Signal: "SIGKILL", Detail: "a secret of this site"}
+	exit := task.Exit{Code: -1, Signal: "SIGKILL", Detail: "a secret of this site"}
 	for _, share := range []bool{false, true} {
 		f := newFixture(t, func(c *apps.Config) {
 			if share {
@@ -206,7 +205,7 @@ func TestCrashAfterTheReplyIsACrash(t *testing.T) {
 	tk := f.acquire()
 	f.input(tk)
 	f.answer(tk, m)
-	f.must(f.ReportExit(t.Context(), tk, runtimeapi.Exit{Code: 1}))
+	f.must(f.ReportExit(t.Context(), tk, task.Exit{Code: 1}))
 	f.onlyCrash()
 }
 

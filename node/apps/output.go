@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -116,13 +115,10 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 }
 
 // ReportExit answers for a process that ended without ending its task.
-func (h *Host) ReportExit(ctx context.Context, t task.Task, exit runtimeapi.Exit) error {
+func (h *Host) ReportExit(ctx context.Context, t task.Task, exit task.Exit) error {
 	log.Warnw("app process has ended without finishing its task", "run", t.RunID, "message", t.MessageID,
 		"code", exit.Code, "signal", exit.Signal, "detail", exit.Detail)
-	how := fmt.Sprintf("Its process ended with code %d.", exit.Code)
-	if exit.Signal != "" {
-		how = fmt.Sprintf("Its process was ended by signal %s.", exit.Signal)
-	}
+	how := "Its process " + exit.How() + "."
 	if h.cfg.ShareLogs != nil {
 		how += " " + exit.Detail // app output, which leaves the site only if it may
 	}

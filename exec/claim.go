@@ -1,0 +1,73 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+)
+
+// work asks for tasks and starts an app for each, until ctx ends.
+func (s *superExec) work(ctx context.Context) error {
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		claimed, token, err := s.acquire(ctx)
+		if ctx.Err() != nil {
+			return nil // a task that was given to us this moment goes back when its claim expires
+		}
+		if err != nil {
+			return err
+		}
+		s.apps.Go(func() {
+			defer func() { <-s.slots }()
+			s.serve(ctx, claimed, token)
+		})
+	}
+}
+
+// acquire returns the next task. Errors are permanent; what may pass is tried again.
+func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
+	var retry retrier
+	for {
+		began := time.Now()
+		claimed, token, err := s.api.acquire(ctx, taskTypes)
+		switch {
+		case ctx.Err() != nil:
+			return nil, "", ctx.Err()
+		case isPermanent(err):
+			return nil, "", s.explain(err)
+		case err != nil:
+			log.Infof("no answer from the Runtime API, trying on: %v", err)
+			retry.wait(ctx)
+			continue
+		case claimed != nil:
+			return claimed, token, nil
+		}
+		retry.reset()
+		// A host that holds requests has used up this time already.
+		sleep(ctx, pollInterval-time.Since(began))
+	}
+}
+
+// explain adds what the user can do about a refusal.
+func (s *superExec) explain(err error) error {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return fmt.Errorf("request to the Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
+	}
+	switch status.status {
+	case http.StatusUnauthorized:
+		return fmt.Errorf("the Runtime API at %s refuses this SuperExec; do both have the same secret? %w", s.cfg.RuntimeAddress, err)
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return fmt.Errorf("what listens at %s is no Runtime API of Flower: %w", s.cfg.RuntimeAddress, err)
+	default:
+		return fmt.Errorf("request to the Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
+	}
+}

@@ -1,0 +1,64 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// endedByHost waits for the host to end the task. False says that it will not tell us.
+func (a *app) endedByHost(ctx context.Context) bool {
+	var retry retrier
+	for {
+		err := a.s.api.awaitEnd(ctx, a.token)
+		switch {
+		case ctx.Err() != nil, errors.Is(err, errUnsupported):
+			return false
+		case err == nil:
+			return true
+		case errors.Is(err, errDeadToken):
+			return sleep(ctx, deadTokenGrace)
+		case isPermanent(err):
+			log.Warnf("the host does not tell when task %d ends: %v", a.rec.TaskID, err)
+			return false
+		}
+		if !retry.wait(ctx) {
+			return false
+		}
+	}
+}
+
+// report tells the host how the process ended. False says that the host could not be told.
+func (a *app) report(ctx context.Context) bool {
+	var retry retrier
+	for {
+		err := a.s.api.reportExit(ctx, a.token, *a.rec.Exit)
+		if ctx.Err() != nil {
+			break
+		}
+		if told(err) {
+			return true
+		}
+		log.Debugf("report the end of task %d: %v", a.rec.TaskID, err)
+		if !retry.wait(ctx) {
+			break
+		}
+	}
+	parting, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingLimit)
+	defer cancel()
+	return told(a.s.api.reportExit(parting, a.token, *a.rec.Exit))
+}
+
+// told says that there is nothing more to tell: the host knows, or does not want to.
+func told(err error) bool {
+	return err == nil || errors.Is(err, errUnsupported) || errors.Is(err, errDeadToken) || isPermanent(err)
+}
+
+// oneLine makes text fit for a report.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > maxDetail {
+		text = strings.ToValidUTF8(text[:maxDetail], "") + "..."
+	}
+	return text
+}
