@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/python"
 	"github.com/rhizome-fl/rhizome/exec/subprocess"
 	"github.com/rhizome-fl/rhizome/exec/warm"
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
@@ -28,28 +30,30 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	dir, err := datadir.Open(cfg.DataDir, "exec")
+	s := &superExec{cfg: cfg, env: env, slots: make(chan struct{}, cfg.MaxApps), byTask: make(map[uint64]*app)}
+	err = s.daemon.Open(ctx,
+		daemon.Step{Name: "data", Open: s.openData},
+		daemon.Step{Name: "Runtime API", Open: s.openHost},
+		daemon.Step{Name: "executor", Open: s.openExecutor},
+		daemon.Step{Name: "card", Open: s.openCard},
+	)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	s, err := newSuperExec(cfg, env, dir)
-	if err != nil {
-		return err
-	}
-	defer s.api.close()
-	defer s.closeExecutor()
-	if err := launch.WriteCard(cfg.DataDir, os.Args[1:]); err != nil {
-		return err
-	}
+	s.daemon.Part("tasks", s.run)
+	return errors.Join(s.daemon.Run(ctx), s.daemon.Close())
+}
+
+// run takes back apps and works, until ctx ends; it returns when all apps have ended.
+func (s *superExec) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.apps.Wait()
 	defer cancel() // before the wait: a host that refuses us gets no more work done
 	if err := s.takeBack(ctx); err != nil {
 		return err
 	}
-	if cfg.OnReady != nil {
-		cfg.OnReady()
+	if s.cfg.OnReady != nil {
+		s.cfg.OnReady()
 	}
 	return s.work(ctx)
 }
@@ -57,14 +61,15 @@ func Run(ctx context.Context, cfg Config) error {
 // superExec is the state that all apps share.
 type superExec struct {
 	cfg      Config
+	env      python.Env
+	daemon   daemon.Daemon
+	dir      *datadir.Dir
 	home     string // FLWR_HOME of the apps
 	api      *client
 	executor executor.Executor
 	journal  *journal
 	logs     *output.Logs
 	gate     *install.Gate
-	// closeExecutor ends what the executor keeps besides the apps.
-	closeExecutor func()
 
 	slots chan struct{} // holds a value for each app that counts against MaxApps
 	apps  sync.WaitGroup
@@ -73,51 +78,66 @@ type superExec struct {
 	byTask map[uint64]*app // the latest launch of each task that runs here
 }
 
-func newSuperExec(cfg Config, env python.Env, dir *datadir.Dir) (*superExec, error) {
-	api, err := newClient(cfg)
-	if err != nil {
-		return nil, err
+// openData takes the data folder with what a predecessor left in it.
+func (s *superExec) openData(context.Context) (err error) {
+	if s.dir, err = datadir.Open(s.cfg.DataDir, "exec"); err != nil {
+		return err
 	}
-	s := &superExec{
-		cfg:    cfg,
-		api:    api,
-		slots:  make(chan struct{}, cfg.MaxApps),
-		byTask: make(map[uint64]*app),
-	}
+	s.daemon.Opened(s.dir.Close)
 	home, isUsers := os.LookupEnv("FLWR_HOME")
 	if !isUsers {
-		home = dir.Path("flwr-home")
+		home = s.dir.Path("flwr-home")
 		if err := os.MkdirAll(home, 0o700); err != nil {
-			return nil, fmt.Errorf("FLWR_HOME of the apps: %w", err)
+			return fmt.Errorf("FLWR_HOME of the apps: %w", err)
 		}
 	}
 	s.home, s.gate = home, install.New(home, !isUsers)
-	cold, err := subprocess.New(env, cfg.Limits)
+	if s.journal, err = openJournal(s.dir.Path("apps")); err != nil {
+		return err
+	}
+	if s.logs, err = output.OpenLogs(s.dir.Path("logs")); err != nil {
+		return err
+	}
+	return nil
+}
+
+// openCard tells whoever starts a SuperExec here next what this one was started with.
+func (s *superExec) openCard(context.Context) error {
+	return launch.WriteCard(s.cfg.DataDir, os.Args[1:])
+}
+
+// openHost prepares to talk to the Runtime API; it does not connect yet.
+func (s *superExec) openHost(context.Context) (err error) {
+	if s.api, err = newClient(s.cfg); err != nil {
+		return err
+	}
+	s.daemon.Opened(func() error { s.api.close(); return nil })
+	return nil
+}
+
+// openExecutor prepares what runs apps: with warm starts, where they are possible and wanted.
+func (s *superExec) openExecutor(context.Context) error {
+	cold, err := subprocess.New(s.env, s.cfg.Limits)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.executor, s.closeExecutor = cold, func() {}
-	if !cfg.Cold {
-		s.warmUp(cold, env, dir)
+	s.executor = cold
+	if !s.cfg.Cold {
+		s.warmUp(cold)
 	}
-	if s.journal, err = openJournal(dir.Path("apps")); err != nil {
-		return nil, err
-	}
-	if s.logs, err = output.OpenLogs(dir.Path("logs")); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return nil
 }
 
 // warmUp puts the executor with warm starts before the one without, where that is possible.
-func (s *superExec) warmUp(cold *subprocess.Executor, env python.Env, dir *datadir.Dir) {
+func (s *superExec) warmUp(cold *subprocess.Executor) {
 	executor, err := warm.New(warm.Config{
-		Dir: dir.Path("warm"), Python: env, Cold: cold,
+		Dir: s.dir.Path("warm"), Python: s.env, Cold: cold,
 		Preload: s.cfg.Preload, Env: s.cfg.appEnv(s.home), Output: os.Stderr,
 	})
 	if err != nil {
 		log.Infof("every app starts cold: %v", err)
 		return
 	}
-	s.executor, s.closeExecutor = executor, executor.Close
+	s.executor = executor
+	s.daemon.Opened(func() error { executor.Close(); return nil })
 }

@@ -12,7 +12,7 @@ import (
 // openDoctor answers the doctors of nodes and of those who may join.
 func (l *Link) openDoctor() {
 	answers := doctor.Serve(l.host, func(p peer.ID) bool { return l.members.is(p) })
-	l.opened(func() error { answers.Close(); return nil })
+	l.daemon.Opened(func() error { answers.Close(); return nil })
 }
 
 // targets answers the doctor of this site: through whom others reach the link.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/link/control"
 	"github.com/rhizome-fl/rhizome/link/stock"
@@ -23,11 +23,10 @@ func (l *Link) openHTTP(ctx context.Context) error {
 		}
 		certificate = &loaded
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.cfg.HTTP)
+	listener, err := l.daemon.Listen(ctx, l.cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("take the address of Flower's APIs: %w (another one is named with --http)", err)
 	}
-	l.opened(func() error { _ = listener.Close(); return nil }) // closed already if it was served
 	if certificate != nil {
 		// Flower's clients speak HTTP/1.1 only, and interim responses are tested with it.
 		listener = tls.NewListener(listener, &tls.Config{
@@ -62,4 +61,6 @@ func (l *Link) runtimeHandler() http.Handler {
 	return sameMachine(handler)
 }
 
-func (l *Link) serveHTTP(ctx context.Context) error { return serve(ctx, l.listener, l.handler) }
+func (l *Link) serveHTTP(ctx context.Context) error {
+	return daemon.ServeHTTP(ctx, l.listener, l.handler)
+}

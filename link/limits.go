@@ -3,19 +3,9 @@ package link
 import "time"
 
 const (
-	// idleTimeout of HTTP connections: clients of Flower keep theirs for 5 s after a
-	// request, so the server must never be the one that closes first.
-	idleTimeout = 2 * time.Minute
-	// headerTimeout ends connections that say nothing.
-	headerTimeout = 10 * time.Second
-	// maxHeader of a request: tokens and signatures are below 2 KiB.
-	maxHeader = 64 << 10
 	// minControlToken is how many bytes a control token has at least: 16 hexadecimal digits of
 	// chance are beyond guessing over a network.
 	minControlToken = 16
-	// stopTimeout is how long requests may take to end when the link stops; they have been
-	// told by their context.
-	stopTimeout = 3 * time.Second
 	// retainPause is how long after the end of a run older ones are looked at: its objects
 	// are released by then, and runs that end together cost one look.
 	retainPause = time.Second

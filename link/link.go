@@ -2,17 +2,15 @@ package link
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link/apps"
 	"github.com/rhizome-fl/rhizome/link/messages"
@@ -51,47 +49,32 @@ type Link struct {
 	handler  http.Handler
 	control  http.Handler // the part of it that operators get through the overlay
 
-	closers []func() error // in the order of opening
+	daemon daemon.Daemon
 }
 
 // Open takes the data directory and the ports, and continues what it finds there; nobody
 // is served before Run. An error leaves nothing behind.
-func Open(ctx context.Context, cfg Config) (_ *Link, err error) {
+func Open(ctx context.Context, cfg Config) (*Link, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	l := &Link{cfg: cfg, started: time.Now()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}()
-	if err := l.openState(ctx); err != nil {
-		return nil, err
-	}
-	if err := l.openOverlay(); err != nil {
-		return nil, err
-	}
-	if err := l.openHTTP(ctx); err != nil {
+	err := l.daemon.Open(ctx,
+		daemon.Step{Name: "state", Open: l.openState},
+		daemon.Step{Name: "overlay", Open: l.openOverlay},
+		daemon.Step{Name: "HTTP", Open: l.openHTTP},
+	)
+	if err != nil {
 		return nil, err
 	}
 	l.superExec = l.newSuperExec()
+	l.addParts()
 	return l, nil
 }
 
-// opened notes how to give back what was just opened.
-func (l *Link) opened(release func() error) { l.closers = append(l.closers, release) }
-
 // Close gives back ports, files and the data directory. Run must have returned.
-func (l *Link) Close() error {
-	var errs []error
-	for i := len(l.closers) - 1; i >= 0; i-- {
-		errs = append(errs, l.closers[i]())
-	}
-	l.closers = nil
-	return errors.Join(errs...)
-}
+func (l *Link) Close() error { return l.daemon.Close() }
 
 // PeerID of the link.
 func (l *Link) PeerID() peer.ID { return l.host.ID() }
@@ -101,24 +84,16 @@ func (l *Link) HTTPAddress() string { return l.listener.Addr().String() }
 
 // Run serves until ctx ends, which is no error, or a part fails. When it returns, nothing
 // of it runs any more.
-//
-// The SuperExec is stopped first, while everything else still answers, so that the ends of
-// its apps are reported.
 func (l *Link) Run(ctx context.Context) error {
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	group, serving := errgroup.WithContext(serving)
-	part := func(name string, run func(context.Context) error) {
-		group.Go(func() error {
-			err := run(serving)
-			if err == nil || serving.Err() != nil && errors.Is(err, context.Canceled) {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", name, err)
-		})
-	}
 	p2p.ServeJoin(l.host, l.join)
 	defer l.host.RemoveStreamHandler(p2p.JoinProtocol)
+	return l.daemon.Run(ctx)
+}
+
+// addParts names what runs. The SuperExec is at the edge: it is stopped while everything else
+// still answers, so that the ends of its apps are reported.
+func (l *Link) addParts() {
+	part := l.daemon.Part
 	part("sessions", l.nodes.Run)
 	part("deadlines", func(ctx context.Context) error { return reap(ctx, l.store) })
 	part("runs", l.newRunKeeper().run)
@@ -131,16 +106,11 @@ func (l *Link) Run(ctx context.Context) error {
 	for _, info := range l.cfg.Relays {
 		part("relay "+info.ID.String(), func(ctx context.Context) error { return l.vouch(ctx, info) })
 	}
-	group.Go(func() error {
-		defer stop()
-		starting, cancel := context.WithCancel(ctx)
-		defer context.AfterFunc(serving, cancel)()
-		defer cancel()
-		l.superExec.Start(starting)
-		<-starting.Done()
+	l.daemon.Edge("SuperExec", func(ctx context.Context) error {
+		l.superExec.Start(ctx)
+		<-ctx.Done()
 		return l.superExec.Stop(context.WithoutCancel(ctx), l.cfg.LeaveSuperExec)
 	})
-	return group.Wait()
 }
 
 // newRunKeeper connects the ends of runs with everything that holds something for them.

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -24,7 +25,7 @@ func (l *Link) serveStatus(ctx context.Context) error {
 		}
 		answer(w, status, err)
 	})
-	return serve(ctx, l.host.ListenMembers(StatusProtocol), l.only(mux, state.RoleObserver, state.RoleOperator))
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(StatusProtocol), l.only(mux, state.RoleObserver, state.RoleOperator))
 }
 
 // only lets members with one of the roles through. The role is looked up for each request,

@@ -17,7 +17,7 @@ func (l *Link) openState(ctx context.Context) (err error) {
 	if l.dir, err = datadir.Open(l.cfg.DataDir, "link"); err != nil {
 		return err
 	}
-	l.opened(l.dir.Close)
+	l.daemon.Opened(l.dir.Close)
 	if err := sweepBackups(l.dir.Path()); err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (l *Link) openState(ctx context.Context) (err error) {
 		return err
 	}
 	l.store, l.copy = store, store.Snapshot
-	l.opened(store.Close)
+	l.daemon.Opened(store.Close)
 	if l.objects, err = objects.OpenDir(l.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err
 	}

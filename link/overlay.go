@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -23,7 +24,7 @@ import (
 const ControlProtocol protocol.ID = "/rhizome/control/1"
 
 // openOverlay makes the host and everything that speaks over it.
-func (l *Link) openOverlay() error {
+func (l *Link) openOverlay(context.Context) error {
 	identity, err := p2p.LoadOrCreateIdentity(l.dir.Path("identity"))
 	if err != nil {
 		return err
@@ -42,9 +43,9 @@ func (l *Link) openOverlay() error {
 		MaxPeers: l.cfg.MaxNodes,
 	})
 	if err != nil {
-		return fmt.Errorf("open the overlay: %w", err)
+		return err
 	}
-	l.opened(l.host.Close)
+	l.daemon.Opened(l.host.Close)
 	l.members.revoked = func(p peer.ID) {
 		l.nodes.Revoke(p)
 		l.host.Disconnect(p)
@@ -55,7 +56,7 @@ func (l *Link) openOverlay() error {
 	if err != nil {
 		return fmt.Errorf("start announcements: %w", err)
 	}
-	l.opened(func() error { l.gossip.Close(); return nil })
+	l.daemon.Opened(func() error { l.gossip.Close(); return nil })
 	l.nodes = sessions.New(sessions.Config{
 		Host: l.host, Store: l.store, Objects: l.objects, Fetch: l.fetch, Federation: l.cfg.Federation,
 		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses, Swarm: l.cfg.Swarm,
@@ -159,7 +160,7 @@ func (l *Link) openExchange() {
 	// both fail.
 	l.fetcher = objects.NewFetcher(l.host, l.objects, objects.FetchOptions{NoDial: true, Meter: l.nodes})
 	exchange := objects.NewServer(l.host, l.objects, l.nodes.Authorize, objects.ServerOptions{Meter: l.nodes})
-	l.opened(func() error { exchange.Close(); return nil })
+	l.daemon.Opened(func() error { exchange.Close(); return nil })
 }
 
 // fetch pulls objects of a reply from its node.
@@ -169,5 +170,5 @@ func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []stri
 
 // serveControl serves the Control API to operators through the overlay.
 func (l *Link) serveControl(ctx context.Context) error {
-	return serve(ctx, l.host.ListenMembers(ControlProtocol), l.only(l.control, state.RoleOperator))
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(ControlProtocol), l.only(l.control, state.RoleOperator))
 }

@@ -10,14 +10,6 @@ const (
 	// maxName is what a link takes as a node's name, in bytes.
 	maxName = 64
 
-	// HTTP on loopback: stock clients keep idle connections for 5 s, so the server must
-	// never be the first to close; headers come at once; stopTimeout is for requests that
-	// were told by their context that the server stops.
-	idleTimeout   = 2 * time.Minute
-	headerTimeout = 10 * time.Second
-	maxHeader     = 64 << 10
-	stopTimeout   = 3 * time.Second
-
 	// leaveLimit is how long saying goodbye to the link may hold up a stop.
 	leaveLimit = 2 * time.Second
 	// minUploadRate that --swarm-upload-rate may ask for, in bytes a second: below it a

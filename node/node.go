@@ -2,16 +2,14 @@ package node
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/internal/persist"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
@@ -51,42 +49,37 @@ type Node struct {
 	superExec *launch.Owned
 	news      *news
 
-	closers []func() error // in the order of opening
+	daemon daemon.Daemon
 }
 
 // Open takes the data directory and the ports, and continues what it finds there; nothing
 // is fetched or given out before Run. An error leaves nothing behind.
-func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+func Open(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, started: time.Now()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.Close())
-		}
-	}()
-	for _, open := range []func(context.Context) error{n.readSettings, n.openState, n.openTarget, n.openSwarm, n.openOverlay, n.openWork, n.openRuntime} {
-		if err := open(ctx); err != nil {
-			return nil, err
-		}
+	if err := n.readSettings(); err != nil {
+		return nil, err
 	}
+	err := n.daemon.Open(ctx,
+		daemon.Step{Name: "state", Open: n.openState},
+		daemon.Step{Name: "SuperLink", Open: n.openTarget},
+		daemon.Step{Name: "swarm", Open: n.openSwarm},
+		daemon.Step{Name: "overlay", Open: n.openOverlay},
+		daemon.Step{Name: "work", Open: n.openWork},
+		daemon.Step{Name: "Runtime API", Open: n.openRuntime},
+	)
+	if err != nil {
+		return nil, err
+	}
+	n.addParts()
 	return n, nil
 }
 
-// opened notes how to give back what was just opened.
-func (n *Node) opened(release func() error) { n.closers = append(n.closers, release) }
-
 // Close gives back ports, files and the data directory. Run must have returned.
-func (n *Node) Close() error {
-	var errs []error
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		errs = append(errs, n.closers[i]())
-	}
-	n.closers = nil
-	return errors.Join(errs...)
-}
+func (n *Node) Close() error { return n.daemon.Close() }
 
 // PeerID of the node.
 func (n *Node) PeerID() peer.ID { return n.host.ID() }
@@ -103,33 +96,20 @@ func (n *Node) RuntimeAddress() string { return n.listener.Addr().String() }
 // A stop begins at the outer ends: the link is told if nothing is owed to it, then the
 // SuperExec and its apps are stopped while the Runtime API still answers. What they were
 // working on is done again at the next start.
-func (n *Node) Run(ctx context.Context) error {
-	working, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	group, working := errgroup.WithContext(working)
-	part := func(name string, run func(context.Context) error) {
-		group.Go(func() error {
-			err := run(working)
-			if err == nil || working.Err() != nil && errors.Is(err, context.Canceled) {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", name, err)
-		})
-	}
+func (n *Node) Run(ctx context.Context) error { return n.daemon.Run(ctx) }
+
+// addParts names what runs.
+func (n *Node) addParts() {
+	part := n.daemon.Part
 	part("overlay", n.runOverlay)
 	part("Runtime API", n.serveRuntime)
 	part("tasks", func(ctx context.Context) error { n.appio.Run(ctx); return nil })
 	part("objects", n.collect)
-	group.Go(func() error {
-		defer stop()
-		starting, cancel := context.WithCancel(ctx)
-		defer context.AfterFunc(working, cancel)()
-		defer cancel()
-		n.superExec.Start(starting)
-		<-starting.Done()
+	n.daemon.Edge("SuperExec", func(ctx context.Context) error {
+		n.superExec.Start(ctx)
+		<-ctx.Done()
 		return n.stopWork(context.WithoutCancel(ctx))
 	})
-	return group.Wait()
 }
 
 // stopWork brings the node to rest, in the order that Run promises.

@@ -18,7 +18,7 @@ import (
 )
 
 // readSettings reads what the configuration names, before anything is made.
-func (n *Node) readSettings(context.Context) (err error) {
+func (n *Node) readSettings() (err error) {
 	if n.nodeConfig, err = appconfig.Parse(n.cfg.NodeConfig); err != nil {
 		return err
 	}
@@ -35,14 +35,14 @@ func (n *Node) openState(ctx context.Context) (err error) {
 	if n.dir, err = datadir.Open(n.cfg.DataDir, "node"); err != nil {
 		return err
 	}
-	n.opened(n.dir.Close)
+	n.daemon.Opened(n.dir.Close)
 	if n.objects, err = objects.OpenDir(n.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err
 	}
 	if n.store, err = state.Open(ctx, n.dir.Path("state.db"), n.objects); err != nil {
 		return err
 	}
-	n.opened(n.store.Close)
+	n.daemon.Opened(n.store.Close)
 	return nil
 }
 
@@ -65,9 +65,9 @@ func (n *Node) openOverlay(context.Context) error {
 		Announce: n.cfg.Announce, Relays: n.cfg.Relays, UPnP: n.cfg.UPnP, MDNS: n.cfg.MDNS, UserAgent: n.cfg.Software,
 	})
 	if err != nil {
-		return fmt.Errorf("open the overlay: %w", err)
+		return err
 	}
-	n.opened(n.host.Close)
+	n.daemon.Opened(n.host.Close)
 	n.openExchange()
 	return nil
 }
@@ -106,7 +106,7 @@ func (n *Node) openWork(context.Context) error {
 		Store: n.store, Objects: n.objects, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
 		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
 	})
-	n.opened(func() error { n.intake.Close(); return nil })
+	n.daemon.Opened(func() error { n.intake.Close(); return nil })
 	n.session = session.New(session.Config{
 		Store: n.store, Intake: n.intake,
 		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,

@@ -61,8 +61,8 @@ func (n *Node) openExchange() {
 	server := objects.NewServer(n.host, n.objects, n.authorize, objects.ServerOptions{
 		Meter: meter{n}, Guest: n.swarm.isGuest, Guests: n.swarm.guests(), Pace: n.swarm.pace,
 	})
-	n.opened(func() error { server.Close(); return nil })
-	n.opened(n.swarm.open(n.host))
+	n.daemon.Opened(func() error { server.Close(); return nil })
+	n.daemon.Opened(n.swarm.open(n.host))
 }
 
 // meter takes bytes from the link as a sign of its life: a line that is full of objects may

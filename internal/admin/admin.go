@@ -19,7 +19,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/daemon"
 )
 
 // SocketName is the name of the socket in a data directory.
@@ -28,10 +29,6 @@ const SocketName = "admin.sock"
 const (
 	// maxAnswer bounds what a client reads; a status of 10,000 nodes is about 5 MiB.
 	maxAnswer = 64 << 20
-	// readHeaderLimit ends connections that say nothing: the peer is a local command.
-	readHeaderLimit = 10 * time.Second
-	// stopLimit is how long answers that are under way may take when the daemon stops.
-	stopLimit = 2 * time.Second
 	// maxSocketPath is what the kernel allows in sockaddr_un, less its closing zero.
 	maxSocketPath = 103
 )
@@ -82,21 +79,7 @@ func (s *Socket) Close() {
 // Serve answers on the socket until ctx ends, and removes it.
 func (s *Socket) Serve(ctx context.Context, handler http.Handler) error {
 	defer s.Close()
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderLimit}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("admin socket: %w", err)
-	case <-ctx.Done():
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
-		defer cancel()
-		if server.Shutdown(stop) != nil {
-			_ = server.Close()
-		}
-		<-served
-		return nil
-	}
+	return daemon.ServeHTTP(ctx, s.listener, handler)
 }
 
 // Client talks to the daemon of one data directory.

@@ -1,0 +1,48 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Daemon is what a daemon consists of. The zero value has nothing open and no parts. Steps
+// and parts are declared by one goroutine; they are not added while Run is running.
+type Daemon struct {
+	closers     []func() error // in the order of opening
+	inner, edge []part
+}
+
+// Step is a named step of opening. It hands what must be given back to [Daemon.Opened], which
+// may be called several times in one step.
+type Step struct {
+	Name string
+	Open func(ctx context.Context) error
+}
+
+// Open takes the steps in order. If one fails, everything that was opened before is given
+// back, also by steps of earlier calls.
+func (d *Daemon) Open(ctx context.Context, steps ...Step) error {
+	for _, step := range steps {
+		if err := step.Open(ctx); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", step.Name, err), d.Close())
+		}
+	}
+	return nil
+}
+
+// Opened notes how to give back what was just opened.
+func (d *Daemon) Opened(release func() error) { d.closers = append(d.closers, release) }
+
+// Close gives back everything that was opened, last opened first, and reports all that went
+// wrong. Run must have returned. Closing again does nothing.
+func (d *Daemon) Close() error {
+	var errs []error
+	for len(d.closers) > 0 {
+		last := len(d.closers) - 1
+		release := d.closers[last]
+		d.closers = d.closers[:last]
+		errs = append(errs, release())
+	}
+	return errors.Join(errs...)
+}
