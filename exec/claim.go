@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
@@ -34,7 +35,7 @@ func (s *superExec) work(ctx context.Context) error {
 
 // acquire returns the next task. Errors are permanent; what may pass is tried again.
 func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
-	var retry retrier
+	pause := retry.Between(retryFirst, retryMost)
 	for {
 		began := time.Now()
 		claimed, token, err := s.api.acquire(ctx, taskTypes)
@@ -45,14 +46,14 @@ func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
 			return nil, "", s.explain(err)
 		case err != nil:
 			log.Infof("no answer from the Runtime API, trying on: %v", err)
-			retry.wait(ctx)
+			pause.Wait(ctx)
 			continue
 		case claimed != nil:
 			return claimed, token, nil
 		}
-		retry.reset()
+		pause.Reset()
 		// A host that holds requests has used up this time already.
-		sleep(ctx, pollInterval-time.Since(began))
+		retry.Sleep(ctx, pollInterval-time.Since(began))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
 // forwarder sends the lines of one app to its host, in order. While a request is on its way
@@ -53,7 +55,7 @@ func (f *forwarder) close() {
 
 // run sends until close or until ctx ends, or until the host wants no lines.
 func (f *forwarder) run(ctx context.Context) {
-	var retry retrier
+	pause := retry.Between(retryFirst, retryMost)
 	for {
 		batch, last := f.take()
 		if len(batch) == 0 {
@@ -70,7 +72,7 @@ func (f *forwarder) run(ctx context.Context) {
 		for {
 			err := f.send(ctx, batch)
 			if err == nil {
-				retry.reset()
+				pause.Reset()
 				break
 			}
 			if errors.Is(err, errDeadToken) || errors.Is(err, errUnsupported) || isPermanent(err) {
@@ -78,7 +80,7 @@ func (f *forwarder) run(ctx context.Context) {
 				f.close()
 				return
 			}
-			if !retry.wait(ctx) {
+			if !pause.Wait(ctx) {
 				return
 			}
 		}

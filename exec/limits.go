@@ -22,8 +22,8 @@ const (
 	// maxAnswer bounds an answer of the Runtime API. The largest that we read is a Task.
 	maxAnswer = 1 << 20
 
-	// retryFirst and retryMost bound the wait between attempts: a random part of an interval
-	// that doubles, as stock clients do.
+	// retryFirst and retryMost bound the pause between two attempts to reach the host. They
+	// are those of stock clients.
 	retryFirst = time.Second
 	retryMost  = 20 * time.Second
 

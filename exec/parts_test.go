@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,26 +114,6 @@ func TestForwarderEndsWhenLinesAreNotWanted(t *testing.T) {
 			t.Error("lines gather though nobody wants them")
 		}
 	}
-}
-
-func TestRetryGrowsAndIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r retrier
-		for i := range 20 {
-			before := time.Now()
-			if !r.wait(t.Context()) {
-				t.Fatal("wait ended early")
-			}
-			if took := time.Since(before); took > min(retryFirst<<min(i, 10), retryMost) {
-				t.Errorf("wait %d took %v", i, took)
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if r.wait(ctx) {
-			t.Error("wait did not see the end of the context")
-		}
-	})
 }
 
 func TestErrorText(t *testing.T) {

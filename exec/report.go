@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
 // endedByHost waits for the host to end the task. False says that it will not tell us.
 func (a *app) endedByHost(ctx context.Context) bool {
-	var retry retrier
+	pause := retry.Between(retryFirst, retryMost)
 	for {
 		err := a.s.api.awaitEnd(ctx, a.token)
 		switch {
@@ -17,12 +19,12 @@ func (a *app) endedByHost(ctx context.Context) bool {
 		case err == nil:
 			return true
 		case errors.Is(err, errDeadToken):
-			return sleep(ctx, deadTokenGrace)
+			return retry.Sleep(ctx, deadTokenGrace)
 		case isPermanent(err):
 			log.Warnf("the host does not tell when task %d ends: %v", a.rec.TaskID, err)
 			return false
 		}
-		if !retry.wait(ctx) {
+		if !pause.Wait(ctx) {
 			return false
 		}
 	}
@@ -30,7 +32,7 @@ func (a *app) endedByHost(ctx context.Context) bool {
 
 // report tells the host how the process ended. False says that the host could not be told.
 func (a *app) report(ctx context.Context) bool {
-	var retry retrier
+	pause := retry.Between(retryFirst, retryMost)
 	for {
 		err := a.s.api.reportExit(ctx, a.token, *a.rec.Exit)
 		if ctx.Err() != nil {
@@ -40,7 +42,7 @@ func (a *app) report(ctx context.Context) bool {
 			return true
 		}
 		log.Debugf("report the end of task %d: %v", a.rec.TaskID, err)
-		if !retry.wait(ctx) {
+		if !pause.Wait(ctx) {
 			break
 		}
 	}

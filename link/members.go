@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 )
@@ -136,7 +136,7 @@ func (m *members) follow(ctx context.Context) error {
 	defer watch.Close()
 	for {
 		var took time.Duration
-		err := persist.Do(ctx, log, "load the membership", func() error {
+		err := retry.Do(ctx, log, "load the membership", func() error {
 			began := time.Now()
 			defer func() { took = time.Since(began) }()
 			return m.load(ctx)

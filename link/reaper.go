@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -23,7 +23,7 @@ func reap(ctx context.Context, store state.Store) error {
 			return ctx.Err()
 		}
 		var next time.Time
-		err := persist.Do(ctx, log, "apply deadlines", func() (err error) {
+		err := retry.Do(ctx, log, "apply deadlines", func() (err error) {
 			next, err = store.Expire(ctx, time.Now())
 			return err
 		})

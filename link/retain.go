@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -30,7 +30,7 @@ func retain(ctx context.Context, store state.Store, keep state.Retention) error 
 			return ctx.Err()
 		}
 		var next time.Time
-		err := persist.Do(ctx, log, "forget finished runs", func() (err error) {
+		err := retry.Do(ctx, log, "forget finished runs", func() (err error) {
 			var forgotten []uint64
 			forgotten, next, err = store.ForgetRuns(ctx, time.Now(), keep)
 			if len(forgotten) > 0 {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"github.com/rhizome-fl/rhizome/protocol/task"
@@ -45,7 +45,7 @@ func (k *runKeeper) run(ctx context.Context) error {
 	watch := k.store.Bell().Watch(state.KeyRunEnds(), state.KeyPendingTask())
 	defer watch.Close()
 	for {
-		if err := persist.Do(ctx, log, "look at the runs", func() error { return k.look(ctx) }); err != nil {
+		if err := retry.Do(ctx, log, "look at the runs", func() error { return k.look(ctx) }); err != nil {
 			return err
 		}
 		select {
@@ -100,7 +100,7 @@ func (k *runKeeper) finish(ctx context.Context, runID uint64) {
 			defer k.mu.Unlock()
 			delete(k.ending, runID)
 		}()
-		_ = persist.Do(ctx, log, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
+		_ = retry.Do(ctx, log, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
 	})
 }
 

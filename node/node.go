@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/apps"
 	"github.com/rhizome-fl/rhizome/node/messages"
@@ -128,7 +128,7 @@ func (n *Node) collect(ctx context.Context) error {
 	watch := n.store.Bell().Watch(state.KeyGarbage())
 	defer watch.Close()
 	for {
-		err := persist.Do(ctx, log, "remove unused objects", func() error { return n.store.Collect(ctx) })
+		err := retry.Do(ctx, log, "remove unused objects", func() error { return n.store.Collect(ctx) })
 		if err != nil {
 			return err
 		}

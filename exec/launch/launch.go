@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
 var log = logging.Logger("exec/launch")
@@ -115,21 +116,22 @@ func (s *SuperExec) process() process.Identity {
 // watch starts the SuperExec anew whenever it has ended.
 func (s *SuperExec) watch(ctx context.Context, ended func(context.Context) error) {
 	defer close(s.done)
-	pause := time.Duration(0)
+	pause, next := retry.Between(restartFirst, restartMost), time.Duration(0)
 	for {
 		began := time.Now()
 		if err := ended(ctx); err != nil {
 			return
 		}
 		if time.Since(began) > steadyAfter {
-			pause = 0
+			pause.Reset()
+			next = 0
 		}
 		log.Warnf("the SuperExec in %s has ended; starting it again: %s", s.opts.DataDir, s.lastWords())
 		for {
-			if !sleep(ctx, pause) {
+			if !retry.Sleep(ctx, next) {
 				return
 			}
-			pause = min(max(2*pause, restartFirst), restartMost)
+			next = pause.Next()
 			var err error
 			if ended, err = s.takeBackOrSpawn(ctx); err == nil {
 				break
@@ -150,16 +152,4 @@ func gone(err error) error {
 		return nil
 	}
 	return err
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

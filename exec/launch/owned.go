@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
 // ownedStop bounds the stop of an owned SuperExec: it asks its apps, kills them after their
@@ -32,7 +32,7 @@ func (o *Owned) Start(ctx context.Context) {
 	if o.options == nil {
 		return
 	}
-	_ = persist.Do(ctx, log, "start the SuperExec", func() error {
+	_ = retry.Do(ctx, log, "start the SuperExec", func() error {
 		running, err := Start(ctx, *o.options)
 		o.mu.Lock()
 		defer o.mu.Unlock()

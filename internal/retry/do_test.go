@@ -1,4 +1,4 @@
-package persist_test
+package retry_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/persist"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
 type counter int
@@ -18,7 +18,7 @@ func TestTriesUntilItWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told counter
 		tries := 0
-		err := persist.Do(t.Context(), &told, "write", func() error {
+		err := retry.Do(t.Context(), &told, "write", func() error {
 			if tries++; tries < 20 {
 				return errors.New("disk full")
 			}
@@ -35,7 +35,7 @@ func TestEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		began := time.Now()
-		err := persist.Do(ctx, new(counter), "write", func() error { return errors.New("disk full") })
+		err := retry.Do(ctx, new(counter), "write", func() error { return errors.New("disk full") })
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Minute {
 			t.Fatalf("%v after %s, want the context's end after a minute", err, time.Since(began))
 		}
