@@ -18,6 +18,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -88,7 +89,7 @@ func must(t *testing.T, err error) {
 }
 
 // newLeaf is the overlay host of a would-be node.
-func newLeaf(t *testing.T, identity p2p.Identity) *p2p.Host {
+func newLeaf(t *testing.T, identity identity.Identity) *p2p.Host {
 	t.Helper()
 	h, err := p2p.NewHost(p2p.Config{Identity: identity, NoListen: true})
 	must(t, err)
@@ -96,9 +97,9 @@ func newLeaf(t *testing.T, identity p2p.Identity) *p2p.Host {
 	return h
 }
 
-func newIdentity(t *testing.T) p2p.Identity {
+func newIdentity(t *testing.T) identity.Identity {
 	t.Helper()
-	identity, err := p2p.NewIdentity()
+	identity, err := identity.New()
 	must(t, err)
 	return identity
 }

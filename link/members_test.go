@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // someMembers is a store of members.
@@ -37,7 +39,7 @@ func (s *someMembers) UsableTokens(context.Context) (bool, error) { return s.joi
 
 func newPeer(t *testing.T) peer.ID {
 	t.Helper()
-	identity, err := p2p.NewIdentity()
+	identity, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}

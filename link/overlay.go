@@ -9,13 +9,14 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
@@ -25,18 +26,18 @@ const ControlProtocol protocol.ID = "/rhizome/control/1"
 
 // openOverlay makes the host and everything that speaks over it.
 func (l *Link) openOverlay(context.Context) error {
-	identity, err := p2p.LoadOrCreateIdentity(l.dir.Path("identity"))
+	id, err := identity.LoadOrCreate(l.dir.Path("identity"))
 	if err != nil {
 		return err
 	}
 	port := l.cfg.Port
 	if port == 0 && len(l.cfg.Listen) == 0 && !l.cfg.NoListen {
-		if port, err = p2p.LoadOrPickPort(l.dir.Path("port")); err != nil {
+		if port, err = identity.LoadOrPickPort(l.dir.Path("port")); err != nil {
 			return fmt.Errorf("choose a port for the overlay: %w", err)
 		}
 	}
 	l.host, err = p2p.NewHost(p2p.Config{
-		Identity: identity, Role: p2p.Hub, Gate: l.members,
+		Identity: id, Role: p2p.Hub, Gate: l.members,
 		Listen: l.cfg.Listen, Port: port, NoListen: l.cfg.NoListen, WebSocket: l.cfg.WebSocket,
 		Certificate: l.cfg.Certificate, RootCAs: l.cfg.RootCAs, Proxy: l.cfg.Proxy,
 		Announce: l.cfg.Announce, Relays: l.cfg.Relays, UPnP: l.cfg.UPnP, MDNS: l.cfg.MDNS, UserAgent: l.cfg.Software,
@@ -71,10 +72,9 @@ func (l *Link) relayAddresses() []string {
 	var relays []string
 	seen := make(map[string]bool)
 	for _, a := range l.host.Addresses() {
-		head, circuit := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
-		if circuit != nil && head != nil && !seen[head.String()] {
-			seen[head.String()] = true
-			relays = append(relays, head.String())
+		if relay, ok := addr.Hop(a); ok && !seen[relay.String()] {
+			seen[relay.String()] = true
+			relays = append(relays, relay.String())
 		}
 	}
 	return relays

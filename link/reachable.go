@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	ma "github.com/multiformats/go-multiaddr"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // awaitAddresses waits, for a link that has only just started, until there is something to
@@ -41,12 +42,7 @@ func (l *Link) reachable() bool {
 	if len(l.cfg.Relays) == 0 {
 		return len(addresses) > 0
 	}
-	for _, a := range addresses {
-		if _, err := a.ValueForProtocol(ma.P_CIRCUIT); err == nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(addresses, addr.IsCircuit)
 }
 
 // unreachable says why a ticket would be of no use.

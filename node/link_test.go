@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
@@ -39,7 +40,7 @@ type fakeLink struct {
 
 func newLink(t testing.TB) *fakeLink {
 	t.Helper()
-	identity, err := p2p.NewIdentity()
+	identity, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}

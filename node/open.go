@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -48,18 +49,18 @@ func (n *Node) openState(ctx context.Context) (err error) {
 
 // openOverlay makes the host, and lets the link fetch what answers are made of.
 func (n *Node) openOverlay(context.Context) error {
-	identity, err := p2p.LoadOrCreateIdentity(n.dir.Path("identity"))
+	id, err := identity.LoadOrCreate(n.dir.Path("identity"))
 	if err != nil {
 		return err
 	}
 	port := n.cfg.Port
 	if port == 0 && len(n.cfg.Listen) == 0 && !n.cfg.NoListen {
-		if port, err = p2p.LoadOrPickPort(n.dir.Path("port")); err != nil {
+		if port, err = identity.LoadOrPickPort(n.dir.Path("port")); err != nil {
 			return fmt.Errorf("choose a port for the overlay: %w", err)
 		}
 	}
 	n.host, err = p2p.NewHost(p2p.Config{
-		Identity: identity, Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit),
+		Identity: id, Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit),
 		Listen: n.cfg.Listen, Port: port, NoListen: n.cfg.NoListen, WebSocket: n.cfg.WebSocket,
 		Certificate: n.cfg.Certificate, RootCAs: n.cfg.RootCAs, Proxy: n.cfg.Proxy,
 		Announce: n.cfg.Announce, Relays: n.cfg.Relays, UPnP: n.cfg.UPnP, MDNS: n.cfg.MDNS, UserAgent: n.cfg.Software,

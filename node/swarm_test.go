@@ -12,6 +12,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -83,7 +84,7 @@ func TestNodesAreVouchedForByTheSession(t *testing.T) {
 	cfg.Join = link.ticket(withSwarm)
 	n := start(t, cfg)
 	s := link.swarmSession()
-	identity, err := p2p.NewIdentity()
+	identity, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,10 @@ import (
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // Target is a peer and the addresses that it may be at, direct and through relays.
@@ -42,9 +43,9 @@ func (h *Host) directAddrs() []ma.Multiaddr {
 		return slices.Clone(h.announce)
 	}
 	if all, ok := h.Host.(interface{ AllAddrs() []ma.Multiaddr }); ok {
-		return slices.DeleteFunc(all.AllAddrs(), isCircuit)
+		return slices.DeleteFunc(all.AllAddrs(), addr.IsCircuit)
 	}
-	return slices.DeleteFunc(h.Addrs(), isCircuit)
+	return slices.DeleteFunc(h.Addrs(), addr.IsCircuit)
 }
 
 const (
@@ -56,7 +57,7 @@ const (
 
 func rank(a ma.Multiaddr) int {
 	switch {
-	case isCircuit(a):
+	case addr.IsCircuit(a):
 		return rankCircuit
 	case manet.IsIPLoopback(a):
 		return rankLoopback
@@ -64,44 +65,6 @@ func rank(a ma.Multiaddr) int {
 		return rankPrivate
 	}
 	return rankPublic
-}
-
-var circuitSuffix = ma.StringCast("/p2p-circuit")
-
-func isCircuit(a ma.Multiaddr) bool {
-	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
-	return err == nil
-}
-
-// isCircuitConn tells whether a connection runs through a relay, secured or not yet.
-func isCircuitConn(c net.Conn) bool {
-	return c.RemoteAddr().Network() == (&circuit.NetAddr{}).Network()
-}
-
-func isUDP(a ma.Multiaddr) bool {
-	_, err := a.ValueForProtocol(ma.P_UDP)
-	return err == nil
-}
-
-// splitCircuit takes the relay out of an address through one.
-func splitCircuit(a ma.Multiaddr) (relay peer.AddrInfo, rest ma.Multiaddr, ok bool) {
-	if !isCircuit(a) {
-		return peer.AddrInfo{}, nil, false
-	}
-	head, rest := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
-	if head == nil {
-		return peer.AddrInfo{}, nil, false
-	}
-	info, err := peer.AddrInfoFromP2pAddr(head)
-	if err != nil {
-		return peer.AddrInfo{}, nil, false
-	}
-	return *info, rest, true
-}
-
-// circuitVia makes the address of whoever holds a reservation at relay.
-func circuitVia(relay peer.ID, addr ma.Multiaddr) ma.Multiaddr {
-	return addr.Encapsulate(ma.StringCast("/p2p/" + relay.String())).Encapsulate(circuitSuffix)
 }
 
 // interfaceAddrs are the addresses of this machine, to see whether it was carried to another
@@ -115,30 +78,4 @@ func interfaceAddrs() (all []string) {
 		all = append(all, a.String())
 	}
 	return all
-}
-
-// MergePeers joins the addresses of each peer, in the order of first appearance: who lists
-// relays puts the preferred one first. (libp2p's AddrInfosFromP2pAddrs shuffles them.)
-func MergePeers(infos []peer.AddrInfo) []peer.AddrInfo {
-	var merged []peer.AddrInfo
-	for _, info := range infos {
-		i := slices.IndexFunc(merged, func(m peer.AddrInfo) bool { return m.ID == info.ID })
-		if i < 0 {
-			i = len(merged)
-			merged = append(merged, peer.AddrInfo{ID: info.ID})
-		}
-		merged[i].Addrs = DistinctAddrs(slices.Concat(merged[i].Addrs, info.Addrs))
-	}
-	return merged
-}
-
-// DistinctAddrs drops repetitions and keeps the order, which ma.Unique does not.
-func DistinctAddrs(addrs []ma.Multiaddr) []ma.Multiaddr {
-	var kept []ma.Multiaddr
-	for _, a := range addrs {
-		if !ma.Contains(kept, a) {
-			kept = append(kept, a)
-		}
-	}
-	return kept
 }

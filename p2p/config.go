@@ -9,6 +9,9 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
 // Role is what a host is in a federation; the zero value is a Leaf.
@@ -28,11 +31,11 @@ func (r Role) String() string { return [...]string{"leaf", "hub", "relay"}[r] }
 
 // Config of a host. Only Identity is needed.
 type Config struct {
-	Identity Identity
+	Identity identity.Identity
 	Role     Role
 
 	// Listen names the addresses to listen on. Empty: all interfaces, IPv4 and IPv6, TCP
-	// and QUIC, on Port (0: any that is free; see [LoadOrPickPort]).
+	// and QUIC, on Port (0: any that is free; see [identity.LoadOrPickPort]).
 	Listen []ma.Multiaddr
 	Port   int
 	// NoListen makes a host that only dials, for tools that live for one command. It can
@@ -82,8 +85,8 @@ func (c Config) validate() error {
 	if c.MaxPeers < 0 {
 		errs = append(errs, fmt.Errorf("a maximum of %d peers is negative", c.MaxPeers))
 	}
-	if c.Proxy != nil && (c.Proxy.Host == "" || c.Proxy.Scheme != "http" && c.Proxy.Scheme != "https" && c.Proxy.Scheme != "socks5") {
-		errs = append(errs, fmt.Errorf("proxy %q: want a URL like http://proxy.example:3128", c.Proxy.Redacted()))
+	if err := (transport.Proxy{URL: c.Proxy}).Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, r := range c.Relays {
 		if len(r.Addrs) == 0 {

@@ -13,6 +13,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 type swarmBackoff = swarm.DialBackoff
@@ -45,7 +47,7 @@ func (d *dialer) close() {
 func (d *dialer) expect(n int) {
 	d.h.count(d.h.known, d.target.Peer, n)
 	for _, a := range d.target.Addrs {
-		if relay, _, ok := splitCircuit(a); ok {
+		if relay, ok := addr.SplitCircuit(a); ok {
 			d.h.count(d.h.known, relay.ID, n)
 			d.h.ranker.expect(relay, n)
 		}
@@ -160,7 +162,7 @@ func (d *dialer) handicap(relay peer.ID, among []peer.AddrInfo) time.Duration {
 // won ends the tries that can not find anything better.
 func (r *race) won(c network.Conn) {
 	r.cancelCircuits()
-	if !isCircuit(c.RemoteMultiaddr()) {
+	if !addr.Relayed(c) {
 		r.cancel()
 	}
 }
@@ -175,9 +177,9 @@ func (r *race) end() {
 func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 	byID := make(map[peer.ID]int)
 	for _, a := range d.target.Addrs {
-		relay, _, ok := splitCircuit(a)
+		relay, ok := addr.SplitCircuit(a)
 		switch {
-		case !isCircuit(a):
+		case !addr.IsCircuit(a):
 			direct = append(direct, a)
 		case !ok:
 			log.Debugw("address names no relay", "peer", d.target.Peer, "addr", a)
@@ -197,17 +199,17 @@ func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 	// the other, for 5 s each, also through those that are dead.
 	var stale []ma.Multiaddr
 	for _, a := range book.Addrs(d.target.Peer) {
-		if isCircuit(a) {
+		if addr.IsCircuit(a) {
 			stale = append(stale, a)
 		} else {
 			direct = append(direct, a)
 		}
 	}
 	book.SetAddrs(d.target.Peer, stale, 0)
-	direct = ma.Unique(d.h.proxied(direct))
+	direct = ma.Unique(d.h.proxy.Aliases(direct))
 	book.AddAddrs(d.target.Peer, direct, peerstore.TempAddrTTL)
 	for i := range relays {
-		relays[i].Addrs = d.h.proxied(relays[i].Addrs)
+		relays[i].Addrs = d.h.proxy.Aliases(relays[i].Addrs)
 	}
 	return direct, relays
 }
@@ -279,7 +281,7 @@ func (d *dialer) dropDead(ctx context.Context, relay peer.ID) {
 func (d *dialer) forgetOldPaths() {
 	_ = d.h.Network().ClosePeer(d.target.Peer) // they may be dead
 	for _, a := range d.target.Addrs {
-		if relay, _, ok := splitCircuit(a); ok && !d.h.isRelay(relay.ID) {
+		if relay, ok := addr.SplitCircuit(a); ok && !d.h.isRelay(relay.ID) {
 			_ = d.h.Network().ClosePeer(relay.ID)
 		}
 	}

@@ -4,7 +4,7 @@
 // # What it guarantees
 //
 //   - A peer is who its id says: every connection is secured by TLS or Noise with the keys
-//     that [LoadOrCreateIdentity] keeps.
+//     that package identity keeps.
 //   - A peer that the [Gate] calls [Joining] can use nothing but the join protocol, and
 //     learns nothing about its host but a key and the peer's own address; one that it calls
 //     [Refused] is cut off after the handshake. Both hold below all protocols, in the swarm

@@ -10,6 +10,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // Standing is what a peer may do on this host.
@@ -66,7 +68,7 @@ func (g *gater) InterceptPeerDial(p peer.ID) bool {
 }
 
 func (g *gater) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
-	return g.h.role != Hub || !g.h.isTCPRelay(p) || !isUDP(a)
+	return g.h.role != Hub || !g.h.isTCPRelay(p) || !addr.IsUDP(a)
 }
 
 func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool { return true }
@@ -82,7 +84,7 @@ func (g *gater) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReaso
 func (h *Host) mayConnect(c network.Conn) bool {
 	p := c.RemotePeer()
 	return c.Stat().Direction == network.DirOutbound || h.Standing(p) != Refused || h.isRelay(p) ||
-		isCircuit(c.RemoteMultiaddr()) || h.mayBeDialBack(c)
+		addr.Relayed(c) || h.mayBeDialBack(c)
 }
 
 // mayBeDialBack tells whether a stranger's connection can be the answer of an AutoNAT

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,7 +13,10 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
 var log = logging.Logger("p2p")
@@ -25,12 +26,12 @@ var log = logging.Logger("p2p")
 type Host struct {
 	host.Host
 
-	identity Identity
+	identity identity.Identity
 	role     Role
 	gate     Gate
 	announce []ma.Multiaddr
 	relays   map[peer.ID]peer.AddrInfo // constant
-	proxy    *url.URL                  // nil: that of the environment
+	proxy    transport.Proxy
 
 	ranker       *ranker
 	lobby        *lobby
@@ -71,7 +72,7 @@ func NewHost(cfg Config) (*Host, error) {
 		role:     cfg.Role,
 		gate:     cfg.Gate,
 		announce: cfg.Announce,
-		proxy:    cfg.Proxy,
+		proxy:    transport.Proxy{URL: cfg.Proxy},
 		relays:   make(map[peer.ID]peer.AddrInfo),
 		ranker:   newRanker(),
 		traffic:  newTraffic(),
@@ -118,7 +119,7 @@ func (h *Host) start(cfg Config) error {
 
 	must, may := cfg.listen()
 	for _, a := range must {
-		err := probe(a)
+		err := transport.Probe(a)
 		if err == nil {
 			err = h.Network().Listen(a)
 		}
@@ -143,22 +144,6 @@ func (h *Host) start(cfg Config) error {
 		}
 	}
 	return nil
-}
-
-// probe finds out whether another process has a TCP port. libp2p would share it with that
-// one (SO_REUSEPORT, which hole punching needs), and each would get some of the connections.
-func probe(a ma.Multiaddr) error {
-	bare, _ := ma.SplitFunc(a, func(c ma.Component) bool {
-		return slices.Contains([]int{ma.P_WS, ma.P_WSS, ma.P_TLS}, c.Protocol().Code)
-	})
-	if isUDP(a) || len(bare) < len(a) {
-		return nil // UDP is not shared; WebSocket has the port of a TCP address, or fails itself
-	}
-	l, err := manet.Listen(bare)
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }
 
 // Close ends all connections, and returns when everything that the host started has ended.
@@ -255,7 +240,7 @@ func (h *Host) HandleMembers(proto protocol.ID, handler network.StreamHandler) {
 func (h *Host) Role() Role { return h.role }
 
 // Identity of the host.
-func (h *Host) Identity() Identity { return h.identity }
+func (h *Host) Identity() identity.Identity { return h.identity }
 
 func (h *Host) isRelay(p peer.ID) bool {
 	_, is := h.relays[p]
@@ -265,7 +250,7 @@ func (h *Host) isRelay(p peer.ID) bool {
 // isTCPRelay tells whether p is a relay of this host that has an address over TCP.
 func (h *Host) isTCPRelay(p peer.ID) bool {
 	for _, a := range h.relays[p].Addrs {
-		if !isUDP(a) {
+		if !addr.IsUDP(a) {
 			return true
 		}
 	}

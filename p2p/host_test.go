@@ -14,6 +14,9 @@ import (
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 const echoProtocol protocol.ID = "/test/echo"
@@ -68,7 +71,7 @@ var loopback = []ma.Multiaddr{
 func newHost(t testing.TB, cfg Config) *Host {
 	t.Helper()
 	if cfg.Identity.Key == nil {
-		id, err := NewIdentity()
+		id, err := identity.New()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +120,7 @@ func info(h *Host) peer.AddrInfo {
 func directTo(h *Host) Target {
 	var addrs []ma.Multiaddr
 	for _, a := range h.Network().ListenAddresses() {
-		if !isCircuit(a) {
+		if !addr.IsCircuit(a) {
 			addrs = append(addrs, a)
 		}
 	}
@@ -131,7 +134,7 @@ func via(h *Host, relays ...*Host) Target {
 	t := Target{Peer: h.ID()}
 	for _, r := range relays {
 		for _, a := range directTo(r).Addrs {
-			t.Addrs = append(t.Addrs, circuitVia(r.ID(), a))
+			t.Addrs = append(t.Addrs, addr.Circuit(r.ID(), a))
 		}
 	}
 	return t

@@ -22,6 +22,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 	"google.golang.org/protobuf/encoding/protodelim"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // hostile is a relay that takes every reservation and every circuit, and does harm.
@@ -197,7 +199,7 @@ func TestHostileRelayBesideAGoodOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			target := via(hub, good)
-			target.Addrs = append([]ma.Multiaddr{circuitVia(bad.host.ID(), bad.host.Addrs()[0])}, target.Addrs...)
+			target.Addrs = append([]ma.Multiaddr{addr.Circuit(bad.host.ID(), bad.host.Addrs()[0])}, target.Addrs...)
 			k := keepEcho(t, leaf, target)
 			k.carries(t, leaf, good.ID())
 			checkLies(t, hub, bad)
@@ -214,12 +216,12 @@ func (k *kept) carries(t *testing.T, leaf *Host, good peer.ID) {
 		case s := <-k.streams:
 			err := echoOf(leaf, s.Conn().RemotePeer(), 1<<20)
 			if err == nil {
-				if relay := relayOf(s.Conn()); relay != good {
+				if relay := addr.RelayOf(s.Conn()); relay != good {
 					t.Errorf("relay %s has carried it", relay)
 				}
 				return
 			}
-			t.Logf("through relay %s: %v", relayOf(s.Conn()), err)
+			t.Logf("through relay %s: %v", addr.RelayOf(s.Conn()), err)
 			s.Conn().Close() // as a session does that gets nothing done
 		case <-deadline:
 			t.Fatal("no session that carries what it has to")
@@ -235,7 +237,7 @@ func TestHostileRelayAlone(t *testing.T) {
 	hub := newHost(t, Config{Role: Hub, NoListen: true, Relays: []peer.AddrInfo{bad.info()}})
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	leaf := newHost(t, Config{})
-	k := keepEcho(t, leaf, Target{hub.ID(), []ma.Multiaddr{circuitVia(bad.host.ID(), bad.host.Addrs()[0])}})
+	k := keepEcho(t, leaf, Target{hub.ID(), []ma.Multiaddr{addr.Circuit(bad.host.ID(), bad.host.Addrs()[0])}})
 	eventually(t, leaf, "a third try", func() bool { return bad.circuits.Load() >= 3 })
 	failure := leaf.Reach(hub.ID()).Failure
 	if failure == nil || !strings.Contains(failure.Err.Error(), "peer id mismatch") || !strings.Contains(failure.Err.Error(), bad.host.ID().String()) {
@@ -252,7 +254,7 @@ func checkLies(t *testing.T, hub *Host, bad *hostile) {
 	t.Helper()
 	named, told := 0, 0
 	for _, a := range hub.Addresses() {
-		if relay, _, ok := splitCircuit(a); ok && relay.ID == bad.host.ID() {
+		if relay, ok := addr.SplitCircuit(a); ok && relay.ID == bad.host.ID() {
 			told++
 			if ma.Contains(bad.host.Addrs(), relay.Addrs[0]) {
 				named++
@@ -271,7 +273,7 @@ func checkLies(t *testing.T, hub *Host, bad *hostile) {
 func relaysOf(hub *Host) map[peer.ID]bool {
 	via := make(map[peer.ID]bool)
 	for _, a := range hub.reservations.circuits() {
-		if relay, _, ok := splitCircuit(a); ok {
+		if relay, ok := addr.SplitCircuit(a); ok {
 			via[relay.ID] = true
 		}
 	}

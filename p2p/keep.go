@@ -10,6 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // ErrBetterPath is the cause by which the context of a serve function ends when a direct
@@ -144,7 +146,7 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 		return served, ErrBetterPath
 	}
 	err = k.h.refusal(s.Conn(), k.proto, err)
-	k.dial.blames(relayOf(s.Conn()))
+	k.dial.blames(addr.RelayOf(s.Conn()))
 	s.Conn().Close()
 	if !slices.Equal(here, interfaceAddrs()) {
 		k.dial.forgetOldPaths()
@@ -187,7 +189,7 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 	changed, stop := k.h.watch(p)
 	defer stop()
 	k.dial.work.Go(func() { k.measure(serving, c) })
-	relayed := isCircuit(c.RemoteMultiaddr())
+	relayed := addr.Relayed(c)
 	first, every := firstDirectRetry, punchRetry
 	if !relayed {
 		first, every = relayedLinger, relayedLinger
@@ -200,7 +202,7 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 	}
 	var dead <-chan error // the relay
 	if relayed {
-		dead = k.h.silence(serving, relayOf(c))
+		dead = k.h.silence(serving, addr.RelayOf(c))
 	}
 	for {
 		if relayed && k.h.hasDirect(p) {
@@ -212,8 +214,8 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 			return
 		case <-changed:
 		case err := <-dead:
-			log.Infow("relay lost", "relay", relayOf(c), "err", err)
-			k.h.Network().ClosePeer(relayOf(c))
+			log.Infow("relay lost", "relay", addr.RelayOf(c), "err", err)
+			k.h.Network().ClosePeer(addr.RelayOf(c))
 		case err := <-stalled:
 			end(err)
 			k.dial.forgetOldPaths()
@@ -253,7 +255,7 @@ func (k *keeper) retryDirect(ctx context.Context) {
 
 func (h *Host) hasDirect(p peer.ID) bool {
 	for _, c := range h.Network().ConnsToPeer(p) {
-		if !isCircuit(c.RemoteMultiaddr()) && !c.IsClosed() {
+		if !addr.Relayed(c) && !c.IsClosed() {
 			return true
 		}
 	}
@@ -263,7 +265,7 @@ func (h *Host) hasDirect(p peer.ID) bool {
 // closeIdleCircuits gives back what relays hold for paths that have a better one beside.
 func (h *Host) closeIdleCircuits(p peer.ID) {
 	for _, c := range h.Network().ConnsToPeer(p) {
-		if isCircuit(c.RemoteMultiaddr()) && len(c.GetStreams()) == 0 {
+		if addr.Relayed(c) && len(c.GetStreams()) == 0 {
 			c.Close()
 		}
 	}

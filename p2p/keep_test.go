@@ -12,6 +12,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 func TestKeepReachesEveryKindOfAddress(t *testing.T) {
@@ -21,7 +24,7 @@ func TestKeepReachesEveryKindOfAddress(t *testing.T) {
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "two reservations", func() bool { return len(hub.reservations.circuits()) >= 4 })
 	dead := ma.StringCast("/ip4/127.0.0.1/tcp/1")
-	deadRelay := circuitVia(newIdentityOf(t).ID, dead)
+	deadRelay := addr.Circuit(newIdentityOf(t).ID, dead)
 
 	for name, tc := range map[string]struct {
 		target  Target
@@ -51,9 +54,9 @@ func TestKeepReachesEveryKindOfAddress(t *testing.T) {
 	}
 }
 
-func newIdentityOf(t testing.TB) Identity {
+func newIdentityOf(t testing.TB) identity.Identity {
 	t.Helper()
-	id, err := NewIdentity()
+	id, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func newIdentityOf(t testing.TB) Identity {
 // A SuperLink that is killed and comes back at the same address.
 func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 	id := newIdentityOf(t)
-	port, err := PickPort()
+	port, err := identity.PickPort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +100,7 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 	leaf := newHost(t, Config{})
 	k := keepEcho(t, leaf, via(hub, relay))
 	relayed := k.next(t)
-	if !isCircuit(relayed.Conn().RemoteMultiaddr()) {
+	if !addr.IsCircuit(relayed.Conn().RemoteMultiaddr()) {
 		t.Fatal("not relayed: ", relayed.Conn().RemoteMultiaddr())
 	}
 	// What hole punching ends with.
@@ -106,7 +109,7 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	direct := k.next(t)
-	if isCircuit(direct.Conn().RemoteMultiaddr()) {
+	if addr.IsCircuit(direct.Conn().RemoteMultiaddr()) {
 		t.Error("still relayed")
 	}
 	if cause := <-k.causes; !errors.Is(cause, ErrBetterPath) {
@@ -117,7 +120,7 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 	}
 	// And back when the direct path dies: the relayed one is still there.
 	direct.Conn().Close()
-	if s := k.next(t); !isCircuit(s.Conn().RemoteMultiaddr()) {
+	if s := k.next(t); !addr.IsCircuit(s.Conn().RemoteMultiaddr()) {
 		t.Errorf("fell back to %s", s.Conn().RemoteMultiaddr())
 	}
 	leaf.closeIdleCircuits(hub.ID())

@@ -3,6 +3,7 @@ package p2p
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -14,17 +15,21 @@ import (
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
-func init() {
-	// libp2p believes what four peers say of this host's public address. Behind a NAT that
-	// meets a relay or two, that is never; and hole punching waits for it. Our
-	// observers are relays and members, who were chosen. There is no option for it.
-	observedaddrs.ActivationThresh = 1
-}
+// believeOneObserver is done before the first host of a process is made. libp2p believes what four
+// peers say of a host's public address. Behind a NAT that meets a relay or two, that is never;
+// and hole punching waits for it. Our observers are relays and members, who were chosen. libp2p
+// has no option for it, neither of a host nor of its manager of observed addresses, and reads
+// this variable whenever it is told of an observation, so that it is set once and for all hosts.
+var believeOneObserver = sync.OnceFunc(func() { observedaddrs.ActivationThresh = 1 })
 
 // newLibp2p builds the libp2p host. It listens on nothing yet but circuits.
 func newLibp2p(cfg Config, h *Host) (host.Host, error) {
+	believeOneObserver()
 	limits, err := newResourceManager(cfg.MaxPeers)
 	if err != nil {
 		return nil, err
@@ -43,12 +48,14 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 		libp2p.ConnectionManager(conns),
 		libp2p.ConnectionGater(&gater{h}),
 
-		libp2p.Security(libp2ptls.ID, newTLS(h.traffic)), // faster than Noise where there is AES in hardware
+		libp2p.Security(libp2ptls.ID, transport.NewTLS(h.traffic.leftTo)), // faster than Noise where there is AES in hardware
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.Muxer(yamux.ID, newMuxer(cfg.Role)),
-		libp2p.Transport(newTCP(h)),
+		libp2p.Muxer(yamux.ID, transport.NewMuxer(cfg.Role == RelayHost)),
+		libp2p.Transport(transport.NewTCP(h.joining)),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.Transport(newWebSocket(cfg)),
+		libp2p.Transport(transport.NewWebSocket(transport.WebSocketConfig{
+			Certificate: cfg.Certificate, RootCAs: cfg.RootCAs, Proxy: h.proxy,
+		})),
 		libp2p.EnableRelay(), // to reach and be reached through relays, not to be one
 		libp2p.ListenAddrs(), // later; see Host.start
 
@@ -105,7 +112,7 @@ func (h *Host) tell(found []ma.Multiaddr) []ma.Multiaddr {
 	}
 	for _, a := range found {
 		switch {
-		case isCircuit(a):
+		case addr.IsCircuit(a):
 		case len(h.announce) > 0:
 			continue
 		case h.role == Leaf && manet.IsPublicAddr(a) && !ma.Contains(reachable, a):

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // lobby stands between the swarm and the host's protocols. Streams of members pass; those
@@ -113,7 +114,7 @@ func (l *lobby) doorsFor(c network.Conn) *doors {
 		return l.stranger
 	case standing == Joining:
 		return l.joining
-	case isCircuit(c.RemoteMultiaddr()):
+	case addr.Relayed(c):
 		return l.refused
 	}
 	return l.stranger
@@ -254,13 +255,4 @@ func closeReason(c network.Conn) error {
 		s.Reset()
 	}
 	return err
-}
-
-// relayOf tells by which relay a connection goes; empty: it is direct.
-func relayOf(c network.Conn) peer.ID {
-	relay, _, ok := splitCircuit(c.RemoteMultiaddr())
-	if !ok {
-		return ""
-	}
-	return relay.ID
 }

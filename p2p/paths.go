@@ -10,6 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // Path is one connection to a peer.
@@ -76,7 +78,7 @@ func worse(p Path) int {
 func (h *Host) path(c network.Conn) Path {
 	state, stat := c.ConnState(), c.Stat()
 	p := Path{
-		Relay:     relayOf(c),
+		Relay:     addr.RelayOf(c),
 		Limited:   stat.Limited,
 		Direction: stat.Direction,
 		Transport: state.Transport,
@@ -90,22 +92,9 @@ func (h *Host) path(c network.Conn) Path {
 		p.Security = "tls"
 	}
 	if p.Relay != "" {
-		p.Transport, p.Security = transportOf(p.Remote), "tls or noise"
+		p.Transport, p.Security = addr.Transport(p.Remote), "tls or noise"
 	}
 	return p
-}
-
-// transportOf tells by which transport the first hop of an address goes.
-func transportOf(a ma.Multiaddr) string {
-	for _, known := range []struct {
-		code int
-		name string
-	}{{ma.P_QUIC_V1, "quic-v1"}, {ma.P_WS, "websocket"}, {ma.P_WSS, "websocket"}, {ma.P_TCP, "tcp"}} {
-		if _, err := a.ValueForProtocol(known.code); err == nil {
-			return known.name
-		}
-	}
-	return ""
 }
 
 // pathBook remembers what connections do not know of themselves.

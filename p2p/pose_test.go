@@ -12,6 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // A relay says who is at the other end of a circuit. What it says is worth nothing: who it is, the
@@ -26,7 +28,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	events, stop := hub.Events()
 	defer stop()
-	for _, with := range []Identity{poser, member} {
+	for _, with := range []identity.Identity{poser, member} {
 		if err := relay.pose(t, hub.ID(), member.ID, with); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +50,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 }
 
 // pose brings a circuit to the hub that is said to come from a member, and shakes hands with a key.
-func (r *hostile) pose(t *testing.T, hub, member peer.ID, with Identity) error {
+func (r *hostile) pose(t *testing.T, hub, member peer.ID, with identity.Identity) error {
 	t.Helper()
 	s, err := r.stop(member, []byte(hub))
 	if err != nil {

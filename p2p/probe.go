@@ -12,6 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // silence gives a channel that has a value when a relay, which carries this host's traffic,
@@ -112,7 +114,7 @@ func (h *Host) stalled(ctx context.Context, s *heardStream) <-chan error {
 // leaving counts the bytes that leave this machine by a connection, or by others that begin with
 // the same hop. A relay takes them only as long as it can pass them on.
 func (h *Host) leaving(c network.Conn) *atomic.Int64 {
-	relay, overUDP := relayOf(c), isUDP(c.RemoteMultiaddr())
+	relay, overUDP := addr.RelayOf(c), addr.IsUDP(c.RemoteMultiaddr())
 	switch {
 	case relay != "" && overUDP:
 		return &h.traffic.of(relay).out // QUIC takes from a stream what it can send

@@ -14,6 +14,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // puncher makes direct connections beside relayed ones, by libp2p's DCUtR. The side that was
@@ -65,7 +67,7 @@ func (p *puncher) start() error {
 // 5 s to add it to the host's addresses, when the first attempt has long failed.
 func (p *puncher) observe(c network.Conn, observed ma.Multiaddr) {
 	from := c.RemotePeer()
-	if observed == nil || !manet.IsPublicAddr(observed) || isCircuit(observed) ||
+	if observed == nil || !manet.IsPublicAddr(observed) || addr.IsCircuit(observed) ||
 		!p.h.isRelay(from) && !p.h.expects(from) && p.h.Standing(from) != Member {
 		return
 	}
@@ -204,7 +206,7 @@ func (p *puncher) Trace(e *holepunch.Event) {
 
 // arrived starts the retries of a relayed connection of a member.
 func (p *puncher) arrived(c network.Conn) {
-	if c.Stat().Direction != network.DirInbound || !isCircuit(c.RemoteMultiaddr()) || p.h.Standing(c.RemotePeer()) != Member {
+	if c.Stat().Direction != network.DirInbound || !addr.Relayed(c) || p.h.Standing(c.RemotePeer()) != Member {
 		return
 	}
 	ctx, cancel := context.WithCancel(p.h.ctx)

@@ -7,6 +7,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // Two hosts of one LAN that know of each other only through a relay find the direct path
@@ -20,10 +23,10 @@ func TestRelayedPathIsPunched(t *testing.T) {
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
 	leaf := newHost(t, Config{Listen: lan})
 	k := keepEcho(t, leaf, via(hub, relay))
-	if s := k.next(t); !isCircuit(s.Conn().RemoteMultiaddr()) {
+	if s := k.next(t); !addr.IsCircuit(s.Conn().RemoteMultiaddr()) {
 		t.Skip("direct at once")
 	}
-	if s := k.next(t); isCircuit(s.Conn().RemoteMultiaddr()) {
+	if s := k.next(t); addr.IsCircuit(s.Conn().RemoteMultiaddr()) {
 		t.Error("still relayed")
 	}
 	if cause := <-k.causes; !errors.Is(cause, ErrBetterPath) {
@@ -66,7 +69,7 @@ func TestStrangersAreNotPunched(t *testing.T) {
 }
 
 func TestGuessOfTheUDPAddress(t *testing.T) {
-	port, err := PickPort()
+	port, err := identity.PickPort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // ranker says in which order the addresses of a peer are dialled: all at once, but QUIC a
@@ -38,13 +40,13 @@ func (r *ranker) expect(relay peer.AddrInfo, n int) {
 // rank implements network.DialRanker.
 func (r *ranker) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 	wait := time.Duration(0)
-	if slices.ContainsFunc(addrs, func(a ma.Multiaddr) bool { return !isUDP(a) && !isCircuit(a) }) && !r.ofRelay(addrs) {
+	if slices.ContainsFunc(addrs, func(a ma.Multiaddr) bool { return !addr.IsUDP(a) && !addr.IsCircuit(a) }) && !r.ofRelay(addrs) {
 		wait = tcpHeadStart
 	}
 	ranked := make([]network.AddrDelay, 0, len(addrs))
 	for _, a := range addrs {
 		delay := time.Duration(0)
-		if isUDP(a) && !isCircuit(a) {
+		if addr.IsUDP(a) && !addr.IsCircuit(a) {
 			delay = wait
 		}
 		ranked = append(ranked, network.AddrDelay{Addr: a, Delay: delay})

@@ -15,6 +15,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // reservations keeps a reservation at each relay of the host. It takes the place of libp2p's
@@ -88,7 +90,7 @@ func (r *reservations) reserve(ctx context.Context, relay peer.AddrInfo) (*circu
 	ctx, cancel := context.WithTimeout(ctx, reserveTimeout)
 	defer cancel()
 	r.h.clearBackoff(relay.ID)
-	relay.Addrs = r.h.proxied(relay.Addrs)
+	relay.Addrs = r.h.proxy.Aliases(relay.Addrs)
 	if err := r.h.Connect(ctx, relay); err != nil {
 		return nil, fmt.Errorf("connect to relay %s: %w", relay.ID, err)
 	}
@@ -177,8 +179,8 @@ func (r *reservations) circuits() []ma.Multiaddr {
 		// A relay that names many, or others' addresses, must not crowd out those that are known.
 		addrs := slices.Concat(named, ma.Unique(vouched))
 		for _, a := range addrs[:min(len(addrs), max(maxRelayAddresses, len(named)))] {
-			if !isCircuit(a) {
-				all = append(all, circuitVia(id, a))
+			if !addr.IsCircuit(a) {
+				all = append(all, addr.Circuit(id, a))
 			}
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -33,7 +36,7 @@ func TestHubReservesOverTCPOnly(t *testing.T) {
 // they change.
 func TestAddressesFollowReservations(t *testing.T) {
 	id := newIdentityOf(t)
-	port, err := PickPort()
+	port, err := identity.PickPort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +50,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 	}
 	relay := start()
 	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay)}})
-	want := circuitVia(id.ID, ma.StringCast("/ip4/127.0.0.1/tcp/"+itoa(port)))
+	want := addr.Circuit(id.ID, ma.StringCast("/ip4/127.0.0.1/tcp/"+itoa(port)))
 	told := func() bool {
 		for _, a := range hub.Addresses() {
 			if a.Equal(want) {

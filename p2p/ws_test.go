@@ -11,7 +11,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,9 @@ import (
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
 func TestWebSocketThroughProxy(t *testing.T) {
@@ -52,18 +54,6 @@ func TestWebSocketThroughProxy(t *testing.T) {
 	}
 }
 
-// HTTPS_PROXY is what sites set, also for ws, which is a tunnel either way.
-func TestProxyOfEnvironment(t *testing.T) {
-	own := &url.URL{Scheme: "http", Host: "own:1"}
-	r := httptest.NewRequest(http.MethodGet, "http://relay.example/", nil)
-	if got, err := proxyOf(r.WithContext(withProxy(r.Context(), own))); err != nil || got != own {
-		t.Errorf("the host's own proxy: %v, %v", got, err)
-	}
-	if _, err := proxyOf(r); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestBadProxyIsAnError(t *testing.T) {
 	for _, text := range []string{"proxy.example:3128", "ftp://proxy.example", "http://"} {
 		u, err := url.Parse(text)
@@ -78,7 +68,7 @@ func TestBadProxyIsAnError(t *testing.T) {
 
 // WebSocket shares the one TCP port.
 func TestAllTransportsOnOnePort(t *testing.T) {
-	port, err := PickPort()
+	port, err := identity.PickPort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +162,7 @@ func tunnel(c net.Conn, count *atomic.Int64) {
 // is dialled, through the proxy.
 func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 	proxy, tunnels := connectProxy(t)
-	port, err := PickPort()
+	port, err := identity.PickPort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,19 +170,20 @@ func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 	hub.HandleMembers(echoProtocol, echo)
 	tcp := ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))
 	ws := tcp.Encapsulate(ma.StringCast("/ws"))
-	if got := newHost(t, Config{NoListen: true}).proxied([]ma.Multiaddr{tcp, ws}); len(got) != 2 {
+	if got := new(transport.Proxy).Aliases([]ma.Multiaddr{tcp, ws}); len(got) != 2 {
 		t.Errorf("without a proxy: %v", got)
 	}
-	leaf := newHost(t, Config{NoListen: true, Proxy: proxy})
-	got := leaf.proxied([]ma.Multiaddr{tcp, ws})
+	through := transport.Proxy{URL: proxy}
+	got := through.Aliases([]ma.Multiaddr{tcp, ws})
 	if len(got) != 3 || !got[2].Equal(tcp.Encapsulate(ma.StringCast("/http"))) {
 		t.Fatalf("behind a proxy: %v", got)
 	}
-	if again := ma.Unique(leaf.proxied(got)); len(again) != 3 {
+	if again := ma.Unique(through.Aliases(got)); len(again) != 3 {
 		t.Errorf("told its own names: %v", again)
 	}
+	leaf := newHost(t, Config{NoListen: true, Proxy: proxy})
 	s := keepEcho(t, leaf, Target{hub.ID(), got[2:]}).next(t)
-	if transport := leaf.path(s.Conn()).Transport; transport != "websocket" || tunnels.Load() != 1 {
-		t.Errorf("transport %s through %d tunnels", transport, tunnels.Load())
+	if by := leaf.path(s.Conn()).Transport; by != "websocket" || tunnels.Load() != 1 {
+		t.Errorf("transport %s through %d tunnels", by, tunnels.Load())
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/node"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
 
@@ -221,12 +221,12 @@ func (o doctorOptions) recallProxy() (_ doctor.Targets, err error) {
 }
 
 // identity of the data directory; zero if it has none, since the doctor makes none.
-func (o doctorOptions) identity() (p2p.Identity, error) {
+func (o doctorOptions) identity() (identity.Identity, error) {
 	path := filepath.Join(o.data, identityFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return p2p.Identity{}, nil
+		return identity.Identity{}, nil
 	}
-	return p2p.LoadOrCreateIdentity(path)
+	return identity.LoadOrCreate(path)
 }
 
 // port that the daemon has chosen for itself; 0: none yet.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // overlayOptions are the flags that all daemons on the overlay share.
@@ -70,11 +72,11 @@ func (o *overlayOptions) config(dir *datadir.Dir, role p2p.Role) (p2p.Config, er
 		WebSocket: o.websocket, Certificate: o.pair, RootCAs: o.roots, Proxy: o.proxyURL, UPnP: o.upnp, MDNS: o.mdns, UserAgent: software(),
 	}
 	var err error
-	if cfg.Identity, err = p2p.LoadOrCreateIdentity(dir.Path(identityFile)); err != nil {
+	if cfg.Identity, err = identity.LoadOrCreate(dir.Path(identityFile)); err != nil {
 		return cfg, err
 	}
 	if cfg.Port == 0 && !cfg.NoListen && len(cfg.Listen) == 0 {
-		if cfg.Port, err = p2p.LoadOrPickPort(dir.Path(portFile)); err != nil {
+		if cfg.Port, err = identity.LoadOrPickPort(dir.Path(portFile)); err != nil {
 			return cfg, err
 		}
 	}
@@ -155,5 +157,5 @@ func parsePeers(flag string, texts []string) ([]peer.AddrInfo, error) {
 		}
 		peers = append(peers, *info)
 	}
-	return p2p.MergePeers(peers), nil
+	return addr.MergePeers(peers), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -52,7 +53,7 @@ type Node struct {
 
 // New makes a node with a fresh identity. The caller must Close it.
 func New(cfg Config) (*Node, error) {
-	identity, err := p2p.NewIdentity()
+	identity, err := identity.New()
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package datadir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -10,6 +11,25 @@ import (
 // WriteFile replaces a small file durably: after a crash at any moment either the old or
 // the whole new content is there.
 func WriteFile(path string, content []byte, mode os.FileMode) error {
+	return write(path, content, mode, os.Rename)
+}
+
+// CreateFile writes a small file that must not be there yet, durably and whole or not at all.
+// If it is there, even since a moment ago by another process, the error is [fs.ErrExist] and the
+// file stays as it is.
+func CreateFile(path string, content []byte, mode os.FileMode) error {
+	return write(path, content, mode, func(temp, path string) error {
+		// Unlike a rename, a link fails if the file exists.
+		err := os.Link(temp, path)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return os.Rename(temp, path) // some file systems have no links
+	})
+}
+
+// write writes content to a temporary file beside path, which place then puts there.
+func write(path string, content []byte, mode os.FileMode, place func(temp, path string) error) error {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
@@ -19,7 +39,7 @@ func WriteFile(path string, content []byte, mode os.FileMode) error {
 	_, writeErr := temp.Write(content)
 	err = errors.Join(writeErr, temp.Chmod(mode), temp.Sync(), temp.Close())
 	if err == nil {
-		err = os.Rename(temp.Name(), path)
+		err = place(temp.Name(), path)
 	}
 	if err == nil {
 		err = SyncDir(dir)

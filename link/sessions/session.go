@@ -11,7 +11,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -136,7 +138,7 @@ func (one *peerSession) end() {
 // no hole is punched for the node as long as a direct path seems to be there.
 func (one *peerSession) closePathLeftFor(next *peerSession) {
 	was, is := one.stream.Conn(), next.stream.Conn()
-	if !isCircuit(was.RemoteMultiaddr()) && isCircuit(is.RemoteMultiaddr()) {
+	if !addr.Relayed(was) && addr.Relayed(is) {
 		_ = was.Close() // it is dead
 	}
 }

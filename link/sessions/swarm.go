@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/swarm"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
@@ -28,8 +29,8 @@ func (s *Server) serveSwarm() (stop func()) {
 // seen tells where a node is, as its connections show and as it says itself.
 func (s *Server) seen(p peer.ID) (seen swarm.Seen) {
 	for _, conn := range s.cfg.Host.Network().ConnsToPeer(p) {
-		if addr := conn.RemoteMultiaddr(); !conn.IsClosed() && !isCircuit(addr) {
-			seen.From = append(seen.From, addr)
+		if !conn.IsClosed() && !addr.Relayed(conn) {
+			seen.From = append(seen.From, conn.RemoteMultiaddr())
 		}
 	}
 	if one := s.session(p); one != nil {
@@ -46,15 +47,10 @@ func (one *peerSession) meetOthers(hello *sessionpb.Hello) {
 		return
 	}
 	for _, raw := range hello.GetAddrs()[:min(len(hello.GetAddrs()), maxAddrs)] {
-		if addr, err := ma.NewMultiaddrBytes(raw); err == nil && !isCircuit(addr) {
-			one.addrs = append(one.addrs, addr)
+		if a, err := ma.NewMultiaddrBytes(raw); err == nil && !addr.IsCircuit(a) {
+			one.addrs = append(one.addrs, a)
 		}
 	}
-}
-
-func isCircuit(addr ma.Multiaddr) bool {
-	_, err := addr.ValueForProtocol(ma.P_CIRCUIT)
-	return err == nil
 }
 
 // swarmNews wakes the pusher of a node.

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 )
 
@@ -165,7 +166,7 @@ func (d *doorCheck) knockAtLink(ctx context.Context, knocker *way) error {
 	req := new(doctorpb.KnockRequest)
 	for _, a := range d.site.cfg.Addrs {
 		at, udp, ok := endpointOf(a)
-		if !ok || throughRelay(a) || at.Addr() != from.Observed.Addr() {
+		if !ok || addr.IsCircuit(a) || at.Addr() != from.Observed.Addr() {
 			continue
 		}
 		d.nat.Port, d.nat.OwnPort = cmp.Or(d.site.cfg.Port, int(at.Port())), true

@@ -7,6 +7,8 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // Answer is yes, no, or not known.
@@ -80,7 +82,7 @@ type Observation struct {
 
 // observationOf takes what a way's peer saw; only peers on the internet see what it sees.
 func observationOf(w *way) (Observation, bool) {
-	if w == nil || w.asked == nil || w.observed == nil || throughRelay(w.RemoteMultiaddr()) || !manet.IsPublicAddr(w.RemoteMultiaddr()) {
+	if w == nil || w.asked == nil || w.observed == nil || addr.Relayed(w) || !manet.IsPublicAddr(w.RemoteMultiaddr()) {
 		return Observation{}, false
 	}
 	if w.address != nil && w.address.ViaProxy {

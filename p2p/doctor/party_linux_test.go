@@ -24,6 +24,8 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
@@ -92,7 +94,7 @@ func runParty(text string) error {
 	if err != nil {
 		return err
 	}
-	identity := p2p.Identity{Key: key, ID: id}
+	identity := identity.Identity{Key: key, ID: id}
 	switch p.Role {
 	case "relay":
 		return p.runRelay(identity)
@@ -102,7 +104,7 @@ func runParty(text string) error {
 	return p.runDoctor(identity)
 }
 
-func (p party) runRelay(identity p2p.Identity) error {
+func (p party) runRelay(identity identity.Identity) error {
 	h, err := p2p.NewHost(p2p.Config{Identity: identity, Role: p2p.RelayHost, Port: p.Port, WebSocket: p.WebSocket})
 	if err != nil {
 		return err
@@ -117,7 +119,7 @@ func (p party) runRelay(identity p2p.Identity) error {
 	return serveUntilEOF(h)
 }
 
-func (p party) runLink(identity p2p.Identity) error {
+func (p party) runLink(identity identity.Identity) error {
 	isMember := func(id peer.ID) bool { return slices.Contains(p.Members, id) }
 	h, err := p2p.NewHost(p2p.Config{
 		Identity: identity, Role: p2p.Hub, Port: p.Port, WebSocket: p.WebSocket, Relays: p.Relays,
@@ -170,7 +172,7 @@ func (p party) awaitCircuits(ctx context.Context, h *p2p.Host, vouched *relay.Me
 	for {
 		held := make(map[peer.ID]bool)
 		for _, a := range h.Addresses() {
-			if info, ok := relayIn(a); ok {
+			if info, ok := addr.SplitCircuit(a); ok {
 				held[info.ID] = true
 			}
 		}
@@ -197,7 +199,7 @@ func serveUntilEOF(h *p2p.Host) error {
 	return err
 }
 
-func (p party) runDoctor(identity p2p.Identity) error {
+func (p party) runDoctor(identity identity.Identity) error {
 	cfg := Config{Link: p.Link, OwnLink: p.OwnLink, Relays: p.Relays, Port: p.Port, Running: p.PortHeld}
 	if !p.Joining {
 		cfg.Identity = identity

@@ -8,7 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // Report is all that an examination found. It prints as JSON as it is.
@@ -148,7 +148,7 @@ type Config struct {
 	Relays     []peer.AddrInfo
 	Federation string
 	// Identity of the site; zero: one is made up, and nobody takes this site for a member.
-	Identity p2p.Identity
+	Identity identity.Identity
 	// Proxy and RootCAs are those of [p2p.Config].
 	Proxy   *url.URL
 	RootCAs *x509.CertPool

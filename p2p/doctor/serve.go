@@ -15,6 +15,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 )
 
@@ -114,7 +115,7 @@ func (s *Server) observe(stream network.Stream) error {
 	defer func() { <-s.observers }()
 	// Where a relayed peer is, the relay knows and this host does not.
 	var seen []byte
-	if a := stream.Conn().RemoteMultiaddr(); !throughRelay(a) {
+	if a := stream.Conn().RemoteMultiaddr(); !addr.IsCircuit(a) {
 		seen = a.Bytes()
 	}
 	for range maxObserved {
@@ -165,15 +166,9 @@ func (s *Server) answerKnock(from ma.Multiaddr, req *doctorpb.KnockRequest) *doc
 
 const maxPort = 1<<16 - 1
 
-// throughRelay tells whether an address is that of a circuit.
-func throughRelay(a ma.Multiaddr) bool {
-	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
-	return err == nil
-}
-
 // addressOf takes the IP address out of a direct address.
 func addressOf(a ma.Multiaddr) (netip.Addr, bool) {
-	if a == nil || throughRelay(a) {
+	if a == nil || addr.IsCircuit(a) {
 		return netip.Addr{}, false
 	}
 	ip, err := manet.ToIP(a)

@@ -19,12 +19,13 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // patience is how long a test waits for what should come at once.
 const patience = 10 * time.Second
 
-func testIdentity(t *testing.T) p2p.Identity {
+func testIdentity(t *testing.T) identity.Identity {
 	t.Helper()
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
@@ -34,7 +35,7 @@ func testIdentity(t *testing.T) p2p.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p2p.Identity{Key: key, ID: id}
+	return identity.Identity{Key: key, ID: id}
 }
 
 // testLink is a host with the server, and a standing for all who come.
@@ -216,7 +217,7 @@ func TestKnock(t *testing.T) {
 	if got := knockUDP(t.Context(), silent.LocalAddr().(*net.UDPAddr).AddrPort()); got != DoorSilent {
 		t.Errorf("a socket that does not answer: %q", got)
 	}
-	port, err := p2p.PickPort()
+	port, err := identity.PickPort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // site is where the doctor runs, and whom it knows.
@@ -28,10 +30,10 @@ type site struct {
 
 func newSite(cfg Config) (*site, error) {
 	s := &site{cfg: cfg, relays: slices.Clone(cfg.Relays)}
-	for _, a := range p2p.DistinctAddrs(cfg.Addrs) {
-		relay, ok := relayIn(a)
+	for _, a := range addr.Distinct(cfg.Addrs) {
+		relay, ok := addr.SplitCircuit(a)
 		switch {
-		case !throughRelay(a):
+		case !addr.IsCircuit(a):
 			if !cfg.OwnLink { // nobody can judge from here how others reach it
 				s.direct = append(s.direct, a)
 			}
@@ -41,7 +43,7 @@ func newSite(cfg Config) (*site, error) {
 			s.dontKnow("the address %s names no relay and was not tried", a)
 		}
 	}
-	s.relays = p2p.MergePeers(s.relays)
+	s.relays = addr.MergePeers(s.relays)
 	if len(s.relays) > maxRelays {
 		s.dontKnow("%d of %d relays were not examined", len(s.relays)-maxRelays, len(s.relays))
 		s.relays = s.relays[:maxRelays]
@@ -55,7 +57,7 @@ func newSite(cfg Config) (*site, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make a temporary peer id: %w", err)
 		}
-		s.cfg.Identity, s.temporary = p2p.Identity{Key: key, ID: id}, true
+		s.cfg.Identity, s.temporary = identity.Identity{Key: key, ID: id}, true
 	}
 	return s, nil
 }
@@ -64,25 +66,12 @@ func (s *site) dontKnow(format string, args ...any) {
 	s.unknown = append(s.unknown, fmt.Sprintf(format, args...))
 }
 
-// relayIn takes the relay out of the address of a circuit.
-func relayIn(a ma.Multiaddr) (peer.AddrInfo, bool) {
-	head, _ := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
-	if head == nil {
-		return peer.AddrInfo{}, false
-	}
-	info, err := peer.AddrInfoFromP2pAddr(head)
-	if err != nil {
-		return peer.AddrInfo{}, false
-	}
-	return *info, true
-}
-
 // host makes a host with the site's identity and proxy, which lets in only whom it examines.
 // Port 0: any. listen: from the port that it listens on it also dials.
 func (s *site) host(listen bool, port int) (*p2p.Host, error) {
 	if listen && port == 0 {
 		var err error
-		if port, err = p2p.PickPort(); err != nil {
+		if port, err = identity.PickPort(); err != nil {
 			return nil, err
 		}
 	}

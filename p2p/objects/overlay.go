@@ -8,7 +8,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
-	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // overlay is what a fetch needs of the network.
@@ -41,7 +42,7 @@ func (o hostOverlay) open(ctx context.Context, to Provider) (network.Stream, err
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errors.New("opening a stream takes too long"))
 	defer cancel()
 	stream, err := o.host.NewStream(ctx, to.Peer, ProtocolID)
-	if err == nil && to.Direct && relayed(stream.Conn()) {
+	if err == nil && to.Direct && addr.Relayed(stream.Conn()) {
 		_ = stream.Reset()
 		return nil, errors.New("there is no direct connection")
 	}
@@ -49,20 +50,15 @@ func (o hostOverlay) open(ctx context.Context, to Provider) (network.Stream, err
 }
 
 func (o hostOverlay) outdated(stream network.Stream) bool {
-	if !relayed(stream.Conn()) {
+	if !addr.Relayed(stream.Conn()) {
 		return false
 	}
 	for _, conn := range o.host.Network().ConnsToPeer(stream.Conn().RemotePeer()) {
-		if !relayed(conn) && !conn.IsClosed() {
+		if !addr.Relayed(conn) && !conn.IsClosed() {
 			return true
 		}
 	}
 	return false
-}
-
-func relayed(conn network.Conn) bool {
-	_, err := conn.RemoteMultiaddr().ValueForProtocol(ma.P_CIRCUIT)
-	return err == nil
 }
 
 func (o hostOverlay) connects(p peer.ID) (<-chan struct{}, func()) {

@@ -15,6 +15,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // behindRelay is a peer with objects that others reach through a relay, and the streams
@@ -42,7 +44,7 @@ func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit, listen
 	t.Cleanup(from.server.Close)
 	from.host.SetStreamHandler(ProtocolID, func(stream network.Stream) {
 		from.mu.Lock()
-		from.relayed = append(from.relayed, relayed(stream.Conn()))
+		from.relayed = append(from.relayed, addr.Relayed(stream.Conn()))
 		from.mu.Unlock()
 		from.server.handle(stream)
 	})

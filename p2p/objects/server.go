@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 )
 
@@ -106,7 +107,7 @@ func (s *Server) Close() {
 func (s *Server) handle(stream network.Stream) {
 	to := stream.Conn().RemotePeer()
 	guest := s.opts.Guest(to)
-	if guest && relayed(stream.Conn()) {
+	if guest && addr.Relayed(stream.Conn()) {
 		_ = stream.Reset()
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 // BenchmarkThroughput sends over one stream: as stock libp2p does over TCP, as our hosts do,
@@ -44,7 +45,7 @@ func BenchmarkThroughput(b *testing.B) {
 // newOwnHost is a host as the daemons have it, on TCP.
 func newOwnHost(t testing.TB, role p2p.Role) host.Host {
 	t.Helper()
-	id, err := p2p.NewIdentity()
+	id, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}

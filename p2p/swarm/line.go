@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -255,7 +256,7 @@ func (l *line) open(ctx context.Context) (network.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a stream: %w", err)
 	}
-	if !l.hub && !direct(stream.Conn()) {
+	if !l.hub && addr.Relayed(stream.Conn()) {
 		_ = stream.Reset()
 		return nil, errors.New("there is no direct connection")
 	}

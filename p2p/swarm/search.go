@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -167,7 +168,7 @@ func (q *search) joins() <-chan struct{} {
 // hasDirect tells whether there is a direct connection.
 func (s *Searcher) hasDirect(p peer.ID) bool {
 	for _, c := range s.host.Network().ConnsToPeer(p) {
-		if direct(c) && !c.IsClosed() {
+		if !addr.Relayed(c) && !c.IsClosed() {
 			return true
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // Seen is what the link knows of where a node is.
@@ -26,7 +28,7 @@ func (s Seen) shownTo(to Seen) (addrs []ma.Multiaddr) {
 	near := s.near(to)
 	for _, a := range append(slices.Clone(s.From), s.Listens...) {
 		ip, err := manet.ToIP(a)
-		if _, circuit := a.ValueForProtocol(ma.P_CIRCUIT); err != nil || circuit == nil {
+		if err != nil || addr.IsCircuit(a) {
 			continue
 		}
 		var shown bool

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
 )
 
@@ -67,7 +68,7 @@ func (s *Server) Close() {
 // handle is libp2p's entry, on a goroutine of its own.
 func (s *Server) handle(stream network.Stream) {
 	p := stream.Conn().RemotePeer()
-	if s.direct && !direct(stream.Conn()) || !s.enter(p) {
+	if s.direct && addr.Relayed(stream.Conn()) || !s.enter(p) {
 		_ = stream.Reset()
 		return
 	}

@@ -8,10 +8,8 @@ import (
 	"io"
 
 	logging "github.com/ipfs/go-log/v2"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	ma "github.com/multiformats/go-multiaddr"
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 
@@ -138,9 +136,4 @@ type frame []byte
 func (f *frame) Write(p []byte) (int, error) {
 	*f = append(*f, p...)
 	return len(p), nil
-}
-
-func direct(c network.Conn) bool {
-	_, err := c.RemoteMultiaddr().ValueForProtocol(ma.P_CIRCUIT)
-	return err != nil
 }

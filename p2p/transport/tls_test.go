@@ -1,4 +1,4 @@
-package p2p
+package transport
 
 import (
 	"bytes"
@@ -8,13 +8,19 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/sec"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
+
+// uncounted gives a counter to each connection.
+func uncounted(peer.ID) *atomic.Int64 { return new(atomic.Int64) }
 
 // counted counts what is written to a connection, until it fails.
 type counted struct {
@@ -81,7 +87,7 @@ func securePair(t *testing.T) (near, far sec.SecureConn, wire *counted) {
 		t.Fatal(err)
 	}
 	wire = &counted{Conn: plain}
-	ours, err := newTLS(newTraffic())(libp2ptls.ID, us.Key, nil)
+	ours, err := NewTLS(uncounted)(libp2ptls.ID, us.Key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,9 +106,9 @@ func securePair(t *testing.T) (near, far sec.SecureConn, wire *counted) {
 	return near, other.conn, wire
 }
 
-func newTestIdentity(t *testing.T) Identity {
+func newTestIdentity(t *testing.T) identity.Identity {
 	t.Helper()
-	id, err := NewIdentity()
+	id, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package p2p
+package transport
 
 import (
 	"os"
@@ -33,8 +33,8 @@ func TestConnectionsAskForTheirCongestionControl(t *testing.T) {
 			err = unix.SetsockoptString(fdOf(t, in), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
 		}
 		if err == nil {
-			var server *coalescingTLS
-			if server, err = newTLS(newTraffic())(libp2ptls.ID, them.Key, nil); err == nil {
+			var server *TLS
+			if server, err = NewTLS(uncounted)(libp2ptls.ID, them.Key, nil); err == nil {
 				_, err = server.SecureInbound(t.Context(), in, peer.ID(""))
 			}
 		}
@@ -51,7 +51,7 @@ func TestConnectionsAskForTheirCongestionControl(t *testing.T) {
 	if err := unix.SetsockoptString(fdOf(t, out), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno"); err != nil {
 		t.Fatal(err)
 	}
-	client, err := newTLS(newTraffic())(libp2ptls.ID, us.Key, nil)
+	client, err := NewTLS(uncounted)(libp2ptls.ID, us.Key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package p2p
+package transport
 
 import (
 	"context"
@@ -14,35 +14,36 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 )
 
-// coalescingTLS is libp2p's TLS, which hands each record of at most 16 KiB to the network by
+// TLS is libp2p's, which hands each record of at most 16 KiB to the network by
 // itself. A frame of yamux is four and a bit: with coalescing it is one system call instead
 // of five, and inside a circuit, where the records travel in frames and records of the
 // connection to the relay, one instead of ten.
 //
 // It also counts what leaves for each peer. Streams and muxers take megabytes before anything of
 // it has left; the kernel takes little more than a slow line carries.
-type coalescingTLS struct {
+type TLS struct {
 	*libp2ptls.Transport
 	buffers *sync.Pool // of *[]byte with coalesceMost capacity
-	traffic *traffic
+	left    func(peer.ID) *atomic.Int64
 }
 
-var _ sec.SecureTransport = (*coalescingTLS)(nil)
+var _ sec.SecureTransport = (*TLS)(nil)
 
-// newTLS gives the constructor that libp2p calls with its parts.
-func newTLS(counts *traffic) func(protocol.ID, ci.PrivKey, []upgrader.StreamMuxer) (*coalescingTLS, error) {
-	return func(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*coalescingTLS, error) {
+// NewTLS gives the constructor that libp2p calls with its parts. left gives the counter of the
+// bytes that the kernel has taken for connections to a peer.
+func NewTLS(left func(peer.ID) *atomic.Int64) func(protocol.ID, ci.PrivKey, []upgrader.StreamMuxer) (*TLS, error) {
+	return func(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*TLS, error) {
 		inner, err := libp2ptls.New(id, key, muxers)
 		if err != nil {
 			return nil, err
 		}
 		buffers := &sync.Pool{New: func() any { b := make([]byte, 0, coalesceMost); return &b }}
-		return &coalescingTLS{inner, buffers, counts}, nil
+		return &TLS{inner, buffers, left}, nil
 	}
 }
 
 // SecureInbound implements sec.SecureTransport.
-func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
+func (t *TLS) SecureInbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
 	tune(insecure)
 	c := &coalescer{Conn: insecure, buffers: t.buffers}
 	secure, err := t.Transport.SecureInbound(ctx, c, p)
@@ -53,7 +54,7 @@ func (t *coalescingTLS) SecureInbound(ctx context.Context, insecure net.Conn, p 
 }
 
 // SecureOutbound implements sec.SecureTransport.
-func (t *coalescingTLS) SecureOutbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
+func (t *TLS) SecureOutbound(ctx context.Context, insecure net.Conn, p peer.ID) (sec.SecureConn, error) {
 	tune(insecure)
 	c := &coalescer{Conn: insecure, buffers: t.buffers}
 	secure, err := t.Transport.SecureOutbound(ctx, c, p)
@@ -63,10 +64,10 @@ func (t *coalescingTLS) SecureOutbound(ctx context.Context, insecure net.Conn, p
 	return t.over(c, secure), nil
 }
 
-func (t *coalescingTLS) over(below *coalescer, secure sec.SecureConn) *coalescedConn {
-	if !isCircuitConn(below.Conn) { // what is below is counted for the relay
+func (t *TLS) over(below *coalescer, secure sec.SecureConn) *coalescedConn {
+	if !isCircuit(below.Conn) { // what is below is counted for the relay
 		below.mu.Lock()
-		below.left = &t.traffic.of(secure.RemotePeer()).left
+		below.left = t.left(secure.RemotePeer())
 		below.mu.Unlock()
 	}
 	return &coalescedConn{SecureConn: secure, below: below}
@@ -107,7 +108,7 @@ type coalescer struct {
 
 	mu     sync.Mutex
 	held   *[]byte // nil: writes pass
-	broken error   // of the first write that failed: what was gathered can not be taken back
+	broken error   // of the first write that failed: what was gathered cannot be taken back
 
 	left *atomic.Int64 // counts what has left; nil: not counted
 }

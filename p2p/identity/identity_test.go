@@ -1,4 +1,4 @@
-package p2p
+package identity
 
 import (
 	"errors"
@@ -13,14 +13,14 @@ import (
 
 func TestIdentityStaysTheSame(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "identity.key")
-	if _, err := LoadIdentity(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 	ids := make([]peer.ID, 8)
 	var all sync.WaitGroup
 	for i := range ids { // processes that start at once
 		all.Go(func() {
-			id, err := LoadOrCreateIdentity(path)
+			id, err := LoadOrCreate(path)
 			if err != nil {
 				t.Error(err)
 				return
@@ -48,13 +48,13 @@ func TestDamagedIdentityIsNotReplaced(t *testing.T) {
 	if err := os.WriteFile(path, []byte("half a k"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadOrCreateIdentity(path); err == nil {
+	if _, err := LoadOrCreate(path); err == nil {
 		t.Error("no error")
 	}
 	if raw, err := os.ReadFile(path); err != nil || string(raw) != "half a k" {
 		t.Errorf("the file is now %q, %v", raw, err)
 	}
-	if _, err := LoadOrCreateIdentity(filepath.Join(path, "x", "y")); err == nil {
+	if _, err := LoadOrCreate(filepath.Join(path, "x", "y")); err == nil {
 		t.Error("a folder that is none")
 	}
 }

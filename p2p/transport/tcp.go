@@ -1,4 +1,4 @@
-package p2p
+package transport
 
 import (
 	"context"
@@ -11,21 +11,22 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// tcpTransport is libp2p's, which dials from the port that it listens on, so that holes can
+// TCP is libp2p's TCP transport, which dials from the port that it listens on, so that holes can
 // be punched. It does not do so in order to join: that connection is closed and made anew at
 // once, and a NAT on the way would meet a late RST of the old one under the ports of
 // the new one, and drop all that follows.
-type tcpTransport struct {
+type TCP struct {
 	*tcp.TcpTransport
 	brief *tcp.TcpTransport // from a port of its own
-	h     *Host
+	joins func(peer.ID) bool
 }
 
-var _ transport.DialUpdater = (*tcpTransport)(nil)
+var _ transport.DialUpdater = (*TCP)(nil)
 
-// newTCP gives the constructor that libp2p calls with its parts.
-func newTCP(h *Host) func(transport.Upgrader, network.ResourceManager, *tcpreuse.ConnMgr) (*tcpTransport, error) {
-	return func(u transport.Upgrader, r network.ResourceManager, shared *tcpreuse.ConnMgr) (*tcpTransport, error) {
+// NewTCP gives the constructor that libp2p calls with its parts. joins tells whether a peer is dialled
+// only to join its federation.
+func NewTCP(joins func(peer.ID) bool) func(transport.Upgrader, network.ResourceManager, *tcpreuse.ConnMgr) (*TCP, error) {
+	return func(u transport.Upgrader, r network.ResourceManager, shared *tcpreuse.ConnMgr) (*TCP, error) {
 		lasting, err := tcp.NewTCPTransport(u, r, shared)
 		if err != nil {
 			return nil, err
@@ -34,18 +35,18 @@ func newTCP(h *Host) func(transport.Upgrader, network.ResourceManager, *tcpreuse
 		if err != nil {
 			return nil, err
 		}
-		return &tcpTransport{lasting, brief, h}, nil
+		return &TCP{lasting, brief, joins}, nil
 	}
 }
 
 // Dial is DialWithUpdates without them.
-func (t *tcpTransport) Dial(ctx context.Context, raddr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
+func (t *TCP) Dial(ctx context.Context, raddr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
 	return t.DialWithUpdates(ctx, raddr, p, nil)
 }
 
 // DialWithUpdates dials from the port that fits the purpose.
-func (t *tcpTransport) DialWithUpdates(ctx context.Context, raddr ma.Multiaddr, p peer.ID, updates chan<- transport.DialUpdate) (transport.CapableConn, error) {
-	if t.h.joining(p) {
+func (t *TCP) DialWithUpdates(ctx context.Context, raddr ma.Multiaddr, p peer.ID, updates chan<- transport.DialUpdate) (transport.CapableConn, error) {
+	if t.joins(p) {
 		return t.brief.DialWithUpdates(ctx, raddr, p, updates)
 	}
 	return t.TcpTransport.DialWithUpdates(ctx, raddr, p, updates)

@@ -1,11 +1,14 @@
-package p2p
+package transport
 
 import (
 	"net"
 	"syscall"
 
+	logging "github.com/ipfs/go-log/v2"
 	"golang.org/x/sys/unix"
 )
+
+var log = logging.Logger("p2p/transport")
 
 // congestion is the control that our TCP connections ask for. Loss decides over a long line,
 // not windows: at 1 % of it and 50 ms, cubic comes to 0.4 MB/s, and bbr to 7.

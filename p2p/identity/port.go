@@ -1,4 +1,4 @@
-package p2p
+package identity
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
 // LoadOrPickPort reads the port number in the file at path, or picks one and writes it
@@ -28,7 +30,7 @@ func LoadOrPickPort(path string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := writeNew(path, []byte(strconv.Itoa(port)+"\n")); errors.Is(err, fs.ErrExist) {
+	if err := datadir.CreateFile(path, []byte(strconv.Itoa(port)+"\n"), 0o600); errors.Is(err, fs.ErrExist) {
 		return LoadOrPickPort(path)
 	} else if err != nil {
 		return 0, fmt.Errorf("write port: %w", err)

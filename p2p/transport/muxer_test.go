@@ -1,4 +1,4 @@
-package p2p
+package transport
 
 import (
 	"net"
@@ -11,9 +11,9 @@ import (
 
 // A relay must not take in what a slow line carries in half a minute.
 func TestRelayTakesLittleInAdvance(t *testing.T) {
-	for role, want := range map[Role]uint32{Leaf: yamuxInitialWindow, Hub: yamuxInitialWindow, RelayHost: yamuxRelayWindow} {
-		if got := newMuxer(role).direct.InitialStreamWindowSize; got != want {
-			t.Errorf("role %v: a window of %d, want %d", role, got, want)
+	for relay, want := range map[bool]uint32{false: yamuxInitialWindow, true: yamuxRelayWindow} {
+		if got := NewMuxer(relay).direct.InitialStreamWindowSize; got != want {
+			t.Errorf("relay %v: a window of %d, want %d", relay, got, want)
 		}
 	}
 }
@@ -24,13 +24,13 @@ func TestCircuitsArePatient(t *testing.T) {
 		addr net.Addr
 		want time.Duration
 	}{
-		{&net.TCPAddr{}, newMuxer(Leaf).direct.ConnectionWriteTimeout},
+		{&net.TCPAddr{}, NewMuxer(false).direct.ConnectionWriteTimeout},
 		{&circuit.NetAddr{Relay: "relay", Remote: "peer"}, yamuxCircuitTimeout},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			stuck, other := net.Pipe() // nobody reads
 			defer other.Close()
-			c, err := newMuxer(Leaf).NewConn(located{stuck, test.addr}, false, nil)
+			c, err := NewMuxer(false).NewConn(located{stuck, test.addr}, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
