@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -95,16 +96,16 @@ func decodeAnd[S any](raw json.RawMessage, show func(S) error) error {
 func showLink(w io.Writer, s link.Status) error {
 	fmt.Fprintf(w, "link %s of %s, flwr address %s, SuperExec %s\n", s.PeerID, s.Federation, s.HTTPAddress, s.SuperExec)
 	for _, run := range s.Runs {
-		fmt.Fprintf(w, "run %d %s: %s since %s", run.ID, printable(run.App), run.Status, run.Since.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "run %d %s: %s since %s", run.ID, printable.Line(run.App, 0), run.Status, run.Since.Local().Format(time.DateTime))
 		if run.Details != "" {
-			fmt.Fprintf(w, ", %s", printable(run.Details))
+			fmt.Fprintf(w, ", %s", printable.Line(run.Details, 0))
 		}
 		if run.Waiting != "" {
-			fmt.Fprintf(w, ", waits for %s", printable(run.Waiting))
+			fmt.Fprintf(w, ", waits for %s", printable.Line(run.Waiting, 0))
 		}
 		fmt.Fprintln(w)
 		for _, owed := range run.WaitingFor {
-			fmt.Fprintf(w, "  %d from %s: %s\n", owed.Messages, printable(nameOr(owed.Name, owed.NodeID)), printable(owed.State))
+			fmt.Fprintf(w, "  %d from %s: %s\n", owed.Messages, printable.Line(nameOr(owed.Name, owed.NodeID), 0), printable.Line(owed.State, 0))
 		}
 	}
 	return printTable(w, []string{"NODE", "STATUS", "PATH"}, len(s.Nodes), func(i int) []string {
@@ -114,8 +115,8 @@ func showLink(w io.Writer, s link.Status) error {
 }
 
 func showNode(w io.Writer, s node.Status) error {
-	fmt.Fprintf(w, "node %s: %s\n", strings.TrimSpace(fmt.Sprint(s.NodeID)+" "+printable(s.Name)), printable(s.State))
-	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable(s.Federation), describePath(s.Link.Path, s.Link.LastFailure))
+	fmt.Fprintf(w, "node %s: %s\n", strings.TrimSpace(fmt.Sprint(s.NodeID)+" "+printable.Line(s.Name, 0)), printable.Line(s.State, 0))
+	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable.Line(s.Federation, 0), describePath(s.Link.Path, s.Link.LastFailure))
 	fmt.Fprintf(w, "Runtime API %s, %d slots, SuperExec %s\n", s.RuntimeAddress, s.Slots, s.SuperExec)
 	return printTable(w, []string{"RUN", "ARRIVING", "QUEUED", "WORKING", "UNSENT", "LAST FAILURE"}, len(s.Runs), func(i int) []string {
 		r := s.Runs[i]
@@ -138,7 +139,7 @@ func showRelay(w io.Writer, s relayStatus) error {
 func describePath(p *p2p.PathReport, failure string) string {
 	if p == nil {
 		if failure != "" {
-			return "none: " + printable(failure)
+			return "none: " + printable.Line(failure, 0)
 		}
 		return "none"
 	}

@@ -12,10 +12,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -122,13 +122,5 @@ func checkLocation(location string) error {
 }
 
 func isPrintable(text string, limit int) bool {
-	if len(text) > limit {
-		return false
-	}
-	for _, r := range text {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
+	return len(text) <= limit && printable.Is(text)
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
-	"google.golang.org/protobuf/proto"
 )
 
 // push sends what waits for the node: cancelled runs first, then hints, then offers while
@@ -142,9 +144,9 @@ func (one *peerSession) declined(d *sessionpb.Decline) error {
 	id := d.GetMessageId()
 	if !d.GetPermanent() {
 		if one.outbox.rest(id, time.Now().Add(declineDelay)) {
-			log.Infow("a node declined a message for now", "node", one.node.ID, "message", id, "reason", printable(d.GetDetail()))
+			log.Infow("a node declined a message for now", "node", one.node.ID, "message", id, "reason", printable.Name(d.GetDetail(), maxName))
 		}
 		return nil
 	}
-	return one.giveUpOffer(id, printable(d.GetDetail()))
+	return one.giveUpOffer(id, printable.Name(d.GetDetail(), maxName))
 }

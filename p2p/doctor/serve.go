@@ -17,6 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 var log = logging.Logger("p2p/doctor")
@@ -122,7 +123,7 @@ func (s *Server) observe(stream network.Stream) error {
 		if err := readMessage(stream, new(doctorpb.ObserveRequest)); err != nil {
 			return ignoreEOF(err)
 		}
-		if err := writeMessage(stream, &doctorpb.ObserveAnswer{UnixNanos: time.Now().UnixNano(), Address: seen}); err != nil {
+		if err := delimited.Write(stream, &doctorpb.ObserveAnswer{UnixNanos: time.Now().UnixNano(), Address: seen}); err != nil {
 			return err
 		}
 	}
@@ -134,7 +135,7 @@ func (s *Server) knock(stream network.Stream) error {
 	if err := readMessage(stream, &req); err != nil {
 		return err
 	}
-	return writeMessage(stream, s.answerKnock(stream.Conn().RemoteMultiaddr(), &req))
+	return delimited.Write(stream, s.answerKnock(stream.Conn().RemoteMultiaddr(), &req))
 }
 
 func (s *Server) answerKnock(from ma.Multiaddr, req *doctorpb.KnockRequest) *doctorpb.KnockAnswer {

@@ -20,6 +20,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -135,7 +136,7 @@ func TestObserveEndsAStreamThatAsksForEver(t *testing.T) {
 	answers := 0
 	err := ask(t.Context(), w.OpenStream, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
 		for {
-			if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+			if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 				return err
 			}
 			if err := readMessage(s, new(doctorpb.ObserveAnswer)); err != nil {
@@ -238,7 +239,7 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- ask(t.Context(), func(context.Context) (network.MuxedStream, error) { return s, nil }, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
-			if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+			if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 				return err
 			}
 			if err := readMessage(s, new(doctorpb.ObserveAnswer)); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // Source decides what askers are told. [Hub] and [Board] are sources.
@@ -126,7 +127,7 @@ func (a *answering) serve(ctx context.Context, p peer.ID, source Source) error {
 	asker, err := source.Begin(p, runID, a.tell)
 	if err != nil {
 		_ = a.stream.SetWriteDeadline(time.Now().Add(writeLimit))
-		refusal := writeMessage(a.stream, &swarmpb.Tell{Refused: true})
+		refusal := delimited.Write(a.stream, &swarmpb.Tell{Refused: true})
 		_ = a.stream.CloseWrite()
 		return errors.Join(err, refusal, drain(a.stream))
 	}
