@@ -88,7 +88,7 @@ func (m *members) load(ctx context.Context) error {
 	for _, member := range list {
 		id, err := peer.Decode(member.PeerID)
 		if err != nil {
-			log.Errorw("a member with a malformed peer id is left out", "peer", member.PeerID, "error", err)
+			log.Error("a member with a malformed peer id is left out", "peer", member.PeerID, "err", err)
 			continue
 		}
 		now.members[id] = member

@@ -125,7 +125,7 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 		}
 		if err.Error() != said {
 			said = err.Error()
-			log.Warnw("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "error", err)
+			log.Warn("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "err", err)
 		}
 		pause := time.NewTimer(vouchAgain)
 		defer pause.Stop()
@@ -138,7 +138,7 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	log.Warnw("the relay lets this link no more tell who its members are; nodes may be refused there", "relay", info.ID, "error", err)
+	log.Warn("the relay lets this link no more tell who its members are; nodes may be refused there", "relay", info.ID, "err", err)
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (l *Link) announce(ctx context.Context, kind gossip.Kind, run state.Run) {
 		Kind: kind, RunID: run.ID, SeriesID: run.SeriesID, FabHash: run.FABHash,
 	})
 	if err != nil {
-		log.Warnw("a run was not announced; nodes learn of it with their first message", "run", run.ID, "kind", kind, "error", err)
+		log.Warn("a run was not announced; nodes learn of it with their first message", "run", run.ID, "kind", kind, "err", err)
 		return
 	}
 	l.nodes.Hint(signed)

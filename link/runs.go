@@ -100,7 +100,7 @@ func (k *runKeeper) finish(ctx context.Context, runID uint64) {
 			defer k.mu.Unlock()
 			delete(k.ending, runID)
 		}()
-		_ = retry.Do(ctx, log, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
+		_ = retry.Do(ctx, log.With("run", runID), "clean up after a run", func() error { return k.finishOnce(ctx, runID) })
 	})
 }
 

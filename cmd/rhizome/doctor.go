@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
@@ -64,7 +65,7 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if !cmd.Flags().Changed("log-level") {
-		quietLogs() // the report says what failed
+		logs.Quiet() // the report says what failed
 	}
 	cfg, err := o.config(cmd)
 	if err != nil {

@@ -74,7 +74,7 @@ SuperNodes join with it, and the stock flwr command submits runs.
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.PersistentFlags().String("log-level", "info", "least level that is logged: debug, info, warn, error")
+	loggingFlags(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.GroupID == daemons {
 			outliveReaders()

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
 	"github.com/rhizome-fl/rhizome/e2e/lightnode"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
@@ -38,7 +38,7 @@ func TestThousandSessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a thousand libp2p hosts")
 	}
-	logging.SetAllLoggers(logging.LevelFatal)
+	logs.Quiet()
 	leaks := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

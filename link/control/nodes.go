@@ -75,7 +75,7 @@ func (a *api) unregisterNode(ctx context.Context, req *flwrpb.UnregisterNodeRequ
 	if err != nil {
 		return nil, fmt.Errorf("unregister node %d: %w", req.NodeId, err)
 	}
-	log.Infof("node %d was unregistered by the user", req.NodeId)
+	log.Info("a node was unregistered by the user", "node", req.NodeId)
 	return &flwrpb.UnregisterNodeResponse{}, nil
 }
 

@@ -52,7 +52,7 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 		if errors.Is(err, state.ErrNotAllowed) {
 			return nil, one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
 		}
-		log.Errorw("a node could not be looked up", "peer", one.peer, "error", err)
+		log.Error("a node could not be looked up", "peer", one.peer, "err", err)
 		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not take sessions now")
 	}
 	return hello, one.stream.SetReadDeadline(time.Time{})

@@ -8,8 +8,8 @@ import (
 	"sync"
 
 	"github.com/cenkalti/backoff/v5"
-	logging "github.com/ipfs/go-log/v2"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/state"
@@ -20,7 +20,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-var log = logging.Logger("node/messages")
+var log = logs.For("node/messages")
 
 // ErrBusy says that too much is under way; the message may be offered again.
 var ErrBusy = errors.New("too many messages are being fetched")
@@ -107,7 +107,7 @@ func (in *Intake) Prefetch(runID, seriesID uint64, fabHash string) {
 		return in.fetch(ctx, Want{RunID: runID, IDs: []string{fabHash}})
 	}, func(err error) {
 		if err != nil {
-			log.Infow("app bundle was not fetched ahead", "run", runID, "err", err)
+			log.Info("app bundle was not fetched ahead", "run", runID, "err", err)
 		}
 	})
 }
@@ -186,10 +186,10 @@ func (in *Intake) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) 
 	err = in.check(ctx, offer.Run, run)
 	switch {
 	case errors.Is(err, policy.ErrNotTrusted):
-		log.Warnw("app is not trusted here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
+		log.Warn("app is not trusted here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
 		return in.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, policy.Reason)
 	case errors.Is(err, fab.ErrInvalid):
-		log.Warnw("app bundle is broken", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
+		log.Warn("app bundle is broken", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
 		return in.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, err.Error())
 	case err != nil:
 		return err

@@ -8,18 +8,18 @@ import (
 	"sync/atomic"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/network"
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-var log = logging.Logger("node/session")
+var log = logs.For("node/session")
 
 // Errors that end a session.
 var (
@@ -144,7 +144,7 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream) (err error) {
 	if c.cfg.Opened != nil {
 		c.cfg.Opened()
 	}
-	log.Infow("session is open", "node", welcome.GetNodeId(), "federation", welcome.GetFederation(), "heartbeat", o.beat)
+	log.Info("session is open", "node", welcome.GetNodeId(), "federation", welcome.GetFederation(), "heartbeat", o.beat)
 
 	g, ctx := errgroup.WithContext(ctx)
 	// The first that fails wakes the reader, which blocks in the stream.
@@ -188,7 +188,7 @@ func (c *Client) Leave(ctx context.Context, detail string) {
 	c.mu.Unlock()
 	bye := &sessionpb.Frame{Body: &sessionpb.Frame_Bye{Bye: &sessionpb.Bye{Detail: detail}}}
 	if err := o.write(bye); err != nil {
-		log.Debugw("goodbye was not sent", "err", err)
+		log.Debug("goodbye was not sent", "err", err)
 		return
 	}
 	_ = o.stream.CloseWrite()
@@ -258,7 +258,7 @@ func (c *Client) remember(ctx context.Context, w *sessionpb.Welcome) error {
 		return nil
 	}
 	if id.NodeID != 0 && id.NodeID != w.GetNodeId() {
-		log.Warnw("the SuperLink gave this node another id; has it lost its data?", "old", id.NodeID, "new", w.GetNodeId())
+		log.Warn("the SuperLink gave this node another id; has it lost its data?", "old", id.NodeID, "new", w.GetNodeId())
 	}
 	_, err = c.cfg.Store.UpdateIdentity(ctx, func(id *state.Identity) {
 		id.NodeID, id.Federation, id.Joined = w.GetNodeId(), w.GetFederation(), true

@@ -51,7 +51,7 @@ func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) er
 		return fmt.Errorf("%w: %s", ErrBye, body.Bye.GetDetail())
 	default:
 		// A newer link may say things that this node does not understand.
-		log.Debugw("unexpected frame", "body", fmt.Sprintf("%T", body))
+		log.Debug("unexpected frame", "body", fmt.Sprintf("%T", body))
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) er
 func (c *Client) acknowledged(ctx context.Context, ack *sessionpb.ReplyAck) error {
 	replyID := ack.GetReplyId()
 	if ack.GetDropped() {
-		log.Infow("the SuperLink does not want a reply", "message", ack.GetInstructionId(), "why", ack.GetDetail())
+		log.Info("the SuperLink does not want a reply", "message", ack.GetInstructionId(), "reason", ack.GetDetail())
 		replyID = ""
 	}
 	return c.cfg.Store.Ack(ctx, ack.GetInstructionId(), replyID)
@@ -75,6 +75,6 @@ func (c *Client) cancel(ctx context.Context, cancel *sessionpb.Cancel) error {
 	if c.cfg.Cancelled != nil {
 		c.cfg.Cancelled(cancel.GetRunId())
 	}
-	log.Infow("run has ended", "run", cancel.GetRunId(), "unanswered", dropped, "why", cancel.GetDetail())
+	log.Info("run has ended", "run", cancel.GetRunId(), "unanswered", dropped, "reason", cancel.GetDetail())
 	return nil
 }

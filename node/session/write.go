@@ -119,7 +119,7 @@ func resultFrame(messageID string, err error) *sessionpb.Frame {
 	if err == nil {
 		return &sessionpb.Frame{Body: &sessionpb.Frame_Accept{Accept: &sessionpb.Accept{MessageId: messageID}}}
 	}
-	log.Warnw("message is declined", "message", messageID, "err", err)
+	log.Warn("message is declined", "message", messageID, "err", err)
 	return &sessionpb.Frame{Body: &sessionpb.Frame_Decline{Decline: &sessionpb.Decline{
 		MessageId: messageID,
 		Detail:    strings.ToValidUTF8(err.Error(), "?"),

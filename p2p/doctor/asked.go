@@ -48,7 +48,7 @@ func askPeer(ctx context.Context, open opener, p peer.ID) (*asked, error) {
 	}
 	if a.speaks(p2p.ObserveProtocol) {
 		if err := ask(ctx, open, p2p.ObserveProtocol, askTimeout, a.observe); err != nil {
-			log.Debugw("clock and round trip are not known", "peer", p, "err", err)
+			log.Debug("clock and round trip are not known", "peer", p, "err", err)
 		}
 	}
 	return a, nil

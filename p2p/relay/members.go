@@ -171,7 +171,7 @@ func (v *vouching) listen() error {
 			return fmt.Errorf("%w: %s", ErrVouchRefused, printable.Line(refused.GetDetail(), maxDetail))
 		}
 		if msg.GetNotNeeded() != nil {
-			log.Infow("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
+			log.Info("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
 			close(v.notNeeded)
 			return v.awaitEnd()
 		}

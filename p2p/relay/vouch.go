@@ -45,7 +45,7 @@ func (r *Relay) serveVouch(s network.Stream) {
 	}
 	defer r.leaveVouch(v)
 	if err := r.vouch(v); err != nil && !errors.Is(err, io.EOF) {
-		log.Infow("vouch stream ended", "link", v.link, "error", err)
+		log.Info("vouch stream ended", "link", v.link, "err", err)
 		v.refuse(err)
 		return
 	}
@@ -66,7 +66,7 @@ func (r *Relay) leaveVouch(v *vouchStream) {
 	r.roster.detach(v.link, v, func(removed []peer.ID) {
 		if r.enter() {
 			defer r.work.Done()
-			log.Infow("a link stayed away: its members are strangers now", "link", v.link, "members", len(removed))
+			log.Info("a link stayed away: its members are strangers now", "link", v.link, "members", len(removed))
 			r.cutOff(removed)
 		}
 	})
@@ -101,7 +101,7 @@ func (r *Relay) vouch(v *vouchStream) error {
 		return fmt.Errorf("%s is no link of this relay any more", v.link)
 	}
 	_ = v.SetReadDeadline(time.Time{}) // a quiet link is no dead one; the connection has keepalives
-	log.Infow("a link vouches", "link", v.link, "federation", printable.Name(hello.GetFederation(), maxFederationName))
+	log.Info("a link vouches", "link", v.link, "federation", printable.Name(hello.GetFederation(), maxFederationName))
 	for {
 		var msg relaypb.ToRelay
 		if err := delimited.Read(in, maxVouchMessage, &msg); err != nil {

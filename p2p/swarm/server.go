@@ -80,7 +80,7 @@ func (s *Server) handle(stream network.Stream) {
 	a := &answering{stream: stream, end: cancel, wake: make(chan struct{}, 1)}
 	err := a.serve(ctx, p, s.source)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
-		log.Debugw("an asker was left", "peer", p, "err", err)
+		log.Debug("an asker was left", "peer", p, "err", err)
 	}
 	_ = stream.Reset()
 }

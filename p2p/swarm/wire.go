@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
@@ -18,7 +18,7 @@ import (
 // ProtocolID of the streams.
 const ProtocolID protocol.ID = "/rhizome/swarm/1"
 
-var log = logging.Logger("p2p/swarm")
+var log = logs.For("p2p/swarm")
 
 // ErrRefused: the peer is not known in this run.
 var ErrRefused = errors.New("not in the swarm of this run")
