@@ -88,12 +88,11 @@ func (w *news) take(ctx context.Context, a gossip.Announcement) {
 	switch a.Kind {
 	case gossip.Started:
 		if a.FabHash != "" && !w.isOver(a.RunID) {
-			w.node.intake.Prefetch(a.RunID, a.SeriesID, a.FabHash)
+			w.node.office.Prefetch(a.RunID, a.SeriesID, a.FabHash)
 		}
 	case gossip.Stopped, gossip.Finished:
 		w.ended(a.RunID)
-		w.node.intake.CancelRun(a.RunID)
-		if err := w.node.store.DropIdleRun(ctx, a.RunID); err != nil {
+		if err := w.node.office.DropIdleRun(ctx, a.RunID); err != nil {
 			log.Warn("what was fetched ahead for a run stays until the next session", "run", a.RunID, "err", err)
 		}
 	}

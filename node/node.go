@@ -41,7 +41,7 @@ type Node struct {
 	host    *p2p.Host
 	fetcher *objects.Fetcher
 	swarm   *swarming
-	intake  *messages.Intake
+	office  *messages.Office
 	session *session.Client
 	appio   *apps.Host
 

@@ -103,20 +103,19 @@ func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID 
 // openWork makes the parts that messages go through.
 func (n *Node) openWork(context.Context) error {
 	n.news = newNews(n)
-	n.intake = messages.New(messages.Config{
-		Store: n.store, Objects: n.objects, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
-		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
-	})
-	n.daemon.Opened(func() error { n.intake.Close(); return nil })
 	n.session = session.New(session.Config{
-		Store: n.store, Intake: n.intake,
-		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
+		Identities: n.store,
+		Software:   n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
 		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.swarm.declined, Swarm: n.swarm, Addrs: n.host.Addresses,
 		Opened: n.cfg.OnConnected,
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})
+	n.office = messages.New(messages.Config{
+		Store: n.store, Objects: n.objects, Link: n.session, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
+	})
+	n.daemon.Opened(func() error { n.office.Close(); return nil })
 	host := apps.Config{
-		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.intake.Fetch,
+		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.office.Fetch,
 	}
 	if n.cfg.ShareLogs {
 		host.ShareLogs = n.session.ShareLogs
