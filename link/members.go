@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -88,7 +89,7 @@ func (m *members) load(ctx context.Context) error {
 	for _, member := range list {
 		id, err := peer.Decode(member.PeerID)
 		if err != nil {
-			log.Error("a member with a malformed peer id is left out", "peer", member.PeerID, "err", err)
+			log.Errorw("a member with a malformed peer id is left out", "peer", member.PeerID, "error", err)
 			continue
 		}
 		now.members[id] = member

@@ -1,40 +1,54 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"os"
 
+	logging "github.com/ipfs/go-log/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-// loggingFlags are those that every command has.
-func loggingFlags(root *cobra.Command) {
-	root.PersistentFlags().String("log-level", "info", "least level that is logged: debug, info, warn, error")
-	root.PersistentFlags().String("log-format", string(logs.Text), "form of the log on stderr: text, json (an object a line)")
-}
-
-// setUpLogging is the only place that decides what is logged.
+// setUpLogging sends all logs to stderr: colored for a person, JSON-free plain text for a file.
 func setUpLogging(cmd *cobra.Command) error {
-	level, err1 := cmd.Flags().GetString("log-level")
-	format, err2 := cmd.Flags().GetString("log-format")
-	if err := errors.Join(err1, err2); err != nil {
+	name, err := cmd.Flags().GetString("log-level")
+	if err != nil {
 		return err
 	}
-	config := logs.Config{Level: level, Format: logs.Format(format)}
-	if config.Format == logs.Text && isTerminal(os.Stderr) {
-		config.Format = logs.Colour
+	level, err := logging.Parse(name)
+	if err != nil {
+		return usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", name)}
 	}
-	if err := logs.SetUp(config); err != nil {
-		return usageError{err}
+	format := logging.PlaintextOutput
+	if isTerminal(os.Stderr) {
+		format = logging.ColorizedOutput
 	}
+	logging.SetupLogging(logging.Config{
+		Format: format,
+		Stderr: true,
+		Level:  level,
+		// libp2p reports at info what concerns only those who debug it.
+		SubsystemLevels: quietSubsystems(level),
+	})
 	return nil
+}
+
+func quietSubsystems(level logging.LogLevel) map[string]logging.LogLevel {
+	quiet := map[string]logging.LogLevel{}
+	if level == logging.LevelDebug {
+		return quiet
+	}
+	for _, name := range []string{"swarm2", "basichost", "net/identify", "p2p-holepunch", "autorelay", "relay", "pubsub", "connmgr", "rcmgr", "nat", "autonat", "autonatv2", "quic-transport", "tcp-tpt", "upgrader"} {
+		quiet[name] = logging.LevelError
+	}
+	return quiet
 }
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
+
+// quietLogs is for commands whose answer says all.
+func quietLogs() { logging.SetAllLoggers(logging.LevelFatal) }

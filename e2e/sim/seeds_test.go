@@ -13,7 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/logs"
+	logging "github.com/ipfs/go-log/v2"
+
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/node/state"
 )
@@ -23,7 +24,7 @@ var seeds = flag.Int("sim.seeds", 2000, "how many simulations to run")
 func TestMain(m *testing.M) {
 	// Thousands of crashes fill no one's terminal.
 	if os.Getenv("RHIZOME_SIM_SEED") == "" {
-		logs.Quiet()
+		logging.SetAllLoggers(logging.LevelFatal)
 	}
 	os.Exit(m.Run())
 }

@@ -1,5 +1,5 @@
 package output
 
-import "github.com/rhizome-fl/rhizome/internal/logs"
+import logging "github.com/ipfs/go-log/v2"
 
-var log = logs.For("exec/output")
+var log = logging.Logger("exec/output")

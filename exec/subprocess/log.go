@@ -1,5 +1,5 @@
 package subprocess
 
-import "github.com/rhizome-fl/rhizome/internal/logs"
+import logging "github.com/ipfs/go-log/v2"
 
-var log = logs.For("exec/subprocess")
+var log = logging.Logger("exec/subprocess")

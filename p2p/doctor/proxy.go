@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
 var (
@@ -65,7 +63,7 @@ func (s *site) connectThrough(ctx context.Context, proxy *url.URL, hostPort stri
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return errProxyAuth
 	case answer.StatusCode/100 != 2:
-		return fmt.Errorf("%w %s to CONNECT %s", errProxySaysNo, printable.Line(answer.Status, maxDetail), hostPort)
+		return fmt.Errorf("%w %s to CONNECT %s", errProxySaysNo, printable(answer.Status), hostPort)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
-	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // ErrVouchRefused: the relay does not take this link's word. Trying again helps only when
@@ -161,17 +158,17 @@ func (m *Members) serve(ctx context.Context, v *vouching) error {
 
 // listen reads what the relay says until the stream ends.
 func (v *vouching) listen() error {
-	in := bufio.NewReader(v.stream)
+	in := newReader(v.stream, maxVouchMessage)
 	for {
 		var msg relaypb.FromRelay
-		if err := delimited.Read(in, maxVouchMessage, &msg); err != nil {
+		if err := in.read(&msg); err != nil {
 			return fmt.Errorf("read answer: %w", err)
 		}
 		if refused := msg.GetRefused(); refused != nil {
-			return fmt.Errorf("%w: %s", ErrVouchRefused, printable.Line(refused.GetDetail(), maxDetail))
+			return fmt.Errorf("%w: %s", ErrVouchRefused, printable(refused.GetDetail(), maxDetail))
 		}
 		if msg.GetNotNeeded() != nil {
-			log.Info("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
+			log.Infow("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
 			close(v.notNeeded)
 			return v.awaitEnd()
 		}
@@ -199,7 +196,7 @@ func (v *vouching) awaitEnd() error {
 // why, since a relay says so before it closes: wait for it.
 func (v *vouching) send(ctx context.Context, msg *relaypb.ToRelay) error {
 	_ = v.stream.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := delimited.Write(v.stream, msg)
+	err := write(v.stream, msg)
 	if err == nil {
 		return nil
 	}

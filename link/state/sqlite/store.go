@@ -8,14 +8,15 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/internal/logs"
+	"github.com/ipfs/go-log/v2"
+
 	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-var log = logs.For("link/state/sqlite")
+var logger = log.Logger("link/state")
 
 //go:embed migrations/*.sql
 var migrations embed.FS

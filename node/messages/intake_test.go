@@ -26,13 +26,7 @@ type result struct {
 	err error
 }
 
-// results is a link that hears what became of offers.
-type results chan result
-
-func (r results) Accept(id string)                     { r <- result{id, nil} }
-func (r results) Decline(id string, why error, _ bool) { r <- result{id, why} }
-
-// fixture is an office whose fetches are answered by the test.
+// fixture is an intake whose fetches are answered by the test.
 type fixture struct {
 	t       testing.TB
 	store   *state.Store
@@ -40,20 +34,21 @@ type fixture struct {
 	blobs   nodetest.Blobs
 	// before is called at the begin of each fetch.
 	before  func(ctx context.Context, w messages.Want) error
-	results results
-	*messages.Office
+	results chan result
+	*messages.Intake
 }
 
 func newFixture(t testing.TB, trusted policy.Entities) *fixture {
 	t.Helper()
-	f := &fixture{t: t, objects: nodetest.NewMemory(), blobs: nodetest.Blobs{}, results: make(results, 1000)}
+	f := &fixture{t: t, objects: nodetest.NewMemory(), blobs: nodetest.Blobs{}, results: make(chan result, 1000)}
 	s, err := state.Open(context.Background(), filepath.Join(t.TempDir(), "node.db"), f.objects)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.store = s
-	f.Office = messages.New(messages.Config{
-		Store: s, Objects: f.objects, Link: f.results, Fetch: f.fetch, Trusted: trusted,
+	f.Intake = messages.New(messages.Config{
+		Store: s, Objects: f.objects, Fetch: f.fetch, Trusted: trusted,
+		Done: func(id string, err error) { f.results <- result{id, err} },
 	})
 	t.Cleanup(func() {
 		f.Close()
@@ -95,7 +90,7 @@ func TestAccept(t *testing.T) {
 	run.Override = map[string]*flwrpb.Scalar{"lr": {Scalar: &flwrpb.Scalar_Double{Double: 0.5}}}
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
-	f.TakeIn(m.Offer)
+	f.Start(m.Offer)
 	if r := <-f.results; r.id != m.ID || r.err != nil {
 		t.Fatalf("result = %+v", r)
 	}
@@ -115,7 +110,7 @@ func TestAccept(t *testing.T) {
 
 	// Offered again, it is accepted again and nothing is fetched.
 	f.before = func(context.Context, messages.Want) error { return errors.New("fetched twice") }
-	f.TakeIn(m.Offer)
+	f.Start(m.Offer)
 	if r := <-f.results; r.err != nil {
 		t.Errorf("second offer: %v", r.err)
 	}
@@ -127,9 +122,9 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	f.serve(run)
 	var wanted []string
 	f.before = func(_ context.Context, w messages.Want) error { wanted = w.IDs; return nil }
-	f.TakeIn(first.Offer)
+	f.Start(first.Offer)
 	<-f.results
-	f.TakeIn(second.Offer)
+	f.Start(second.Offer)
 	<-f.results
 	if !slices.Equal(wanted, []string{second.ID}) {
 		t.Errorf("fetched %v for a message that shares its model, want only %s", wanted, second.ID)
@@ -150,7 +145,7 @@ func TestRejected(t *testing.T) {
 			f := newFixture(t, tc.trusted)
 			m := tc.run.Instruction(t, 1, "model")
 			f.serve(tc.run)
-			f.TakeIn(m.Offer)
+			f.Start(m.Offer)
 			if r := <-f.results; r.err != nil {
 				t.Fatalf("a rejected message is accepted, and answered: %v", r.err)
 			}
@@ -187,7 +182,7 @@ func TestBadOffers(t *testing.T) {
 	} {
 		o := proto.CloneOf(good)
 		change(o)
-		f.TakeIn(o)
+		f.Start(o)
 		if r := <-f.results; !errors.Is(r.err, messages.ErrBadOffer) {
 			t.Errorf("%s: %v", name, r.err)
 		}
@@ -210,7 +205,7 @@ func TestFetchIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		f.TakeIn(m.Offer)
+		f.Start(m.Offer)
 		if r := <-f.results; r.err != nil {
 			t.Errorf("after %d tries: %v", tries, r.err)
 		}
@@ -225,7 +220,7 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 		down := errors.New("line is down")
 		f.before = func(context.Context, messages.Want) error { return down }
 		began := time.Now()
-		f.TakeIn(m.Offer)
+		f.Start(m.Offer)
 		if r := <-f.results; !errors.Is(r.err, down) {
 			t.Errorf("result = %v", r.err)
 		}
@@ -233,14 +228,14 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 			t.Errorf("declined after %s", waited)
 		}
 		f.before = nil
-		f.TakeIn(m.Offer)
+		f.Start(m.Offer)
 		if r := <-f.results; r.err != nil {
 			t.Errorf("second offer: %v", r.err)
 		}
 	})
 }
 
-func TestDropRun(t *testing.T) {
+func TestCancelRun(t *testing.T) {
 	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
@@ -250,9 +245,10 @@ func TestDropRun(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	f.TakeIn(m.Offer)
+	f.Start(m.Offer)
 	<-fetching
-	if _, err := f.DropRun(t.Context(), run.ID); err != nil {
+	f.CancelRun(run.ID)
+	if _, err := f.store.DropRun(t.Context(), run.ID); err != nil {
 		t.Fatal(err)
 	}
 	if r := <-f.results; r.err == nil {
@@ -281,7 +277,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	f.serve(run)
 	for _, o := range offers {
-		f.TakeIn(o)
+		f.Start(o)
 	}
 	accepted, busy := 0, 0
 	for range n {
@@ -320,7 +316,7 @@ func TestPrefetch(t *testing.T) {
 	f.Prefetch(run.ID, run.SeriesID, run.FABHash)
 	<-arrived
 	f.before = nil
-	f.Close() // waits for its end
+	f.CancelRun(run.ID) // waits for its end
 	if known, err := f.store.Run(t.Context(), run.ID); err != nil || known.FABHash != run.FABHash {
 		t.Errorf("run = %+v, %v", known, err)
 	}
