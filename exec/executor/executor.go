@@ -1,11 +1,28 @@
-// Package executor is what a SuperExec asks of the thing that runs its app processes.
+// Package executor is what a SuperExec asks of the thing that runs its app processes: the
+// small interface behind which a plain child process (exec/subprocess), a fork of a process
+// that has done the imports (exec/warm), and whatever else may run an app look the same.
 //
-// An [Executor] starts an app and hands out a [Process]; whoever holds the handle of a
-// process, also after a crash of the SuperExec that started it, can take it back. The
-// SuperExec sees to everything else: what to run, when to end it, whom to tell.
+// An [Executor] starts an app and hands out a [Process]. Whoever has the handle of a process,
+// also after a crash of the SuperExec that started it, can take it back.
 //
-// It is not responsible for output (the app writes to the file in [Spec]), for tokens, or
-// for the order in which apps start.
+//	       Start                         ends by itself, or Stop
+//	(none) ──────► running ──────────────────────────────────────► ended (Wait tells how)
+//	                  │ our own end, however it comes               ▲
+//	                  ▼                                             │
+//	              running on ──── Attach, Find ──► taken back ──────┘ (exit status not known)
+//
+// What every implementation guarantees, and the suite in executortest checks:
+//   - Start gives a running app, or an error, and then nothing of it is left.
+//   - The end of an app is the end of all that it started: when Wait returns, no process of
+//     its group is left, whether it ended by itself, was stopped, or was killed.
+//   - Wait tells the exit status or names the signal. What cannot be known has code -1 and
+//     a detail that says why; a success is never made up.
+//   - The life of an app does not hang on ours: it is only ended by Stop.
+//   - A handle never means a stranger, not even after the pid was given out again or the
+//     machine was started anew.
+//
+// It is not responsible for output (the app writes to the file in [Spec]), for tokens, for
+// what to run and when to end it, or for the order in which apps start.
 package executor
 
 import (
@@ -16,6 +33,18 @@ import (
 
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
+
+// Executor starts app processes. Its methods may be called concurrently.
+type Executor interface {
+	// Start returns when the app runs.
+	Start(spec Spec) (Process, error)
+	// Attach takes back a process by its handle. The process may have ended meanwhile. The
+	// error says that this is no handle.
+	Attach(handle json.RawMessage) (Process, error)
+	// Find looks for a process that was started with this token file, for a SuperExec that
+	// died before it wrote the handle down. The error is os.ErrProcessDone if there is none.
+	Find(tokenFile string) (Process, error)
+}
 
 // Spec is an app that is to be started.
 type Spec struct {
@@ -33,25 +62,15 @@ type Spec struct {
 	Output *os.File
 }
 
-// Executor starts app processes. Its methods may be called concurrently.
-type Executor interface {
-	// Start returns when the app runs. Its life does not depend on ours.
-	Start(spec Spec) (Process, error)
-	// Attach takes back a process by its handle. The process may have ended meanwhile.
-	Attach(handle json.RawMessage) (Process, error)
-	// Find looks for a process that was started with this token file, for a SuperExec that
-	// died before it wrote the handle down. The error is os.ErrProcessDone if there is none.
-	Find(tokenFile string) (Process, error)
-}
-
 // Process is one running app, with all processes that it started itself.
 type Process interface {
 	// Handle is what Attach needs.
 	Handle() json.RawMessage
 	// Wait returns how the app ended, once it has and nothing of it is left, or the error of
-	// ctx. It may be called again after an error; only one call may run at a time.
+	// ctx. It may be called again after either; only one call may run at a time.
 	Wait(ctx context.Context) (task.Exit, error)
 	// Stop asks the app to end and kills it, and all that it started, after grace. It does
-	// not wait for it: Wait does. The second call of a process may use a shorter grace.
+	// not wait for that: Wait does. The second call for a process may use a shorter grace.
+	// After the end of the app it does nothing.
 	Stop(grace time.Duration)
 }

@@ -71,12 +71,16 @@ func (id Identity) Signal(sig unix.Signal) error {
 
 // SignalGroup sends sig to all processes of the group that the process leads, also when
 // the leader itself has ended but is not collected yet. The caller must know that the
-// process was started as leader of a group.
+// process was started as leader of a group. A fork that is about to become one has started
+// nothing yet, and gets the signal alone.
 func (id Identity) SignalGroup(sig unix.Signal) error {
 	if id.PID <= 1 {
 		return os.ErrProcessDone
 	}
-	return gone(unix.Kill(-id.PID, sig))
+	if err := unix.Kill(-id.PID, sig); !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return id.Signal(sig)
 }
 
 // ErrNoPush: this system can not tell us about the end of a process that is not collected.

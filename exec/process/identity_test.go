@@ -114,3 +114,25 @@ func TestFindByArgument(t *testing.T) {
 		t.Errorf("FindByArgument = %+v, %v; want %+v in it", found, err, id)
 	}
 }
+
+func TestForkThatLeadsNoGroupYetGetsTheSignal(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "sleep", "600") // in the group of this test
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	id, err := Of(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := id.SignalGroup(unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	if got := ExitOf(cmd.ProcessState, err); got.Signal != "SIGKILL" {
+		t.Errorf("it ended with %+v, want SIGKILL", got)
+	}
+	if err := id.SignalGroup(unix.SIGKILL); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("SignalGroup of nobody = %v, want ErrProcessDone", err)
+	}
+}
