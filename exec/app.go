@@ -44,7 +44,7 @@ func (a *app) follow(ctx context.Context) {
 		exit := a.await(ctx)
 		a.rec.Exit = &exit
 		if err := a.s.journal.put(a.name, a.rec); err != nil {
-			log.Warn(err)
+			log.Warn("the exit of an app was not noted", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		}
 	}
 	a.turn.Close(a.rec.Exit.Code == 0)
@@ -52,7 +52,7 @@ func (a *app) follow(ctx context.Context) {
 		return // the successor will
 	}
 	if err := a.forget(); err != nil {
-		log.Warnf("clean up after task %d: %v", a.rec.TaskID, err)
+		log.Warn("what a task left was not removed", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 }
 
@@ -86,13 +86,13 @@ func (a *app) await(ctx context.Context) task.Exit {
 
 // end ends the process.
 func (a *app) end(why error) task.Exit {
-	log.Debugf("end the app of task %d: %v", a.rec.TaskID, why)
+	log.Debug("an app is ended", "run", a.rec.RunID, "task", a.rec.TaskID, "reason", why)
 	a.proc.Stop(stopGrace)
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace+killLimit)
 	defer cancel()
 	exit, err := a.proc.Wait(ctx)
 	if err != nil {
-		log.Errorf("the app of task %d cannot be killed (%s): it hangs in the kernel", a.rec.TaskID, a.proc.Handle())
+		log.Error("an app cannot be killed: it hangs in the kernel", "run", a.rec.RunID, "task", a.rec.TaskID, "process", a.proc.Handle())
 		return process.UnknownExit("the process cannot be killed: it hangs in the kernel")
 	}
 	if exit.Detail == "" && why != nil {
@@ -126,7 +126,7 @@ func (a *app) openLog() {
 	var err error
 	if a.log, err = a.s.logs.Open(a.rec.RunID, a.rec.Type); err != nil {
 		a.log = nil
-		log.Warnf("the output of task %d is not kept: %v", a.rec.TaskID, err)
+		log.Warn("the output of an app is not kept", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 }
 

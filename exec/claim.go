@@ -45,7 +45,7 @@ func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
 		case isPermanent(err):
 			return nil, "", s.explain(err)
 		case err != nil:
-			log.Infof("no answer from the Runtime API, trying on: %v", err)
+			log.Info("no answer from the Runtime API; trying again", "err", err)
 			pause.Wait(ctx)
 			continue
 		case claimed != nil:

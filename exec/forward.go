@@ -76,7 +76,7 @@ func (f *forwarder) run(ctx context.Context) {
 				break
 			}
 			if errors.Is(err, errDeadToken) || errors.Is(err, errUnsupported) || isPermanent(err) {
-				log.Debugf("lines of an app are not wanted: %v", err)
+				log.Debug("lines of an app are not wanted", "reason", err)
 				f.close()
 				return
 			}

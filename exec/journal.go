@@ -117,7 +117,7 @@ func (j *journal) load() ([]earlier, error) {
 		}
 		l, err := j.read(name)
 		if err != nil {
-			log.Warnf("an app of an earlier SuperExec is lost: %v", err)
+			log.Warn("an app of an earlier SuperExec is lost", "err", err)
 			continue
 		}
 		known[name] = true

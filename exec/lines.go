@@ -34,7 +34,7 @@ func (a *app) read(ctx context.Context) func() {
 			}
 		})
 		if err != nil {
-			log.Warnf("task %d: %v", a.rec.TaskID, err)
+			log.Warn("the output of an app was not read to its end", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (a *app) endedByHost(ctx context.Context) bool {
 		case errors.Is(err, errDeadToken):
 			return retry.Sleep(ctx, deadTokenGrace)
 		case isPermanent(err):
-			log.Warnf("the host does not tell when task %d ends: %v", a.rec.TaskID, err)
+			log.Warn("the host does not say when a task is to end", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 			return false
 		}
 		if !pause.Wait(ctx) {
@@ -41,7 +41,7 @@ func (a *app) report(ctx context.Context) bool {
 		if told(err) {
 			return true
 		}
-		log.Debugf("report the end of task %d: %v", a.rec.TaskID, err)
+		log.Debug("the end of a task was not reported; trying again", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		if !pause.Wait(ctx) {
 			break
 		}

@@ -19,12 +19,12 @@ func (s *superExec) serve(ctx context.Context, claimed *flwrpb.Task, token strin
 	turn, err := s.gate.Enter(waiting, a.rec.FABHash)
 	cancel()
 	if err != nil {
-		log.Warnf("task %d of run %d goes back to its host: %v", a.rec.TaskID, a.rec.RunID, err)
+		log.Warn("a task goes back to its host", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		return
 	}
 	a.turn = turn
 	if err := a.start(); err != nil {
-		log.Errorf("start the app of task %d of run %d: %v", a.rec.TaskID, a.rec.RunID, err)
+		log.Error("an app was not started", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		a.fail(ctx, err)
 		return
 	}
@@ -42,9 +42,9 @@ func (s *superExec) takeBack(ctx context.Context) error {
 		if !a.attach() {
 			// No app has failed, so none is reported: the claim expires, and the host gives the
 			// task out again.
-			log.Infof("task %d of run %d was not started before its SuperExec died; it goes back to its host", a.rec.TaskID, a.rec.RunID)
+			log.Info("a task was not started before its SuperExec died; it goes back to its host", "run", a.rec.RunID, "task", a.rec.TaskID)
 			if err := a.forget(); err != nil {
-				log.Warnf("clean up after task %d: %v", a.rec.TaskID, err)
+				log.Warn("what a task left was not removed", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 			}
 			continue
 		}

@@ -44,7 +44,7 @@ func (a *app) start() (err error) {
 	a.rec.Handle = a.proc.Handle()
 	if err := j.put(a.name, a.rec); err != nil {
 		// It runs and is looked after; only a successor would have to search for it.
-		log.Warn(err)
+		log.Warn("the process of an app was not noted", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (a *app) attach() bool {
 	a.openLog()
 	a.note("task %d taken back (%s)", a.rec.TaskID, a.proc.Handle())
 	if a.pipe, err = output.OpenPipe(a.s.journal.pipeFile(a.name)); err != nil {
-		log.Warn(err)
+		log.Warn("the output of an app that was taken back is lost", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 	return true
 }

@@ -135,7 +135,7 @@ func (s *superExec) warmUp(cold *subprocess.Executor) {
 		Preload: s.cfg.Preload, Env: s.cfg.appEnv(s.home), Output: os.Stderr,
 	})
 	if err != nil {
-		log.Infof("every app starts cold: %v", err)
+		log.Info("every app starts cold", "err", err)
 		return
 	}
 	s.executor = executor

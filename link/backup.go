@@ -29,12 +29,12 @@ func (l *Link) serveBackup(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() {
 		if err := prepared.Close(); err != nil {
-			log.Warnw("files of a backup were not removed", "error", err)
+			log.Warn("files of a backup were not removed", "err", err)
 		}
 	}()
 	w.Header().Set("Content-Type", "application/x-tar")
 	if _, err := prepared.WriteTo(w); err != nil {
-		log.Warnw("a backup was not sent to its end", "error", err)
+		log.Warn("a backup was not sent to its end", "err", err)
 		panic(http.ErrAbortHandler)
 	}
 }

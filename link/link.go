@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/apps"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/sessions"
@@ -22,7 +22,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
-var log = logging.Logger("link")
+var log = logs.For("link")
 
 // Link is a SuperLink. Open makes one, Run serves until its context ends, Close gives
 // everything back; its other methods may be called at any time in between.

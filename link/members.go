@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -89,7 +88,7 @@ func (m *members) load(ctx context.Context) error {
 	for _, member := range list {
 		id, err := peer.Decode(member.PeerID)
 		if err != nil {
-			log.Errorw("a member with a malformed peer id is left out", "peer", member.PeerID, "error", err)
+			log.Error("a member with a malformed peer id is left out", "peer", member.PeerID, "err", err)
 			continue
 		}
 		now.members[id] = member

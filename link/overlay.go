@@ -8,22 +8,40 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
+	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
-	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
+// ControlProtocol carries the Control API, in HTTP, for members with the role operator.
+const ControlProtocol protocol.ID = "/rhizome/control/1"
+
 // openOverlay makes the host and everything that speaks over it.
-func (l *Link) openOverlay(context.Context) (err error) {
-	l.host, err = p2p.Open(l.dir, p2p.Config{
-		Role: p2p.Hub, Gate: l.members, Overlay: l.cfg.Overlay, UserAgent: l.cfg.Software, MaxPeers: l.cfg.MaxNodes,
+func (l *Link) openOverlay(context.Context) error {
+	id, err := identity.LoadOrCreate(l.dir.Path("identity"))
+	if err != nil {
+		return err
+	}
+	port := l.cfg.Port
+	if port == 0 && len(l.cfg.Listen) == 0 && !l.cfg.NoListen {
+		if port, err = identity.LoadOrPickPort(l.dir.Path("port")); err != nil {
+			return fmt.Errorf("choose a port for the overlay: %w", err)
+		}
+	}
+	l.host, err = p2p.NewHost(p2p.Config{
+		Identity: id, Role: p2p.Hub, Gate: l.members,
+		Listen: l.cfg.Listen, Port: port, NoListen: l.cfg.NoListen, WebSocket: l.cfg.WebSocket,
+		Certificate: l.cfg.Certificate, RootCAs: l.cfg.RootCAs, Proxy: l.cfg.Proxy,
+		Announce: l.cfg.Announce, Relays: l.cfg.Relays, UPnP: l.cfg.UPnP, MDNS: l.cfg.MDNS, UserAgent: l.cfg.Software,
+		MaxPeers: l.cfg.MaxNodes,
 	})
 	if err != nil {
 		return err
@@ -54,10 +72,9 @@ func (l *Link) relayAddresses() []string {
 	var relays []string
 	seen := make(map[string]bool)
 	for _, a := range l.host.Addresses() {
-		head, circuit := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
-		if circuit != nil && head != nil && !seen[head.String()] {
-			seen[head.String()] = true
-			relays = append(relays, head.String())
+		if relay, ok := addr.Hop(a); ok && !seen[relay.String()] {
+			seen[relay.String()] = true
+			relays = append(relays, relay.String())
 		}
 	}
 	return relays
@@ -108,7 +125,7 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 		}
 		if err.Error() != said {
 			said = err.Error()
-			log.Warnw("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "error", err)
+			log.Warn("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "err", err)
 		}
 		pause := time.NewTimer(vouchAgain)
 		defer pause.Stop()
@@ -121,7 +138,7 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	log.Warnw("the relay lets this link no more tell who its members are; nodes may be refused there", "relay", info.ID, "error", err)
+	log.Warn("the relay lets this link no more tell who its members are; nodes may be refused there", "relay", info.ID, "err", err)
 	return nil
 }
 
@@ -131,7 +148,7 @@ func (l *Link) announce(ctx context.Context, kind gossip.Kind, run state.Run) {
 		Kind: kind, RunID: run.ID, SeriesID: run.SeriesID, FabHash: run.FABHash,
 	})
 	if err != nil {
-		log.Warnw("a run was not announced; nodes learn of it with their first message", "run", run.ID, "kind", kind, "error", err)
+		log.Warn("a run was not announced; nodes learn of it with their first message", "run", run.ID, "kind", kind, "err", err)
 		return
 	}
 	l.nodes.Hint(signed)
@@ -153,5 +170,5 @@ func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []stri
 
 // serveControl serves the Control API to operators through the overlay.
 func (l *Link) serveControl(ctx context.Context) error {
-	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.ControlProtocol), l.only(l.control, state.RoleOperator))
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(ControlProtocol), l.only(l.control, state.RoleOperator))
 }

@@ -34,7 +34,7 @@ func retain(ctx context.Context, store state.Store, keep state.Retention) error 
 			var forgotten []uint64
 			forgotten, next, err = store.ForgetRuns(ctx, time.Now(), keep)
 			if len(forgotten) > 0 {
-				log.Infow("finished runs were forgotten", "runs", len(forgotten), "first", forgotten[0])
+				log.Info("finished runs were forgotten", "runs", len(forgotten), "first", forgotten[0])
 			}
 			return err
 		})

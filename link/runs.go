@@ -7,12 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"github.com/rhizome-fl/rhizome/protocol/task"
+	"golang.org/x/sync/semaphore"
 )
 
 // runKeeper sees runs begin and end: it announces both, and when one has ended it takes
@@ -101,7 +100,7 @@ func (k *runKeeper) finish(ctx context.Context, runID uint64) {
 			defer k.mu.Unlock()
 			delete(k.ending, runID)
 		}()
-		_ = retry.Do(ctx, log, fmt.Sprintf("clean up after run %d", runID), func() error { return k.finishOnce(ctx, runID) })
+		_ = retry.Do(ctx, log.With("run", runID), "clean up after a run", func() error { return k.finishOnce(ctx, runID) })
 	})
 }
 

@@ -35,7 +35,7 @@ func (k *spareKeeper) run(ctx context.Context) error {
 		}
 		runs, err := k.look(ctx)
 		if err != nil && ctx.Err() == nil {
-			log.Errorw("could not let go of objects that no message needs; trying again", "err", err, "in", spareEvery)
+			log.Error("could not let go of objects that no message needs; trying again", "err", err, "in", spareEvery)
 		}
 		if err == nil && runs == 0 {
 			select {
@@ -93,6 +93,6 @@ func (k *spareKeeper) trim(ctx context.Context, runID uint64, before time.Time, 
 	if left == 0 {
 		return nil
 	}
-	log.Debugw("objects that no message needs are let go", "run", runID, "objects", left)
+	log.Debug("objects that no message needs are let go", "run", runID, "objects", left)
 	return k.store.ReleaseSpareObjects(ctx, runID, before, spare[:left], k.remove)
 }

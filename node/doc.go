@@ -1,12 +1,13 @@
 // Package node is a SuperNode: it takes work from one SuperLink over the overlay and has
 // ClientApps on this machine do it.
 //
-//	SuperLink ══ session, objects ══► intake ──► store ──► appio ◄── HTTP ── SuperExec, ClientApps
-//	          ◄══ answers, objects ═══════════════ store ◄────┘
+//	SuperLink ══ session, objects ══► messages ──► state ──► apps ◄── HTTP ── SuperExec, ClientApps
+//	          ◄══ replies, objects ══ messages ◄── state ◄────┘
 //
-// The parts are packages of their own: session (the stream to the SuperLink), intake (from
-// an offer to an accepted message), store (everything that must survive a kill), appio (the
-// Runtime API), appconfig and trust (what an app may know, and whether it may run). This
+// The parts are packages of their own: session (the stream to the SuperLink), messages (the
+// office that takes offers in and delivers replies), state (everything that must survive a
+// kill), apps (the Runtime API), appconfig (what an app may know) and policy (the site's
+// word: whether it may run). This
 // package opens them in order, joins the federation, follows announcements of runs, and
 // tells how things stand.
 //

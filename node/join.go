@@ -114,7 +114,7 @@ func (n *Node) join(ctx context.Context) error {
 	if !n.ticket.needed {
 		return nil
 	}
-	log.Infow("joining", "link", n.target.Peer)
+	log.Info("joining", "link", n.target.Peer)
 	answer, err := p2p.Join(ctx, n.host, n.target, n.ticket.request)
 	if err != nil {
 		return fmt.Errorf("join SuperLink %s: %w", n.target.Peer, err)
@@ -128,7 +128,7 @@ func (n *Node) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log.Infow("joined", "link", n.target.Peer, "federation", answer.Federation)
+	log.Info("joined", "link", n.target.Peer, "federation", answer.Federation)
 	return nil
 }
 

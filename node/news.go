@@ -77,24 +77,23 @@ func (w *news) follow(ctx context.Context) error {
 			if err == nil {
 				w.take(ctx, a)
 			} else if !errors.Is(err, gossip.ErrSeen) {
-				log.Warnw("the SuperLink repeated an announcement that is not its own", "err", err)
+				log.Warn("the SuperLink repeated an announcement that is not its own", "err", err)
 			}
 		}
 	}
 }
 
 func (w *news) take(ctx context.Context, a gossip.Announcement) {
-	log.Debugw("announcement", "kind", a.Kind, "run", a.RunID)
+	log.Debug("announcement", "kind", a.Kind, "run", a.RunID)
 	switch a.Kind {
 	case gossip.Started:
 		if a.FabHash != "" && !w.isOver(a.RunID) {
-			w.node.intake.Prefetch(a.RunID, a.SeriesID, a.FabHash)
+			w.node.office.Prefetch(a.RunID, a.SeriesID, a.FabHash)
 		}
 	case gossip.Stopped, gossip.Finished:
 		w.ended(a.RunID)
-		w.node.intake.CancelRun(a.RunID)
-		if err := w.node.store.DropIdleRun(ctx, a.RunID); err != nil {
-			log.Warnw("what was fetched ahead for a run stays until the next session", "run", a.RunID, "err", err)
+		if err := w.node.office.DropIdleRun(ctx, a.RunID); err != nil {
+			log.Warn("what was fetched ahead for a run stays until the next session", "run", a.RunID, "err", err)
 		}
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"net"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/apps"
@@ -22,7 +22,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-var log = logging.Logger("node")
+var log = logs.For("node")
 
 // Node is a SuperNode. Open makes one, Run works until its context ends, Close gives
 // everything back; Status and AdminHandler may be used at any time in between.
@@ -41,7 +41,7 @@ type Node struct {
 	host    *p2p.Host
 	fetcher *objects.Fetcher
 	swarm   *swarming
-	intake  *messages.Intake
+	office  *messages.Office
 	session *session.Client
 	appio   *apps.Host
 

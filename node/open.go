@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -46,9 +48,22 @@ func (n *Node) openState(ctx context.Context) (err error) {
 }
 
 // openOverlay makes the host, and lets the link fetch what answers are made of.
-func (n *Node) openOverlay(context.Context) (err error) {
-	n.host, err = p2p.Open(n.dir, p2p.Config{
-		Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
+func (n *Node) openOverlay(context.Context) error {
+	id, err := identity.LoadOrCreate(n.dir.Path("identity"))
+	if err != nil {
+		return err
+	}
+	port := n.cfg.Port
+	if port == 0 && len(n.cfg.Listen) == 0 && !n.cfg.NoListen {
+		if port, err = identity.LoadOrPickPort(n.dir.Path("port")); err != nil {
+			return fmt.Errorf("choose a port for the overlay: %w", err)
+		}
+	}
+	n.host, err = p2p.NewHost(p2p.Config{
+		Identity: id, Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit),
+		Listen: n.cfg.Listen, Port: port, NoListen: n.cfg.NoListen, WebSocket: n.cfg.WebSocket,
+		Certificate: n.cfg.Certificate, RootCAs: n.cfg.RootCAs, Proxy: n.cfg.Proxy,
+		Announce: n.cfg.Announce, Relays: n.cfg.Relays, UPnP: n.cfg.UPnP, MDNS: n.cfg.MDNS, UserAgent: n.cfg.Software,
 	})
 	if err != nil {
 		return err
@@ -88,20 +103,19 @@ func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID 
 // openWork makes the parts that messages go through.
 func (n *Node) openWork(context.Context) error {
 	n.news = newNews(n)
-	n.intake = messages.New(messages.Config{
-		Store: n.store, Objects: n.objects, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
-		Done: func(messageID string, err error) { n.session.Offered(messageID, err) },
-	})
-	n.daemon.Opened(func() error { n.intake.Close(); return nil })
 	n.session = session.New(session.Config{
-		Store: n.store, Intake: n.intake,
-		Software: n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
+		Identities: n.store,
+		Software:   n.cfg.Software, Name: n.cfg.Name, Location: n.cfg.Location,
 		Slots: uint32(n.cfg.Slots), DeclineSwarm: n.swarm.declined, Swarm: n.swarm, Addrs: n.host.Addresses,
 		Opened: n.cfg.OnConnected,
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})
+	n.office = messages.New(messages.Config{
+		Store: n.store, Objects: n.objects, Link: n.session, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
+	})
+	n.daemon.Opened(func() error { n.office.Close(); return nil })
 	host := apps.Config{
-		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.intake.Fetch,
+		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.office.Fetch,
 	}
 	if n.cfg.ShareLogs {
 		host.ShareLogs = n.session.ShareLogs

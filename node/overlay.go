@@ -38,7 +38,7 @@ func (n *Node) runOverlay(ctx context.Context) error {
 }
 
 func (n *Node) serveSession(ctx context.Context, s network.Stream) error {
-	err := n.session.Serve(ctx, s)
+	err := n.session.Serve(ctx, s, n.office)
 	var refused *session.RefusedError
 	if errors.Is(err, session.ErrLeft) || errors.As(err, &refused) && refused.Final() {
 		return p2p.Permanent(err)

@@ -61,7 +61,7 @@ func (s *swarming) open(h *p2p.Host) (release func() error) {
 func (s *swarming) Opened(on bool) {
 	on = on && !s.declined
 	if s.on.Swap(on) != on {
-		log.Infow("exchange of objects with other nodes", "on", on)
+		log.Info("exchange of objects with other nodes", "on", on)
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *swarming) Peers(runID uint64, named []*sessionpb.Provider) {
 	for _, one := range named {
 		id, err := peer.IDFromBytes(one.GetPeerId())
 		if err != nil || id == s.link || id == s.host.ID() {
-			log.Warnw("the SuperLink named a node that can not be one", "run", runID, "peer", id, "err", err)
+			log.Warn("the SuperLink named a node that cannot be one", "run", runID, "peer", id, "err", err)
 			continue
 		}
 		p := objects.Provider{Peer: id}
@@ -98,7 +98,7 @@ func (s *swarming) Peers(runID uint64, named []*sessionpb.Provider) {
 func (s *swarming) Shared(runID uint64, packed []byte) {
 	ids, err := swarm.Unpack(packed)
 	if err != nil {
-		log.Warnw("the SuperLink shares objects with malformed ids", "run", runID, "err", err)
+		log.Warn("the SuperLink shares objects with malformed ids", "run", runID, "err", err)
 		return
 	}
 	s.share(runID, ids)

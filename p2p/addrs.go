@@ -72,7 +72,7 @@ func rank(a ma.Multiaddr) int {
 func interfaceAddrs() (all []string) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		log.Debugw("addresses of this machine", "err", err)
+		log.Debug("addresses of this machine", "err", err)
 	}
 	for _, a := range addrs {
 		all = append(all, a.String())

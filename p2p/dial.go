@@ -182,7 +182,7 @@ func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 		case !addr.IsCircuit(a):
 			direct = append(direct, a)
 		case !ok:
-			log.Debugw("address names no relay", "peer", d.target.Peer, "addr", a)
+			log.Debug("address names no relay", "peer", d.target.Peer, "addr", a)
 		default:
 			i, known := byID[relay.ID]
 			if !known {

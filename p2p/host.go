@@ -7,19 +7,19 @@ import (
 	"sync"
 	"sync/atomic"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
-var log = logging.Logger("p2p")
+var log = logs.For("p2p")
 
 // Host is a libp2p host with the overlay around it. All methods may be called from any
 // goroutine.
@@ -129,7 +129,7 @@ func (h *Host) start(cfg Config) error {
 	}
 	for _, a := range may {
 		if err := h.Network().Listen(a); err != nil {
-			log.Infow("not listening", "addr", a, "err", err)
+			log.Info("not listening", "addr", a, "err", err)
 		}
 	}
 	if err := h.puncher.start(); err != nil {

@@ -60,7 +60,7 @@ func ServeJoin(h *Host, decide JoinHandler) {
 		from := s.Conn().RemotePeer()
 		var req joinpb.Request
 		if err := readMessage(s, &req); err != nil {
-			log.Debugw("bad join request", "peer", from, "err", err)
+			log.Debug("bad join request", "peer", from, "err", err)
 			s.Reset()
 			return
 		}
@@ -72,7 +72,7 @@ func ServeJoin(h *Host, decide JoinHandler) {
 			return
 		}
 		if _, err := protodelim.MarshalTo(s, answerJoin(ctx, from, &req, decide)); err != nil {
-			log.Infow("join answer not sent", "peer", from, "err", err)
+			log.Info("join answer not sent", "peer", from, "err", err)
 			s.Reset()
 		}
 	})
@@ -88,15 +88,15 @@ func answerJoin(ctx context.Context, from peer.ID, req *joinpb.Request, decide J
 	var refusal *Refusal
 	switch {
 	case err == nil:
-		log.Infow("joined", "peer", from, "name", answer.Name, "role", answer.Role)
+		log.Info("joined", "peer", from, "name", answer.Name, "role", answer.Role)
 		return &joinpb.Answer{Result: &joinpb.Answer_Accepted{Accepted: &joinpb.Accepted{
 			Role: answer.Role, Name: answer.Name, Federation: answer.Federation,
 		}}}
 	case errors.As(err, &refusal):
-		log.Infow("join refused", "peer", from, "reason", refusal.Reason)
+		log.Info("join refused", "peer", from, "reason", refusal.Reason)
 		return &joinpb.Answer{Result: &joinpb.Answer_Refused{Refused: &joinpb.Refused{Reason: refusal.Reason}}}
 	}
-	log.Errorw("join not decided", "peer", from, "err", err)
+	log.Error("join not decided", "peer", from, "err", err)
 	return &joinpb.Answer{Result: &joinpb.Answer_Refused{Refused: &joinpb.Refused{
 		Reason: "the link could not decide; it can be tried again", Temporary: true,
 	}}}
@@ -137,7 +137,7 @@ func Join(ctx context.Context, h *Host, t Target, req JoinRequest) (JoinAnswer, 
 			return answer, err
 		}
 		h.failed(t.Peer, err)
-		log.Infow("join", "link", t.Peer, "err", err)
+		log.Info("join", "link", t.Peer, "err", err)
 		if !sleep(ctx, pause.NextBackOff(), nil) {
 			return JoinAnswer{}, fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 		}

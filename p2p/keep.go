@@ -93,7 +93,7 @@ func (k *keeper) run(ctx context.Context) error {
 		case served > 0: // it was let in; any other failure may be a refusal that got lost
 			refusals = 0
 		}
-		log.Infow("path lost", "peer", p, "protocol", k.proto, "err", err)
+		log.Info("path lost", "peer", p, "protocol", k.proto, "err", err)
 		k.h.failed(p, err)
 		if served > stableAfter {
 			pause.Reset()
@@ -214,7 +214,7 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 			return
 		case <-changed:
 		case err := <-dead:
-			log.Infow("relay lost", "relay", addr.RelayOf(c), "err", err)
+			log.Info("relay lost", "relay", addr.RelayOf(c), "err", err)
 			k.h.Network().ClosePeer(addr.RelayOf(c))
 		case err := <-stalled:
 			end(err)
@@ -236,7 +236,7 @@ func (k *keeper) measure(serving context.Context, c network.Conn) {
 	ctx, cancel := context.WithTimeout(serving, pathProbeTimeout)
 	defer cancel()
 	if _, err := k.h.pingConn(ctx, c); err != nil {
-		log.Debugw("round trip not measured", "peer", c.RemotePeer(), "err", err)
+		log.Debug("round trip not measured", "peer", c.RemotePeer(), "err", err)
 	}
 }
 
@@ -249,7 +249,7 @@ func (k *keeper) retryDirect(ctx context.Context) {
 		return
 	}
 	if _, err := k.dial.direct(ctx); err != nil {
-		log.Debugw("still no direct path", "peer", k.dial.target.Peer, "err", err)
+		log.Debug("still no direct path", "peer", k.dial.target.Peer, "err", err)
 	}
 }
 

@@ -146,7 +146,7 @@ func (l *lobby) handle(s network.Stream) {
 		return
 	}
 	if err := handle(proto, s); err != nil {
-		log.Debugw("stream of a non-member failed", "peer", s.Conn().RemotePeer(), "protocol", proto, "err", err)
+		log.Debug("stream of a non-member failed", "peer", s.Conn().RemotePeer(), "protocol", proto, "err", err)
 	}
 }
 

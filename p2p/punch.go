@@ -107,7 +107,7 @@ func (p *puncher) begin() bool {
 	service, err := holepunch.NewService(p.h.Host, ids.IDService(), p.addresses,
 		holepunch.DirectDialTimeout(punchTimeout), holepunch.WithAddrFilter(p), holepunch.WithTracer(p))
 	if err != nil {
-		log.Errorw("no hole punching", "err", err)
+		log.Error("no hole punching", "err", err)
 		return true
 	}
 	p.service = service
@@ -195,7 +195,7 @@ func (p *puncher) FilterRemote(from peer.ID, addrs []ma.Multiaddr) []ma.Multiadd
 func (p *puncher) Trace(e *holepunch.Event) {
 	switch end := e.Evt.(type) {
 	case *holepunch.EndHolePunchEvt:
-		log.Debugw("hole punch", "peer", e.Remote, "success", end.Success, "err", end.Error)
+		log.Debug("hole punch", "peer", e.Remote, "success", end.Success, "err", end.Error)
 		if !end.Success && !p.h.hasDirect(e.Remote) {
 			p.h.failed(e.Remote, fmt.Errorf("hole punching: %s", end.Error))
 		}
@@ -243,7 +243,7 @@ func (p *puncher) retry(ctx context.Context, to peer.ID) {
 		}
 		err := service.DirectConnect(to)
 		if err != nil && !errors.Is(err, holepunch.ErrHolePunchActive) {
-			log.Debugw("no direct path", "peer", to, "err", err)
+			log.Debug("no direct path", "peer", to, "err", err)
 		}
 	}
 }

@@ -66,12 +66,12 @@ func (r *reservations) keep(ctx context.Context, relay peer.AddrInfo) {
 		if reserved {
 			pause.Reset()
 			r.set(relay.ID, held)
-			log.Infow("reserved at relay", "relay", relay.ID, "until", held.Expiration)
+			log.Info("reserved at relay", "relay", relay.ID, "until", held.Expiration)
 			err = r.hold(ctx, relay, held)
 		}
 		ended := ctx.Err() != nil
 		if !ended {
-			log.Infow("no reservation at relay", "relay", relay.ID, "err", err)
+			log.Info("no reservation at relay", "relay", relay.ID, "err", err)
 			r.h.failed(relay.ID, err)
 		}
 		if reserved {
@@ -154,7 +154,7 @@ func (r *reservations) set(relay peer.ID, held *circuit.Reservation) {
 	}
 	r.mu.Unlock()
 	if err := r.emit.Emit(event.EvtAutoRelayAddrsUpdated{RelayAddrs: r.circuits()}); err != nil {
-		log.Debugw("announce circuits", "err", err) // the host is closing
+		log.Debug("announce circuits", "err", err) // the host is closing
 	}
 	r.h.events.send(Event{Kind: AddressesChanged, Peer: relay})
 }

@@ -63,7 +63,7 @@ func (h *Host) Measure(ctx context.Context, peers ...peer.ID) {
 			}
 			pings.Go(func() error {
 				if _, err := h.pingConn(ctx, c); err != nil {
-					log.Debugw("round trip not measured", "peer", p, "err", err)
+					log.Debug("round trip not measured", "peer", p, "err", err)
 				}
 				return nil
 			})

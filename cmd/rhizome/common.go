@@ -7,9 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/cobra"
-
 	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/spf13/cobra"
 )
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
 func newID() *cobra.Command {
@@ -25,7 +26,7 @@ that of a node to the link ("rhizome member add").`,
 			if err := os.MkdirAll(data, 0o700); err != nil {
 				return fmt.Errorf("data directory: %w", err)
 			}
-			identity, err := p2p.IdentityOf(data)
+			identity, err := identity.LoadOrCreate(filepath.Join(data, identityFile))
 			if err != nil {
 				return err
 			}

@@ -1,54 +1,40 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"os"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-// setUpLogging sends all logs to stderr: colored for a person, JSON-free plain text for a file.
-func setUpLogging(cmd *cobra.Command) error {
-	name, err := cmd.Flags().GetString("log-level")
-	if err != nil {
-		return err
-	}
-	level, err := logging.Parse(name)
-	if err != nil {
-		return usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", name)}
-	}
-	format := logging.PlaintextOutput
-	if isTerminal(os.Stderr) {
-		format = logging.ColorizedOutput
-	}
-	logging.SetupLogging(logging.Config{
-		Format: format,
-		Stderr: true,
-		Level:  level,
-		// libp2p reports at info what concerns only those who debug it.
-		SubsystemLevels: quietSubsystems(level),
-	})
-	return nil
+// loggingFlags are those that every command has.
+func loggingFlags(root *cobra.Command) {
+	root.PersistentFlags().String("log-level", "info", "least level that is logged: debug, info, warn, error")
+	root.PersistentFlags().String("log-format", string(logs.Text), "form of the log on stderr: text, json (an object a line)")
 }
 
-func quietSubsystems(level logging.LogLevel) map[string]logging.LogLevel {
-	quiet := map[string]logging.LogLevel{}
-	if level == logging.LevelDebug {
-		return quiet
+// setUpLogging is the only place that decides what is logged.
+func setUpLogging(cmd *cobra.Command) error {
+	level, err1 := cmd.Flags().GetString("log-level")
+	format, err2 := cmd.Flags().GetString("log-format")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
 	}
-	for _, name := range []string{"swarm2", "basichost", "net/identify", "p2p-holepunch", "autorelay", "relay", "pubsub", "connmgr", "rcmgr", "nat", "autonat", "autonatv2", "quic-transport", "tcp-tpt", "upgrader"} {
-		quiet[name] = logging.LevelError
+	config := logs.Config{Level: level, Format: logs.Format(format)}
+	if config.Format == logs.Text && isTerminal(os.Stderr) {
+		config.Format = logs.Colour
 	}
-	return quiet
+	if err := logs.SetUp(config); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
-
-// quietLogs is for commands whose answer says all.
-func quietLogs() { logging.SetAllLoggers(logging.LevelFatal) }

@@ -21,9 +21,6 @@ import (
 // version is set by the linker, see the Makefile.
 var version = "unknown"
 
-// software is what this binary calls itself to others.
-func software() string { return "rhizome " + version }
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:])
@@ -77,7 +74,7 @@ SuperNodes join with it, and the stock flwr command submits runs.
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.PersistentFlags().String("log-level", "info", "least level that is logged: debug, info, warn, error")
+	loggingFlags(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.GroupID == daemons {
 			outliveReaders()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 )
 
@@ -14,9 +15,9 @@ func showReport(w io.Writer, r doctor.Report) error {
 	if r.OwnLink {
 		who = "this link, " + r.Link.String()
 	}
-	fmt.Fprintf(w, "examined in %.1f s: %s %s\n", r.Took, who, printable(r.Federation))
+	fmt.Fprintf(w, "examined in %.1f s: %s %s\n", r.Took, who, printable.Line(r.Federation, 0))
 	if r.Proxy != "" {
-		fmt.Fprintf(w, "proxy for WebSocket: %s\n", printable(r.Proxy))
+		fmt.Fprintf(w, "proxy for WebSocket: %s\n", printable.Line(r.Proxy, 0))
 	}
 	err := printTable(w, []string{"OF", "ADDRESS", "NAME", "TCP", "PROXY", "HANDSHAKE", "STANDING", "RTT"}, len(r.Addresses), func(i int) []string {
 		a := r.Addresses[i]
@@ -50,9 +51,9 @@ func showReport(w io.Writer, r doctor.Report) error {
 		fmt.Fprintf(w, "MTU: %d bytes, %s\n", r.MTU.Bytes, r.MTU.How)
 	}
 	for _, unknown := range r.Unknown {
-		fmt.Fprintf(w, "not determined: %s\n", printable(unknown))
+		fmt.Fprintf(w, "not determined: %s\n", printable.Line(unknown, 0))
 	}
-	_, err = fmt.Fprintf(w, "\nFor you: %s\n\nFor the firewall team: %s\n", printable(r.Verdict.User), printable(r.Verdict.Firewall))
+	_, err = fmt.Fprintf(w, "\nFor you: %s\n\nFor the firewall team: %s\n", printable.Line(r.Verdict.User, 0), printable.Line(r.Verdict.Firewall, 0))
 	return err
 }
 

@@ -12,11 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link"
-	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/relayd"
 )
 
 func newStatus() *cobra.Command {
@@ -55,17 +54,13 @@ that the data directory knows the link. Observers see no members and no addresse
 func askStatus(cmd *cobra.Command, data, join string) (raw json.RawMessage, err error) {
 	if join == "" {
 		err = callDaemon(cmd, data, http.MethodGet, "/status", nil, &raw)
-		if !errors.Is(err, admin.ErrNotRunning) || !remote.Knows(data) {
+		if !errors.Is(err, admin.ErrNotRunning) || !knowsFarLink(data) {
 			return raw, err
 		}
 	} else if !cmd.Flags().Changed("data") {
 		data = defaultData("proxy")
 	}
-	text, err := readJoin(join)
-	if err != nil {
-		return nil, err
-	}
-	return remote.Observe(cmd.Context(), remote.Config{DataDir: data, Join: text, Software: software()})
+	return observe(cmd, data, join)
 }
 
 // showStatus tells the kinds of daemons apart by what only they have.
@@ -84,7 +79,7 @@ func showStatus(w io.Writer, raw json.RawMessage) error {
 	case kind.RuntimeAddress != nil:
 		return decodeAnd(raw, func(s node.Status) error { return showNode(w, s) })
 	case kind.Relay != nil:
-		return decodeAnd(raw, func(s relayd.Status) error { return showRelay(w, s) })
+		return decodeAnd(raw, func(s relayStatus) error { return showRelay(w, s) })
 	default:
 		return fmt.Errorf("the daemon is of a kind that this version does not know; try --json")
 	}
@@ -101,16 +96,16 @@ func decodeAnd[S any](raw json.RawMessage, show func(S) error) error {
 func showLink(w io.Writer, s link.Status) error {
 	fmt.Fprintf(w, "link %s of %s, flwr address %s, SuperExec %s\n", s.PeerID, s.Federation, s.HTTPAddress, s.SuperExec)
 	for _, run := range s.Runs {
-		fmt.Fprintf(w, "run %d %s: %s since %s", run.ID, printable(run.App), run.Status, run.Since.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "run %d %s: %s since %s", run.ID, printable.Line(run.App, 0), run.Status, run.Since.Local().Format(time.DateTime))
 		if run.Details != "" {
-			fmt.Fprintf(w, ", %s", printable(run.Details))
+			fmt.Fprintf(w, ", %s", printable.Line(run.Details, 0))
 		}
 		if run.Waiting != "" {
-			fmt.Fprintf(w, ", waits for %s", printable(run.Waiting))
+			fmt.Fprintf(w, ", waits for %s", printable.Line(run.Waiting, 0))
 		}
 		fmt.Fprintln(w)
 		for _, owed := range run.WaitingFor {
-			fmt.Fprintf(w, "  %d from %s: %s\n", owed.Messages, printable(nameOr(owed.Name, owed.NodeID)), printable(owed.State))
+			fmt.Fprintf(w, "  %d from %s: %s\n", owed.Messages, printable.Line(nameOr(owed.Name, owed.NodeID), 0), printable.Line(owed.State, 0))
 		}
 	}
 	return printTable(w, []string{"NODE", "STATUS", "PATH"}, len(s.Nodes), func(i int) []string {
@@ -120,8 +115,8 @@ func showLink(w io.Writer, s link.Status) error {
 }
 
 func showNode(w io.Writer, s node.Status) error {
-	fmt.Fprintf(w, "node %s: %s\n", strings.TrimSpace(fmt.Sprint(s.NodeID)+" "+printable(s.Name)), printable(s.State))
-	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable(s.Federation), describePath(s.Link.Path, s.Link.LastFailure))
+	fmt.Fprintf(w, "node %s: %s\n", strings.TrimSpace(fmt.Sprint(s.NodeID)+" "+printable.Line(s.Name, 0)), printable.Line(s.State, 0))
+	fmt.Fprintf(w, "link %s of %s: %s\n", s.Link.PeerID, printable.Line(s.Federation, 0), describePath(s.Link.Path, s.Link.LastFailure))
 	fmt.Fprintf(w, "Runtime API %s, %d slots, SuperExec %s\n", s.RuntimeAddress, s.Slots, s.SuperExec)
 	return printTable(w, []string{"RUN", "ARRIVING", "QUEUED", "WORKING", "UNSENT", "LAST FAILURE"}, len(s.Runs), func(i int) []string {
 		r := s.Runs[i]
@@ -129,7 +124,7 @@ func showNode(w io.Writer, s node.Status) error {
 	})
 }
 
-func showRelay(w io.Writer, s relayd.Status) error {
+func showRelay(w io.Writer, s relayStatus) error {
 	fmt.Fprintf(w, "relay %s, %d circuits\n", s.PeerID, s.Relay.Circuits)
 	for _, address := range s.Addresses {
 		fmt.Fprintf(w, "address %s\n", address)
@@ -144,7 +139,7 @@ func showRelay(w io.Writer, s relayd.Status) error {
 func describePath(p *p2p.PathReport, failure string) string {
 	if p == nil {
 		if failure != "" {
-			return "none: " + printable(failure)
+			return "none: " + printable.Line(failure, 0)
 		}
 		return "none"
 	}

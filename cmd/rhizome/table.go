@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
 // table aligns columns. What peers call themselves is shown without control characters.
@@ -16,18 +18,9 @@ func newTable(w io.Writer) table {
 
 func (t table) row(cells []string) {
 	for i, cell := range cells {
-		cells[i] = printable(cell)
+		cells[i] = printable.Line(cell, 0)
 	}
 	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }
 
 func (t table) flush() error { return t.w.Flush() }
-
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, text)
-}

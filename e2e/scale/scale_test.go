@@ -13,13 +13,12 @@ import (
 	"testing"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
 	"github.com/rhizome-fl/rhizome/e2e/lightnode"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
 
@@ -39,7 +38,7 @@ func TestThousandSessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a thousand libp2p hosts")
 	}
-	logging.SetAllLoggers(logging.LevelFatal)
+	logs.Quiet()
 	leaks := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -91,7 +90,7 @@ func startLink(t *testing.T) *hub {
 	t.Helper()
 	l, err := link.Open(t.Context(), link.Config{
 		DataDir: t.TempDir(), HTTP: "127.0.0.1:0", Software: "rhizome test",
-		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
+		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
 	})
 	if err != nil {
 		t.Fatal(err)

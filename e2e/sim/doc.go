@@ -2,13 +2,13 @@
 // and delays at every point, thousands of times.
 //
 // What is real: the link's session server (link/sessions) with its SQLite store, the node's
-// session client, intake, SQLite store and the host that apps talk to, and the object stores
-// of both. What is simulated: the network (delays, cuts that both ends hear of, cuts that only
-// one does, lines that swallow), the transfer of objects between the stores (slow, failing,
-// but asked of the real authorities of both sides), apps that take their time and die, and
-// crashes. A crash happens between two steps of a process or right before it writes a frame:
-// the process's successor gets a copy of the database files as they were in that instant,
-// and nothing that the old process does afterwards counts.
+// session client, office of messages, SQLite store and the host that apps talk to, and the
+// object stores of both. What is simulated: the network (delays, cuts that both ends hear
+// of, cuts that only one does, lines that swallow), the transfer of objects between the
+// stores (slow, failing, but asked of the real authorities of both sides), apps that take
+// their time and die, and crashes. A crash happens between two steps of a process or right
+// before it writes a frame: the process's successor gets a copy of the database files as they
+// were in that instant, and nothing that the old process does afterwards counts.
 //
 // After each simulation these must hold:
 //   - an instruction gets at most one reply, and asking again gives the same one;

@@ -34,7 +34,7 @@ type nodeLife struct {
 	node   *nodeSide
 	store  *state.Store
 	owned  owned
-	intake *messages.Intake
+	office *messages.Office
 	client *session.Client
 	host   *apps.Host
 }
@@ -73,22 +73,21 @@ func (n *nodeSide) start() {
 	var err error
 	one.store, err = state.Open(one.ctx, n.disk.path(), one.owned)
 	w.must(err)
-	one.intake = messages.New(messages.Config{
-		Store: one.store, Objects: one.owned,
-		Fetch: func(ctx context.Context, want messages.Want) error {
-			return w.fetchFromLink(ctx, one, want.RunID, want.IDs)
-		},
-		Done: func(id string, err error) { one.client.Offered(id, err) },
-	})
 	one.client = session.New(session.Config{
-		Store: one.store, Intake: one.intake, Software: "sim", Name: "node", Slots: slots,
+		Identities: one.store, Software: "sim", Name: "node", Slots: slots,
 		Cancelled: func(run uint64) {
 			if one.alive() == nil {
 				w.ledger.cancelled(n.id, run)
 			}
 		},
 	})
-	one.host = apps.New(apps.Config{Store: one.store, Objects: one.owned, Slots: slots, Fetch: one.intake.Fetch})
+	one.office = messages.New(messages.Config{
+		Store: one.store, Objects: one.owned, Link: one.client,
+		Fetch: func(ctx context.Context, want messages.Want) error {
+			return w.fetchFromLink(ctx, one, want.RunID, want.IDs)
+		},
+	})
+	one.host = apps.New(apps.Config{Store: one.store, Objects: one.owned, Slots: slots, Fetch: one.office.Fetch})
 	one.work.Go(func() { one.host.Run(one.ctx) })
 	one.work.Go(one.collect)
 	one.work.Go(one.keepSession)
@@ -107,7 +106,7 @@ func (n *nodeSide) end() {
 	n.life = nil
 	n.mu.Unlock()
 	one.stop()
-	one.intake.Close()
+	one.office.Close()
 	one.life.end()
 	n.w.must(one.store.Close())
 }
@@ -125,7 +124,7 @@ func (one *nodeLife) keepSession() {
 				defer close(served)
 				handler(atLink)
 			}()
-			err := one.client.Serve(one.ctx, atNode)
+			err := one.client.Serve(one.ctx, atNode, one.office)
 			var refused *session.RefusedError
 			if errors.As(err, &refused) && refused.Final() {
 				w.t.Errorf("the node was refused for good: %v", err)

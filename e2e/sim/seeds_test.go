@@ -13,8 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
-
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/node/state"
 )
@@ -24,7 +23,7 @@ var seeds = flag.Int("sim.seeds", 2000, "how many simulations to run")
 func TestMain(m *testing.M) {
 	// Thousands of crashes fill no one's terminal.
 	if os.Getenv("RHIZOME_SIM_SEED") == "" {
-		logging.SetAllLoggers(logging.LevelFatal)
+		logs.Quiet()
 	}
 	os.Exit(m.Run())
 }

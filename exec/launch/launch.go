@@ -20,14 +20,14 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
-var log = logging.Logger("exec/launch")
+var log = logs.For("exec/launch")
 
 // Options say which SuperExec is wanted.
 type Options struct {
@@ -94,7 +94,7 @@ func (s *SuperExec) Stop(ctx context.Context) error {
 	if id.Wait(patient) == nil {
 		return nil
 	}
-	log.Warnf("SuperExec %d does not end and is killed", id.PID)
+	log.Warn("a SuperExec does not end and is killed", "pid", id.PID)
 	if err := id.Signal(unix.SIGKILL); err != nil {
 		return gone(err)
 	}
@@ -126,7 +126,7 @@ func (s *SuperExec) watch(ctx context.Context, ended func(context.Context) error
 			pause.Reset()
 			next = 0
 		}
-		log.Warnf("the SuperExec in %s has ended; starting it again: %s", s.opts.DataDir, s.lastWords())
+		log.Warn("the SuperExec has ended; starting it again", "dir", s.opts.DataDir, "said", s.lastWords())
 		for {
 			if !retry.Sleep(ctx, next) {
 				return
@@ -136,7 +136,7 @@ func (s *SuperExec) watch(ctx context.Context, ended func(context.Context) error
 			if ended, err = s.takeBackOrSpawn(ctx); err == nil {
 				break
 			}
-			log.Error(err)
+			log.Error("the SuperExec was not started; trying again", "dir", s.opts.DataDir, "err", err)
 		}
 	}
 }

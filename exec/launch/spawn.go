@@ -29,7 +29,7 @@ func (s *SuperExec) takeBackOrSpawn(ctx context.Context) (func(context.Context) 
 			return living.Process.Wait, nil
 		}
 		// Killed, not asked to end, since its apps shall live.
-		log.Infof("replace SuperExec %d, which was started with other arguments or from another version", living.Process.PID)
+		log.Info("the SuperExec was started with other arguments or from another version and is replaced", "pid", living.Process.PID)
 		if err := living.Process.Signal(unix.SIGKILL); gone(err) != nil {
 			return nil, fmt.Errorf("replace SuperExec %d: %w", living.Process.PID, err)
 		}

@@ -103,7 +103,7 @@ func (g *Log) Close() error {
 
 func (g *Log) fail(err error) {
 	if !g.failed {
-		log.Warnf("output of an app is not kept in %s: %v", g.path, err)
+		log.Warn("output of an app is not kept", "file", g.path, "err", err)
 	}
 	g.failed = true
 }
@@ -148,7 +148,7 @@ func oldName(path string, age int) string {
 func (l *Logs) prune() {
 	runs, total, err := l.survey()
 	if err != nil {
-		log.Warnf("look for old output of apps in %s: %v", l.dir, err)
+		log.Warn("old output of apps was not looked for", "dir", l.dir, "err", err)
 		return
 	}
 	for i := 0; i < len(runs) && (len(runs)-i > maxRuns || total > maxTotal); i++ {
@@ -156,7 +156,7 @@ func (l *Logs) prune() {
 			continue
 		}
 		if err := os.RemoveAll(runs[i].dir); err != nil {
-			log.Warnf("remove old output of apps: %v", err)
+			log.Warn("old output of apps was not removed", "err", err)
 			continue
 		}
 		total -= runs[i].size

@@ -1,5 +1,5 @@
 package subprocess
 
-import logging "github.com/ipfs/go-log/v2"
+import "github.com/rhizome-fl/rhizome/internal/logs"
 
-var log = logging.Logger("exec/subprocess")
+var log = logs.For("exec/subprocess")

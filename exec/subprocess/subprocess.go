@@ -71,7 +71,7 @@ func (e *Executor) Start(spec executor.Spec) (executor.Process, error) {
 		app.id = process.Identity{PID: cmd.Process.Pid}
 	}
 	if err := e.limits.apply(cmd.Process.Pid); err != nil {
-		log.Warnf("%s runs without its limits: %v", spec.Type, err)
+		log.Warn("an app runs without its limits", "type", spec.Type, "pid", cmd.Process.Pid, "err", err)
 	}
 	go app.collect()
 	return app, nil
@@ -164,7 +164,7 @@ func (a *app) Stop(grace time.Duration) {
 		return
 	}
 	if err := a.id.SignalGroup(unix.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		log.Warnf("ask process %d to end: %v", a.id.PID, err)
+		log.Warn("an app was not asked to end", "pid", a.id.PID, "err", err)
 	}
 	if a.timer != nil {
 		a.timer.Stop()

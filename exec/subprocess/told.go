@@ -13,7 +13,7 @@ import (
 // the parent is lost, from when on the app is like one that was taken back.
 func (e *Executor) Told(id process.Identity, exit <-chan task.Exit) executor.Process {
 	if err := e.limits.apply(id.PID); err != nil {
-		log.Warnf("process %d runs without its limits: %v", id.PID, err)
+		log.Warn("an app runs without its limits", "pid", id.PID, "err", err)
 	}
 	return &told{app: &app{id: id}, exit: exit}
 }

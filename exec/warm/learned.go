@@ -36,7 +36,7 @@ func (e *Executor) knows(fabHash string) bool {
 // forget keeps the app from being preloaded again; it stays with the server for all apps.
 func (e *Executor) forget(fabHash string) {
 	if err := os.WriteFile(e.learned(fabHash), []byte("[]"), 0o600); err != nil {
-		log.Warnf("note that an app can not be preloaded: %v", err)
+		log.Warn("it was not noted that an app cannot be preloaded", "fab", fabHash, "err", err)
 	}
 }
 
@@ -50,7 +50,7 @@ func (e *Executor) readLearned(fabHash string) []string {
 	defer file.Close()
 	var modules []string
 	if err := json.NewDecoder(io.LimitReader(file, maxLearned)).Decode(&modules); err != nil {
-		log.Warnf("what was learnt about an app is unreadable and is learnt again: %v", err)
+		log.Warn("what was learnt about an app is unreadable and is learnt again", "file", path, "err", err)
 		_ = os.Remove(path)
 		return nil
 	}

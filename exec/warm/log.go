@@ -1,5 +1,5 @@
 package warm
 
-import logging "github.com/ipfs/go-log/v2"
+import "github.com/rhizome-fl/rhizome/internal/logs"
 
-var log = logging.Logger("exec/warm")
+var log = logs.For("exec/warm")

@@ -44,7 +44,7 @@ func (s *server) read() {
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			log.Warnf("fork server: %v", err)
+			log.Warn("a fork server sent an unreadable line and is left", "err", err)
 			break
 		}
 		s.handle(e)
@@ -70,7 +70,7 @@ func (s *server) handle(e event) {
 	switch e.Event {
 	case "ready":
 		if len(e.Failed) > 0 {
-			log.Debugf("fork server could not preload %v", e.Failed)
+			log.Debug("a fork server could not preload all modules", "failed", e.Failed)
 		}
 		if e.Threads != 0 {
 			s.err = fmt.Errorf("preloading has started %d threads, which a fork does not copy", e.Threads)

@@ -96,7 +96,7 @@ func (e *Executor) load(fabHash string) (*kept, error) {
 	}
 	// What eats memory at its import would do so in the app.
 	if err := e.Cold.Limit(s.cmd.Process.Pid); err != nil {
-		log.Warnf("a fork server runs without the limits of its apps: %v", err)
+		log.Warn("a fork server runs without the limits of its apps", "err", err)
 	}
 	k := &kept{fabHash: fabHash, server: s}
 	e.servers = append([]*kept{k}, e.servers...)

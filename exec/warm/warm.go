@@ -77,7 +77,7 @@ func (e *Executor) Start(spec executor.Spec) (executor.Process, error) {
 	if err == nil {
 		return process, nil
 	}
-	log.Infof("cold start of %s: %v", spec.Type, err)
+	log.Info("an app starts cold", "type", spec.Type, "reason", err)
 	return e.Cold.Start(spec)
 }
 

@@ -2,18 +2,14 @@ package retry
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
-// Logger is told of each failure.
-type Logger interface {
-	Errorw(msg string, keysAndValues ...any)
-}
-
-// Do calls work until it succeeds; the only error is that of ctx. doing completes
-// "could not ...". The work must bear to be repeated, and what fails for good, such as bad
+// Do calls work until it succeeds; the only error is that of ctx. log is told of each failure,
+// with what was being done. The work must bear to be repeated, and what fails for good, such as bad
 // input, must not come here.
-func Do(ctx context.Context, log Logger, doing string, work func() error) error {
+func Do(ctx context.Context, log *slog.Logger, doing string, work func() error) error {
 	pause := Between(firstPause, mostPause)
 	for {
 		err := work()
@@ -24,7 +20,7 @@ func Do(ctx context.Context, log Logger, doing string, work func() error) error 
 			return ctx.Err()
 		}
 		next := pause.Next()
-		log.Errorw("could not "+doing+"; trying again", "err", err, "in", next.Round(time.Millisecond))
+		log.Error("what must not be given up did not work; trying again", "doing", doing, "err", err, "in", next.Round(time.Millisecond))
 		if !Sleep(ctx, next) {
 			return ctx.Err()
 		}

@@ -6,13 +6,12 @@ import (
 	"net/http"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
-
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-var log = logging.Logger("internal/runtimeapi")
+var log = logs.For("internal/runtimeapi")
 
 // holdUntilDone keeps a request for as long as storing what it brings fails for a reason that
 // may pass, such as a full disk. Other requests are answered with 503, and their client comes
@@ -23,7 +22,7 @@ func holdUntilDone(w http.ResponseWriter, r *http.Request, t task.Task, store fu
 	return flwr.Hold(w, r, func(ctx context.Context) error {
 		err := store(ctx)
 		if mayPass(ctx, err) {
-			log.Warnw("the app is kept waiting until this works", "path", r.URL.Path, "run", t.RunID, "task", t.ID, "error", err)
+			log.Warn("the app is kept waiting until this works", "path", r.URL.Path, "run", t.RunID, "task", t.ID, "err", err)
 		}
 		again := time.NewTicker(storePause)
 		defer again.Stop()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -13,11 +14,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
-
-	logging "github.com/ipfs/go-log/v2"
 )
 
-var log = logging.Logger("link/apps")
+var log = logs.For("link/apps")
 
 // Host is the SuperLink's [runtime.Host].
 type Host struct {

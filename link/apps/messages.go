@@ -29,12 +29,12 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAp
 	now := time.Now()
 	for i, msg := range pushed {
 		if err := checkInstruction(msg, t.RunID, now); err != nil {
-			log.Warnf("run %d: an instruction is refused: %v", t.RunID, err)
+			log.Warn("an instruction is refused", "run", t.RunID, "reason", err)
 			continue
 		}
 		inc, err := messages.Unpack(msg, trees[i], msg.GetMetadata().GetDstNodeId())
 		if err != nil {
-			log.Warnf("run %d: an instruction is refused: %v", t.RunID, err)
+			log.Warn("an instruction is refused", "run", t.RunID, "reason", err)
 			continue
 		}
 		incoming, places = append(incoming, inc), append(places, i)
@@ -48,7 +48,7 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAp
 	}
 	for i, inc := range incoming {
 		if rejected[i] != nil {
-			log.Warnf("run %d: instruction %s for node %d is refused: %v", t.RunID, inc.Message.ID, inc.Message.NodeID, rejected[i])
+			log.Warn("an instruction is refused", "run", t.RunID, "message", inc.Message.ID, "node", inc.Message.NodeID, "reason", rejected[i])
 			continue
 		}
 		res.MessageIds[places[i]] = inc.Message.ID

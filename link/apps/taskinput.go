@@ -79,7 +79,7 @@ func (h *Host) withoutFAB(ctx context.Context, run state.Run, why error) error {
 	if !lost {
 		return why
 	}
-	log.Errorw("the app of a run is lost; the run has failed", "run", run.ID, "error", why)
+	log.Error("the app of a run is lost; the run has failed", "run", run.ID, "err", why)
 	err := h.store.FinishRun(ctx, run.ID, task.Failed,
 		"the app is damaged or lost on the SuperLink's disk; look after that disk, and start the run again")
 	if err != nil && !errors.Is(err, state.ErrRunFinished) {

@@ -6,15 +6,15 @@ import (
 	"strings"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-var log = logging.Logger("link/control")
+var log = logs.For("link/control")
 
 // Config of the API.
 type Config struct {

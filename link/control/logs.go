@@ -29,7 +29,7 @@ func (a *api) streamLogs(w http.ResponseWriter, r *http.Request) error {
 		err = a.follow(r.Context(), req, frames)
 	}
 	if err != nil {
-		log.Debugf("log stream of run %d: %v", req.RunId, err)
+		log.Debug("the log stream of a run ended early", "run", req.RunId, "err", err)
 		panic(http.ErrAbortHandler) // only a cut tells the client that there is more
 	}
 	return nil

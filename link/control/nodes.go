@@ -12,10 +12,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -75,7 +75,7 @@ func (a *api) unregisterNode(ctx context.Context, req *flwrpb.UnregisterNodeRequ
 	if err != nil {
 		return nil, fmt.Errorf("unregister node %d: %w", req.NodeId, err)
 	}
-	log.Infof("node %d was unregistered by the user", req.NodeId)
+	log.Info("a node was unregistered by the user", "node", req.NodeId)
 	return &flwrpb.UnregisterNodeResponse{}, nil
 }
 
@@ -122,13 +122,5 @@ func checkLocation(location string) error {
 }
 
 func isPrintable(text string, limit int) bool {
-	if len(text) > limit {
-		return false
-	}
-	for _, r := range text {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
+	return len(text) <= limit && printable.Is(text)
 }

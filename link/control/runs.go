@@ -30,7 +30,7 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 	content := req.GetFab().GetContent()
 	if len(content) > maxFAB {
 		// The client says "Failed to start run." to a response without a run id.
-		log.Warnf("refused an app bundle of %d bytes, at most %d are allowed", len(content), maxFAB)
+		log.Warn("an app bundle is refused: it is too large", "size", len(content), "most", maxFAB)
 		return &flwrpb.StartRunResponse{}, nil
 	}
 	if len(req.GetConnectorIds()) > 0 || len(req.GetConnectorRefs()) > 0 {
@@ -51,7 +51,7 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 	if err != nil {
 		return nil, err
 	}
-	log.Infof("run %d of %s %s is pending", run.ID, run.FABID, run.FABVersion)
+	log.Info("run is pending", "run", run.ID, "app", run.FABID, "version", run.FABVersion)
 	return &flwrpb.StartRunResponse{
 		RunId: proto.Uint64(run.ID), SeriesId: proto.Uint64(run.SeriesID), Federation: state.FederationDefault,
 	}, nil
@@ -166,7 +166,7 @@ func (a *api) stopRun(ctx context.Context, req *flwrpb.StopRunRequest) (proto.Me
 	case err != nil:
 		return nil, fmt.Errorf("stop run %d: %w", req.RunId, err)
 	}
-	log.Infof("run %d was stopped by the user", req.RunId)
+	log.Info("run was stopped by the user", "run", req.RunId)
 	return &flwrpb.StopRunResponse{Success: true}, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-var log = logging.Logger("link/messages")
+var log = logs.For("link/messages")
 
 // Store is what the package needs of [state.Store].
 type Store interface {
@@ -285,7 +285,7 @@ func (in *Intake) Open(ctx context.Context, runID uint64, id string, hold time.D
 	file, err = in.objects.Open(id)
 	switch {
 	case errors.Is(err, objects.ErrCorrupt):
-		log.Errorw("an object is damaged on disk and was set aside", "run", runID, "object", id)
+		log.Error("an object is damaged on disk and was set aside", "run", runID, "object", id)
 		return false, nil, nil
 	case errors.Is(err, objects.ErrNotFound): // removed: the run has just ended
 		return true, nil, nil

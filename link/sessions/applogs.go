@@ -37,7 +37,7 @@ func (one *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 		return nil
 	}
 	if err := one.server.cfg.Store.AppendLogs(one.ctx, runID, time.Now(), lines); err != nil {
-		log.Warnw("output of a ClientApp was not kept", "node", one.node.ID, "run", runID, "error", err)
+		log.Warn("output of a ClientApp was not kept", "node", one.node.ID, "run", runID, "err", err)
 	}
 	return nil
 }

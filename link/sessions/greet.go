@@ -6,12 +6,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
@@ -52,7 +52,7 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 		if errors.Is(err, state.ErrNotAllowed) {
 			return nil, one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
 		}
-		log.Errorw("a node could not be looked up", "peer", one.peer, "error", err)
+		log.Error("a node could not be looked up", "peer", one.peer, "err", err)
 		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not take sessions now")
 	}
 	return hello, one.stream.SetReadDeadline(time.Time{})
@@ -70,11 +70,11 @@ func (one *peerSession) refuse(reason sessionpb.Refused_Reason, detail string) e
 
 // nodeOf finds or creates the node of a peer. The node id is given once and kept.
 func (s *Server) nodeOf(ctx context.Context, p peer.ID, member state.Member, hello *sessionpb.Hello) (state.Node, error) {
-	name := printable(hello.GetName())
+	name := printable.Name(hello.GetName(), maxName)
 	if name == "" {
 		name = member.Name
 	}
-	location := printable(hello.GetLocation())
+	location := printable.Name(hello.GetLocation(), maxName)
 	node, err := s.cfg.Store.NodeByPeer(ctx, p.String())
 	if errors.Is(err, state.ErrNotFound) {
 		publicKey, err := publicKeyPEM(p)
@@ -120,18 +120,6 @@ func publicKeyPEM(p peer.ID) ([]byte, error) {
 		return nil, fmt.Errorf("public key of peer %s: %w", p, err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: encoded}), nil
-}
-
-// printable keeps what a stranger calls itself from playing tricks in a terminal.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
-	runes := []rune(strings.TrimSpace(s))
-	return string(runes[:min(len(runes), maxName)])
 }
 
 // begin makes the node online, settles what both sides have, and welcomes it.

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
-	"google.golang.org/protobuf/proto"
 )
 
 // push sends what waits for the node: cancelled runs first, then hints, then offers while
@@ -71,7 +73,7 @@ func (one *peerSession) offer() (again time.Duration, err error) {
 			if one.ctx.Err() != nil {
 				return 0, context.Cause(one.ctx)
 			}
-			log.Warnw("instructions could not be leased; trying again", "node", one.node.ID, "error", err)
+			log.Warn("instructions could not be leased; trying again", "node", one.node.ID, "err", err)
 			one.outbox.look()
 			return storeDelay, nil
 		}
@@ -116,7 +118,7 @@ func (one *peerSession) giveUpOffer(id, why string) error {
 		return nil
 	}
 	reason := fmt.Sprintf("node %d (%s) does not take it: %s", one.node.ID, one.node.Name, why)
-	log.Warnw("a message can not be delivered", "message", id, "reason", reason)
+	log.Warn("a message can not be delivered", "message", id, "reason", reason)
 	if err := one.server.cfg.Store.DropMessages(one.ctx, []string{id}, reason); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return fmt.Errorf("drop message %s: %w", id, err)
 	}
@@ -142,9 +144,9 @@ func (one *peerSession) declined(d *sessionpb.Decline) error {
 	id := d.GetMessageId()
 	if !d.GetPermanent() {
 		if one.outbox.rest(id, time.Now().Add(declineDelay)) {
-			log.Infow("a node declined a message for now", "node", one.node.ID, "message", id, "reason", printable(d.GetDetail()))
+			log.Info("a node declined a message for now", "node", one.node.ID, "message", id, "reason", printable.Name(d.GetDetail(), maxName))
 		}
 		return nil
 	}
-	return one.giveUpOffer(id, printable(d.GetDetail()))
+	return one.giveUpOffer(id, printable.Name(d.GetDetail(), maxName))
 }

@@ -148,26 +148,6 @@ func TestLogBudget(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{
-		" hospital-1 ":           "hospital-1",
-		"a\x1b[2Jb\nc":           "a[2Jbc",
-		"\xff\xfe":               "\ufffd\ufffd",
-		string(make([]byte, 10)): "",
-	} {
-		if got := printable(in); got != want {
-			t.Errorf("printable(%q) = %q, want %q", in, got, want)
-		}
-	}
-	long := make([]rune, 10*maxName)
-	for i := range long {
-		long[i] = 'ä'
-	}
-	if got := []rune(printable(string(long))); len(got) != maxName {
-		t.Errorf("a long name keeps %d characters, want %d", len(got), maxName)
-	}
-}
-
 func TestOneLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"loss 0.5\n":                          "loss 0.5",

@@ -55,7 +55,7 @@ func (one *peerSession) takeReply(reply *sessionpb.Reply) error {
 	case err == nil:
 		return one.ack(in.Message.ReplyTo, in.Message.ID, false, "")
 	case errors.As(err, &no):
-		log.Infow("a reply is dropped", "node", one.node.ID, "run", in.Message.RunID, "instruction", in.Message.ReplyTo, "reason", no.reason)
+		log.Info("a reply is dropped", "node", one.node.ID, "run", in.Message.RunID, "message", in.Message.ReplyTo, "reason", no.reason)
 		return one.ack(in.Message.ReplyTo, in.Message.ID, true, no.reason)
 	case ended:
 		return one.ack(in.Message.ReplyTo, in.Message.ID, true, "the run is finished")
@@ -150,7 +150,7 @@ func (one *peerSession) fetchMissing(ctx context.Context, in messages.Incoming) 
 		if objects.Permanent(err) {
 			return one.giveUp(ctx, in, err)
 		}
-		log.Infow("objects of a reply did not come; trying again", "node", one.node.ID, "run", in.Message.RunID, "reply", in.Message.ID, "error", err)
+		log.Info("objects of a reply did not come; trying again", "node", one.node.ID, "run", in.Message.RunID, "message", in.Message.ReplyTo, "reply", in.Message.ID, "err", err)
 		select {
 		case <-time.After(pause.NextBackOff()):
 		case <-ctx.Done():
@@ -210,7 +210,7 @@ func (one *peerSession) fetchOnce(ctx context.Context, runID uint64, ids []strin
 				return
 			}
 			if err := note(noting); err != nil && noting.Err() == nil {
-				log.Warnw("what a node has sent could not be noted", "node", one.node.ID, "run", runID, "error", err)
+				log.Warn("what a node has sent could not be noted", "node", one.node.ID, "run", runID, "err", err)
 			}
 		}
 	})

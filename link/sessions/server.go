@@ -7,17 +7,17 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/swarm"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 )
 
-var log = logging.Logger("link/sessions")
+var log = logs.For("link/sessions")
 
 // Config is what a Server works with. All fields are required unless said otherwise.
 type Config struct {

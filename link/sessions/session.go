@@ -70,7 +70,7 @@ func (s *Server) serve(ctx context.Context, stream network.Stream) {
 
 	hello, err := one.greet()
 	if err != nil {
-		log.Infow("session refused", "peer", one.peer, "reason", err)
+		log.Info("session refused", "peer", one.peer, "reason", err)
 		_ = stream.Close()
 		return
 	}
@@ -80,11 +80,11 @@ func (s *Server) serve(ctx context.Context, stream network.Stream) {
 	}
 	defer s.leave(one)
 	if err := one.begin(hello); err != nil {
-		log.Warnw("session did not begin", "peer", one.peer, "node", one.node.ID, "error", err)
+		log.Warn("session did not begin", "peer", one.peer, "node", one.node.ID, "err", err)
 		_ = stream.Reset() // the node tries again at once, instead of waiting for a Welcome
 		return
 	}
-	log.Infow("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
+	log.Info("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
 	one.run()
 	one.end()
 }
@@ -112,7 +112,7 @@ func (one *peerSession) run() {
 func (one *peerSession) end() {
 	cause := context.Cause(one.ctx)
 	ended := time.Now()
-	log.Infow("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
+	log.Info("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
 	if errors.Is(cause, errSilent) {
 		_ = one.stream.Conn().Close()
 	}
@@ -124,7 +124,7 @@ func (one *peerSession) end() {
 		if err == nil {
 			return
 		}
-		log.Errorw("the end of a session could not be noted", "node", one.node.ID, "again in", storeDelay, "error", err)
+		log.Error("the end of a session could not be noted", "node", one.node.ID, "in", storeDelay, "err", err)
 		select {
 		case <-time.After(storeDelay):
 		case <-one.serving.Done():

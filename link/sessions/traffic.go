@@ -60,6 +60,6 @@ func (s *Server) keepTraffic(ctx context.Context, runID uint64) {
 		return
 	}
 	if err := s.cfg.Store.AddRunStats(ctx, runID, m.sent, m.received, 0); err != nil {
-		log.Warnw("bytes of a run were not counted", "run", runID, "error", err)
+		log.Warn("bytes of a run were not counted", "run", runID, "err", err)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	logging "github.com/ipfs/go-log/v2"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -14,7 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-var log = logging.Logger("link/stock")
+var log = logs.For("link/stock")
 
 // Config of the API. All but RegisteredOnly is required.
 type Config struct {

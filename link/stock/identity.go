@@ -137,6 +137,6 @@ func (s *server) once(who *signer) error {
 	if s.guard.use(who.publicKey, who.at, who.nonce, time.Now()) {
 		return nil
 	}
-	log.Warnw("a signature was used twice; if nobody copies requests on purpose, a proxy in front repeats them", "signed", who.at)
+	log.Warn("a signature was used twice; if nobody copies requests on purpose, a proxy in front repeats them", "signed", who.at)
 	return flwr.Plain(http.StatusServiceUnavailable, "The signature of this request was used before; sign again.")
 }

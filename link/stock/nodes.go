@@ -32,7 +32,7 @@ func (s *server) registerNode(ctx context.Context, who *signer, _ *flwrpb.Regist
 	if err := s.once(who); err != nil {
 		return nil, err
 	}
-	log.Infow("a SuperNode registered itself", "node", node.ID)
+	log.Info("a SuperNode registered itself", "node", node.ID)
 	return &flwrpb.RegisterNodeFleetResponse{NodeId: node.ID}, nil
 }
 
@@ -69,9 +69,9 @@ func (s *server) activateNode(ctx context.Context, who *signer, req *flwrpb.Acti
 		return nil, err
 	}
 	if node.Status == state.NodeOnline {
-		log.Warnw("a SuperNode was started again while it seemed to be online; if another process uses its key, give each its own", "node", node.ID)
+		log.Warn("a SuperNode was started again while it seemed to be online; if another process uses its key, give each its own", "node", node.ID)
 	} else {
-		log.Infow("a SuperNode is online", "node", node.ID)
+		log.Info("a SuperNode is online", "node", node.ID)
 	}
 	return &flwrpb.ActivateNodeResponse{NodeId: node.ID}, nil
 }
@@ -135,7 +135,7 @@ func (s *server) lives(ctx context.Context, node *state.Node) {
 	}
 	node.OnlineUntil = until
 	if _, err := s.touch(ctx, node.ID, node.HeartbeatInterval, until); err != nil {
-		log.Warnw("a sign of life was not noted", "node", node.ID, "error", err)
+		log.Warn("a sign of life was not noted", "node", node.ID, "err", err)
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *server) deactivateNode(ctx context.Context, node state.Node, _ *flwrpb.
 	case err != nil:
 		return nil, fmt.Errorf("deactivate node %d: %w", node.ID, err)
 	}
-	log.Infow("a SuperNode has left", "node", node.ID)
+	log.Info("a SuperNode has left", "node", node.ID)
 	return &flwrpb.DeactivateNodeResponse{}, nil
 }
 
@@ -168,6 +168,6 @@ func (s *server) unregisterNode(ctx context.Context, node state.Node, _ *flwrpb.
 	case err != nil:
 		return nil, fmt.Errorf("unregister node %d: %w", node.ID, err)
 	}
-	log.Infow("a SuperNode unregistered itself", "node", node.ID)
+	log.Info("a SuperNode unregistered itself", "node", node.ID)
 	return &flwrpb.UnregisterNodeFleetResponse{}, nil
 }

@@ -94,7 +94,7 @@ func (s *server) next(ctx context.Context, node state.Node) (m state.Message, fo
 // giveUp drops an instruction that will not be answered, so that its ServerApp is told now
 // and not at the end of its time to live.
 func (s *server) giveUp(ctx context.Context, instruction state.Message, reason string) error {
-	log.Warnw("a message is given up", "run", instruction.RunID, "message", instruction.ID, "reason", reason)
+	log.Warn("a message is given up", "run", instruction.RunID, "message", instruction.ID, "reason", reason)
 	if err := s.cfg.Store.DropMessages(ctx, []string{instruction.ID}, reason); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return fmt.Errorf("drop message %s: %w", instruction.ID, err)
 	}

@@ -39,7 +39,7 @@ func (s *server) pushMessages(ctx context.Context, node state.Node, req *flwrpb.
 	missing, err := s.takeReply(ctx, node, messages[0], trees[0], runtime)
 	var no refusal
 	if errors.As(err, &no) {
-		log.Warnw("a reply is refused", "node", node.ID, "run", md.GetRunId(), "instruction", md.GetReplyToMessageId(), "reason", no.Error())
+		log.Warn("a reply is refused", "node", node.ID, "run", md.GetRunId(), "message", md.GetReplyToMessageId(), "reason", no.Error())
 	} else if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (s *server) getFAB(w http.ResponseWriter, r *http.Request, _ state.Node, re
 	file, err := s.cfg.Objects.Open(run.FABHash)
 	switch {
 	case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrCorrupt):
-		log.Errorw("the app of a run is lost", "run", run.ID, "fab", run.FABHash, "error", err)
+		log.Error("the app of a run is lost", "run", run.ID, "fab", run.FABHash, "err", err)
 		return flwr.NewError(flwr.CodeGetFABFailed).WithCause(err)
 	case err != nil:
 		return fmt.Errorf("open the FAB of run %d: %w", run.ID, err)

@@ -39,7 +39,7 @@ func (t *traffic) keep(ctx context.Context, store state.Store, runID uint64) {
 		return
 	}
 	if err := store.AddRunStats(ctx, runID, uint64(m.sent), uint64(m.received), 0); err != nil {
-		log.Warnw("bytes of a run were not counted", "run", runID, "error", err)
+		log.Warn("bytes of a run were not counted", "run", runID, "err", err)
 	}
 }
 

@@ -8,5 +8,6 @@
 // stranger's file: reading it is bounded in memory and never writes anything.
 //
 // It is not responsible for checking overrides against the defaults (the SuperLink does
-// that before a run exists), for reading bundles (package fab), nor for verifying who signed a bundle (package node/policy).
+// that before a run exists), for reading bundles (package protocol/fab), nor for verifying
+// who signed a bundle (package node/policy).
 package appconfig

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
-
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/state"
@@ -16,7 +15,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-var log = logging.Logger("node/apps")
+var log = logs.For("node/apps")
 
 // Config is what a Host works with.
 type Config struct {
@@ -60,7 +59,7 @@ func (h *Host) Run(ctx context.Context) {
 		next, err := h.cfg.Store.Expire(ctx, time.Now())
 		switch {
 		case err != nil && ctx.Err() == nil:
-			log.Errorw("overdue tasks could not be ended", "err", err)
+			log.Error("overdue tasks could not be ended", "err", err)
 			timer.Reset(retryExpiry)
 		case next.IsZero():
 			timer.Stop()
@@ -90,7 +89,7 @@ func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) 
 		case err != nil:
 			return nil, err
 		case ok:
-			log.Infow("task is handed out", "run", t.RunID, "message", t.MessageID, "task", t.ID)
+			log.Info("task is handed out", "run", t.RunID, "message", t.MessageID, "task", t.ID)
 			return &flwrpb.AcquireTaskResponse{Task: taskProto(t), Token: token}, nil
 		}
 		select {

@@ -68,7 +68,7 @@ func (h *Host) open(ctx context.Context, runID uint64, id string) (objects.File,
 	if !errors.Is(err, objects.ErrNotFound) && !errors.Is(err, objects.ErrCorrupt) {
 		return nil, fmt.Errorf("open object %s: %w", id, err)
 	}
-	log.Warnw("object is missing on disk and is fetched again", "run", runID, "object", id, "err", err)
+	log.Warn("object is missing on disk and is fetched again", "run", runID, "object", id, "err", err)
 	if err := h.cfg.Fetch(ctx, runID, id); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", errNotHere, id, err)
 	}

@@ -101,7 +101,7 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	}
 	err := h.cfg.Store.Finish(ctx, t, sub, req.GetDetails(), req.Context)
 	if errors.Is(err, state.ErrNoReply) {
-		log.Warnw("app has ended without a reply", "run", t.RunID, "message", t.MessageID, "status", sub, "details", req.GetDetails())
+		log.Warn("app has ended without a reply", "run", t.RunID, "message", t.MessageID, "status", sub, "detail", req.GetDetails())
 		err = h.cfg.Store.Fail(ctx, t.ID, reason("ClientApp ended without a reply.", req.GetDetails()))
 	}
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
@@ -110,13 +110,13 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	if err != nil {
 		return err
 	}
-	log.Infow("task is finished", "run", t.RunID, "message", t.MessageID, "task", t.ID, "status", sub)
+	log.Info("task is finished", "run", t.RunID, "message", t.MessageID, "task", t.ID, "status", sub)
 	return nil
 }
 
 // ReportExit answers for a process that ended without ending its task.
 func (h *Host) ReportExit(ctx context.Context, t task.Task, exit task.Exit) error {
-	log.Warnw("app process has ended without finishing its task", "run", t.RunID, "message", t.MessageID,
+	log.Warn("app process has ended without finishing its task", "run", t.RunID, "message", t.MessageID,
 		"code", exit.Code, "signal", exit.Signal, "detail", exit.Detail)
 	how := "Its process " + exit.How() + "."
 	if h.cfg.ShareLogs != nil {

@@ -16,4 +16,11 @@ const (
 	// found again by the session; its return offers the message again.
 	firstPause = 200 * time.Millisecond
 	maxPause   = 5 * time.Second
+
+	// resendAfter is how long a reply may be unconfirmed before it is sent again in the same
+	// session. The link may be pulling its objects all that while, which is why it is long;
+	// a repeated reply costs it one look-up.
+	resendAfter = time.Minute
+	// replyBatch bounds replies that are read from disk at a time.
+	replyBatch = 16
 )

@@ -34,7 +34,7 @@ type fixture struct {
 	store   *state.Store
 	objects *nodetest.Memory
 	blobs   nodetest.Blobs
-	intake  *messages.Intake
+	office  *messages.Office
 	hints   chan []byte
 	*session.Client
 }
@@ -52,20 +52,19 @@ func newFixture(t testing.TB) *fixture {
 	if f.store, err = state.Open(context.Background(), filepath.Join(t.TempDir(), "node.db"), f.objects); err != nil {
 		t.Fatal(err)
 	}
-	f.intake = messages.New(messages.Config{
-		Store: f.store, Objects: f.objects,
+	f.Client = session.New(session.Config{
+		Identities: f.store, Software: "test", Name: "site", Slots: 2,
+		Hint: func(raw []byte) { f.hints <- raw },
+	})
+	f.office = messages.New(messages.Config{
+		Store: f.store, Objects: f.objects, Link: f.Client,
 		Fetch: func(_ context.Context, w messages.Want) error {
 			nodetest.Put(t, f.objects, f.blobs, w.IDs...)
 			return nil
 		},
-		Done: func(id string, err error) { f.Offered(id, err) },
-	})
-	f.Client = session.New(session.Config{
-		Store: f.store, Intake: f.intake, Software: "test", Name: "site", Slots: 2,
-		Hint: func(raw []byte) { f.hints <- raw },
 	})
 	t.Cleanup(func() {
-		f.intake.Close()
+		f.office.Close()
 		if err := errors.Join(f.store.Close(), f.node.Close(), f.link.Close()); err != nil {
 			t.Error(err)
 		}
@@ -101,7 +100,7 @@ func (f *fixture) dial() *peerLink {
 		f.t.Fatal(err)
 	}
 	l := &peerLink{t: f.t, done: make(chan error, 1), stop: stop}
-	go func() { l.done <- f.Serve(ctx, s) }()
+	go func() { l.done <- f.Serve(ctx, s, f.office) }()
 	l.s = <-f.incoming
 	_ = l.s.SetDeadline(time.Now().Add(patience))
 	l.conn = wire.NewConn(l.s, wire.Limits{})

@@ -1,21 +1,32 @@
 // Package session is the node's end of `/rhizome/session/1`: one long stream to the
-// SuperLink on which work comes in and answers go out.
+// SuperLink on which messages come in and replies go out.
 //
 //	          Hello sent                Welcome
 //	(stream) ───────────► greeting ───────────────► open ──► (end: stream lost, silence, Bye, Refused)
 //	                          │ Refused, silence
 //	                          └──────────────────────────► (end)
 //
-// A session has no memory of its own. What must survive it is in package store; a new
-// session begins with an inventory of that, so that either side may lose the stream at
-// any moment: offers that were not accepted come again, answers that were not
-// acknowledged are sent again, and both are harmless.
+// What a message means is settled in the office (package messages). The two know each other
+// by one interface in each direction, and no more:
 //
-// It guarantees that an Accept is sent only for what is on disk, that an answer is sent
-// in every session until it is acknowledged, and that when a Cancel was handled nothing
-// of its run is left. Bytes count as life: a link is called silent only if neither frames
-// nor objects came for several heartbeats.
+//	link ── Offer, ReplyAck, Cancel ──► Client ── Office: TakeIn, Confirm, DropRun ──► messages.Office
+//	link ◄── Accept, Decline, Reply ─── Client ◄── messages.Link: Accept, Decline ─────┘    │
+//	                                           ◄── Office.Deliver calls back with replies ──┘
 //
-// It is not responsible for connecting and for trying again (package p2p), for fetching
-// (package intake), nor for giving work to apps (package appio).
+// The Client is made first, without an office; the office is made with the Client as its
+// Link; each session is served in the name of the office. Between sessions the Client keeps
+// what it is told only as far as the next session would not find out by itself.
+//
+// A session has no memory of its own. What must survive it is in package state; a new
+// session begins with an inventory of that, so that either side may lose the stream at any
+// moment: offers that were not accepted come again, replies that were not confirmed are
+// sent again, and both are harmless.
+//
+// It guarantees that an Accept is sent only for what is on disk, that a reply is sent in
+// every session until it is confirmed, and that when a Cancel was handled nothing of its
+// run is left. Bytes count as life: a link is called silent only if neither frames nor
+// objects came for several heartbeats.
+//
+// It is not responsible for connecting and for trying again (package p2p), for what becomes
+// of messages (package messages), nor for giving work to apps (package apps).
 package session

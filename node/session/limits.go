@@ -16,12 +16,6 @@ const (
 	maxHeartbeat     = 5 * time.Minute
 	// missedBeats is how many heartbeats may pass without a byte from the link.
 	missedBeats = 3
-	// resendAfter is how long an answer may be unacknowledged before it is sent again in
-	// the same session. The link may be pulling its objects all that while, which is why it
-	// is long; a repeated answer costs it one look-up.
-	resendAfter = time.Minute
-	// replyBatch bounds answers that are read from disk at a time.
-	replyBatch = 16
 	// maxControl bounds answers to pings that wait to be written. Beyond it the link is not
 	// reading, and silence will tell.
 	maxControl = 16

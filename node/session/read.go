@@ -25,11 +25,11 @@ func (c *Client) read(ctx context.Context, o *open) error {
 func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) error {
 	switch body := frame.GetBody().(type) {
 	case *sessionpb.Frame_Offer:
-		c.cfg.Intake.Start(body.Offer)
+		o.office.TakeIn(body.Offer)
 	case *sessionpb.Frame_ReplyAck:
-		return c.acknowledged(ctx, body.ReplyAck)
+		return c.confirmed(ctx, o, body.ReplyAck)
 	case *sessionpb.Frame_Cancel:
-		return c.cancel(ctx, body.Cancel)
+		return c.cancel(ctx, o, body.Cancel)
 	case *sessionpb.Frame_Ping:
 		pong := &sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}}
 		select {
@@ -51,30 +51,29 @@ func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) er
 		return fmt.Errorf("%w: %s", ErrBye, body.Bye.GetDetail())
 	default:
 		// A newer link may say things that this node does not understand.
-		log.Debugw("unexpected frame", "body", fmt.Sprintf("%T", body))
+		log.Debug("unexpected frame", "body", fmt.Sprintf("%T", body))
 	}
 	return nil
 }
 
-func (c *Client) acknowledged(ctx context.Context, ack *sessionpb.ReplyAck) error {
+func (c *Client) confirmed(ctx context.Context, o *open, ack *sessionpb.ReplyAck) error {
 	replyID := ack.GetReplyId()
 	if ack.GetDropped() {
-		log.Infow("the SuperLink does not want a reply", "message", ack.GetInstructionId(), "why", ack.GetDetail())
+		log.Info("the SuperLink does not want a reply", "message", ack.GetInstructionId(), "reason", ack.GetDetail())
 		replyID = ""
 	}
-	return c.cfg.Store.Ack(ctx, ack.GetInstructionId(), replyID)
+	return o.office.Confirm(ctx, ack.GetInstructionId(), replyID)
 }
 
-// cancel ends everything of a run. The order matters: nothing may come in behind the drop.
-func (c *Client) cancel(ctx context.Context, cancel *sessionpb.Cancel) error {
-	c.cfg.Intake.CancelRun(cancel.GetRunId())
-	dropped, err := c.cfg.Store.DropRun(ctx, cancel.GetRunId())
+// cancel ends everything of a run.
+func (c *Client) cancel(ctx context.Context, o *open, cancel *sessionpb.Cancel) error {
+	unanswered, err := o.office.DropRun(ctx, cancel.GetRunId())
 	if err != nil {
 		return err
 	}
 	if c.cfg.Cancelled != nil {
 		c.cfg.Cancelled(cancel.GetRunId())
 	}
-	log.Infow("run has ended", "run", cancel.GetRunId(), "unanswered", dropped, "why", cancel.GetDetail())
+	log.Info("run has ended", "run", cancel.GetRunId(), "unanswered", unanswered, "reason", cancel.GetDetail())
 	return nil
 }

@@ -59,7 +59,7 @@ func (c *Client) ended(err error) error {
 	}
 	if err != nil {
 		c.status.LastFailure, c.status.FailedAt = err.Error(), now
-		log.Infow("session has ended", "why", err)
+		log.Info("session has ended", "reason", err)
 	}
 	return err
 }

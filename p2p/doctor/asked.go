@@ -15,11 +15,12 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	identifypb "github.com/libp2p/go-libp2p/p2p/protocol/identify/pb"
 	ma "github.com/multiformats/go-multiaddr"
-	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // asked is what a peer says on one connection.
@@ -47,7 +48,7 @@ func askPeer(ctx context.Context, open opener, p peer.ID) (*asked, error) {
 	}
 	if a.speaks(p2p.ObserveProtocol) {
 		if err := ask(ctx, open, p2p.ObserveProtocol, askTimeout, a.observe); err != nil {
-			log.Debugw("clock and round trip are not known", "peer", p, "err", err)
+			log.Debug("clock and round trip are not known", "peer", p, "err", err)
 		}
 	}
 	return a, nil
@@ -59,7 +60,7 @@ func (a *asked) identify(s network.MuxedStream) error {
 	var whole identifypb.Identify
 	for parts := 0; ; parts++ {
 		var part identifypb.Identify
-		err := protodelim.UnmarshalOptions{MaxSize: maxIdentify}.UnmarshalFrom(in, &part)
+		err := delimited.Read(in, maxIdentify, &part)
 		if parts > 0 && errors.Is(err, io.EOF) {
 			break
 		}
@@ -71,7 +72,7 @@ func (a *asked) identify(s network.MuxedStream) error {
 	for _, name := range whole.GetProtocols() {
 		a.protocols = append(a.protocols, protocol.ID(name))
 	}
-	a.agent = printable(whole.GetAgentVersion())
+	a.agent = printable.Line(whole.GetAgentVersion(), maxDetail)
 	a.standing = p2p.StandingAt(a.protocols).String()
 	if raw := whole.GetObservedAddr(); len(raw) > 0 {
 		observed, err := ma.NewMultiaddrBytes(raw)
@@ -89,7 +90,7 @@ func (a *asked) identify(s network.MuxedStream) error {
 func (a *asked) observe(s network.MuxedStream) error {
 	for range samples {
 		began := time.Now()
-		if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+		if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 			return err
 		}
 		var answer doctorpb.ObserveAnswer

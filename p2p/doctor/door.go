@@ -10,9 +10,11 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // doorCheck finds out whom the NAT lets in at a fresh port:
@@ -142,7 +144,7 @@ func (d *doorCheck) knock(ctx context.Context, knocker *way, greeted []*way) err
 func askToKnock(ctx context.Context, knocker *way, req *doctorpb.KnockRequest) (tcp, udp Door, err error) {
 	var answer doctorpb.KnockAnswer
 	err = ask(ctx, knocker.OpenStream, KnockProtocol, askTimeout+knockTimeout, func(s network.MuxedStream) error {
-		if err := writeMessage(s, req); err != nil {
+		if err := delimited.Write(s, req); err != nil {
 			return err
 		}
 		return readMessage(s, &answer)
@@ -151,7 +153,7 @@ func askToKnock(ctx context.Context, knocker *way, req *doctorpb.KnockRequest) (
 		return DoorUnknown, DoorUnknown, err
 	}
 	if answer.GetRefused() != "" {
-		return DoorUnknown, DoorUnknown, fmt.Errorf("%s does not knock: %s", knocker.from, printable(answer.GetRefused()))
+		return DoorUnknown, DoorUnknown, fmt.Errorf("%s does not knock: %s", knocker.from, printable.Line(answer.GetRefused(), maxDetail))
 	}
 	return doorOf(answer.GetTcp()), doorOf(answer.GetUdp()), nil
 }

@@ -11,10 +11,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/sec"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
 // Failure is the kind of an error, as far as its cause can be told from it.
@@ -79,7 +80,7 @@ func unreachable(err error) bool {
 func done(began time.Time, err error) Step {
 	s := Step{State: OK, Millis: millis(time.Since(began))}
 	if err != nil {
-		s.State, s.Failure, s.Detail = Failed, failureOf(err), printable(err.Error())
+		s.State, s.Failure, s.Detail = Failed, failureOf(err), printable.Line(err.Error(), maxDetail)
 	}
 	return s
 }
@@ -88,18 +89,4 @@ func skipped(why string) Step { return Step{Detail: why} }
 
 func millis(d time.Duration) float64 {
 	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
-}
-
-// printable makes what others wrote fit for a line of a terminal.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(s, "?"))
-	if runes := []rune(s); len(runes) > maxDetail {
-		s = string(runes[:maxDetail]) + "..."
-	}
-	return strings.Join(strings.Fields(s), " ")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p"
 )
 
@@ -31,7 +32,7 @@ func measurePath(ctx context.Context, open opener, p *Path, member bool) {
 	case ctx.Err() != nil:
 		p.Why = "there was no time left"
 	case err != nil:
-		p.Why = printable(err.Error())
+		p.Why = printable.Line(err.Error(), maxDetail)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
 var (
@@ -63,7 +65,7 @@ func (s *site) connectThrough(ctx context.Context, proxy *url.URL, hostPort stri
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return errProxyAuth
 	case answer.StatusCode/100 != 2:
-		return fmt.Errorf("%w %s to CONNECT %s", errProxySaysNo, printable(answer.Status), hostPort)
+		return fmt.Errorf("%w %s to CONNECT %s", errProxySaysNo, printable.Line(answer.Status, maxDetail), hostPort)
 	}
 	return nil
 }

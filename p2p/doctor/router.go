@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-netroute"
+
+	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
 // Where routers are asked. Both are addresses of the LAN.
@@ -81,7 +83,7 @@ func searchUPnP(ctx context.Context, group netip.AddrPort) (Answer, string) {
 		}
 		_ = answer.Body.Close()
 		if strings.Contains(answer.Header.Get("ST"), "InternetGatewayDevice") {
-			return Yes, printable(answer.Header.Get("SERVER"))
+			return Yes, printable.Line(answer.Header.Get("SERVER"), maxDetail)
 		}
 	}
 }

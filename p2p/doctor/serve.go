@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -14,12 +13,14 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-var log = logging.Logger("p2p/doctor")
+var log = logs.For("p2p/doctor")
 
 // KnockProtocol has the other side try ports of the address that the asker comes from.
 const KnockProtocol protocol.ID = "/rhizome/knock/1"
@@ -90,7 +91,7 @@ func (s *Server) handler(serve func(network.Stream) error) network.StreamHandler
 		defer stop()
 		_ = stream.SetDeadline(time.Now().Add(streamTimeout))
 		if err := serve(stream); err != nil {
-			log.Debugw("stream", "protocol", stream.Protocol(), "peer", stream.Conn().RemotePeer(), "err", err)
+			log.Debug("stream", "protocol", stream.Protocol(), "peer", stream.Conn().RemotePeer(), "err", err)
 			_ = stream.Reset()
 			return
 		}
@@ -122,7 +123,7 @@ func (s *Server) observe(stream network.Stream) error {
 		if err := readMessage(stream, new(doctorpb.ObserveRequest)); err != nil {
 			return ignoreEOF(err)
 		}
-		if err := writeMessage(stream, &doctorpb.ObserveAnswer{UnixNanos: time.Now().UnixNano(), Address: seen}); err != nil {
+		if err := delimited.Write(stream, &doctorpb.ObserveAnswer{UnixNanos: time.Now().UnixNano(), Address: seen}); err != nil {
 			return err
 		}
 	}
@@ -134,7 +135,7 @@ func (s *Server) knock(stream network.Stream) error {
 	if err := readMessage(stream, &req); err != nil {
 		return err
 	}
-	return writeMessage(stream, s.answerKnock(stream.Conn().RemoteMultiaddr(), &req))
+	return delimited.Write(stream, s.answerKnock(stream.Conn().RemoteMultiaddr(), &req))
 }
 
 func (s *Server) answerKnock(from ma.Multiaddr, req *doctorpb.KnockRequest) *doctorpb.KnockAnswer {

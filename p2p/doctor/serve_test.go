@@ -20,6 +20,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -52,7 +53,7 @@ func newTestLink(t *testing.T, standing p2p.Standing) *testLink {
 	now := func() p2p.Standing { return p2p.Standing(l.standing.Load()) }
 	h, err := p2p.NewHost(p2p.Config{
 		Identity: testIdentity(t), Role: p2p.Hub, Gate: p2p.GateFunc(func(peer.ID) p2p.Standing { return now() }),
-		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")}},
+		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func TestObserveEndsAStreamThatAsksForEver(t *testing.T) {
 	answers := 0
 	err := ask(t.Context(), w.OpenStream, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
 		for {
-			if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+			if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 				return err
 			}
 			if err := readMessage(s, new(doctorpb.ObserveAnswer)); err != nil {
@@ -238,7 +239,7 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- ask(t.Context(), func(context.Context) (network.MuxedStream, error) { return s, nil }, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
-			if err := writeMessage(s, new(doctorpb.ObserveRequest)); err != nil {
+			if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 				return err
 			}
 			if err := readMessage(s, new(doctorpb.ObserveAnswer)); err != nil {

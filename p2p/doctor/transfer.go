@@ -8,7 +8,9 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // transfer serves one request: it sends or takes bytes until there are as many as agreed,
@@ -22,11 +24,11 @@ func (s *Server) transfer(stream network.Stream) error {
 		return err
 	}
 	if !s.awaitTransfer() {
-		return writeMessage(stream, &doctorpb.TransferAnswer{Refused: "others measure at the moment"})
+		return delimited.Write(stream, &doctorpb.TransferAnswer{Refused: "others measure at the moment"})
 	}
 	defer func() { <-s.transfers }()
 	granted := min(req.GetBytes(), transferBytes)
-	if err := writeMessage(stream, &doctorpb.TransferAnswer{Bytes: granted}); err != nil {
+	if err := delimited.Write(stream, &doctorpb.TransferAnswer{Bytes: granted}); err != nil {
 		return err
 	}
 	_ = stream.SetDeadline(time.Now().Add(transferLimit))
@@ -39,7 +41,7 @@ func (s *Server) transfer(stream network.Stream) error {
 		return err
 	}
 	_ = stream.SetDeadline(time.Now().Add(streamTimeout))
-	return writeMessage(stream, &doctorpb.TransferResult{Bytes: got, Nanos: int64(took)})
+	return delimited.Write(stream, &doctorpb.TransferResult{Bytes: got, Nanos: int64(took)})
 }
 
 // awaitTransfer takes a slot, for which it waits a little.
@@ -131,7 +133,7 @@ func upload(s network.MuxedStream) (rate float64, err error) {
 }
 
 func agree(s network.MuxedStream, req *doctorpb.TransferRequest) (granted uint64, err error) {
-	if err := writeMessage(s, req); err != nil {
+	if err := delimited.Write(s, req); err != nil {
 		return 0, err
 	}
 	var answer doctorpb.TransferAnswer
@@ -139,7 +141,7 @@ func agree(s network.MuxedStream, req *doctorpb.TransferRequest) (granted uint64
 		return 0, err
 	}
 	if answer.GetBytes() == 0 {
-		return 0, fmt.Errorf("the link does not measure now: %s", printable(answer.GetRefused()))
+		return 0, fmt.Errorf("the link does not measure now: %s", printable.Line(answer.GetRefused(), maxDetail))
 	}
 	return min(answer.GetBytes(), transferBytes), nil
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
-	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // opener gives a fresh stream of one connection: network.Conn has it, and so has a
@@ -41,22 +42,7 @@ func ask(ctx context.Context, open opener, proto protocol.ID, limit time.Duratio
 	return nil
 }
 
-// byteReader reads messages without taking a byte of what follows them.
-type byteReader struct {
-	io.Reader
-	one [1]byte
-}
-
-func (r *byteReader) ReadByte() (byte, error) {
-	_, err := io.ReadFull(r.Reader, r.one[:])
-	return r.one[0], err
-}
-
+// readMessage takes not a byte of what follows.
 func readMessage(from io.Reader, m proto.Message) error {
-	return protodelim.UnmarshalOptions{MaxSize: maxMessage}.UnmarshalFrom(&byteReader{Reader: from}, m)
-}
-
-func writeMessage(to io.Writer, m proto.Message) error {
-	_, err := protodelim.MarshalTo(to, m)
-	return err
+	return delimited.Read(delimited.Exactly(from), maxMessage, m)
 }

@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 
-	logging "github.com/ipfs/go-log/v2"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pubsubpb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-var log = logging.Logger("p2p/gossip")
+var log = logs.For("p2p/gossip")
 
 // Config says whose announcements travel between whom.
 type Config struct {

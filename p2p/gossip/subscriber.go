@@ -72,7 +72,7 @@ func (s *Subscriber) validate(_ context.Context, from peer.ID, msg *pubsub.Messa
 		msg.ValidatorData = a
 		return pubsub.ValidationAccept
 	}
-	log.Debugw("announcement dropped", "from", from, "error", err)
+	log.Debug("announcement dropped", "peer", from, "err", err)
 	if s.blame(from, a, err) {
 		return pubsub.ValidationReject
 	}

@@ -58,7 +58,7 @@ func (j *fetch) strikeLocked(it *item, src *source) {
 	it.suspect = src
 	why := fmt.Errorf("peer %s sent bytes that are not the object's: %w", src.Peer, ErrMismatch)
 	src.last = why
-	log.Warnw("a peer sent bytes that are not the object's", "peer", src.Peer, "object", it.id, "times", src.strikes)
+	log.Warn("a peer sent bytes that are not the object's", "peer", src.Peer, "object", it.id, "times", src.strikes)
 	if src.out != nil || src.strikes == 1 && !j.othersLocked(it, src) {
 		return
 	}

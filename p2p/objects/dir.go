@@ -12,14 +12,14 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-var log = logging.Logger("p2p/objects")
+var log = logs.For("p2p/objects")
 
 // shards are the names of the folders.
 const shards = "0123456789abcdef"

@@ -50,7 +50,7 @@ func (j *fetch) rest(src *source, why error, pause time.Duration) {
 	if j.ctx.Err() != nil {
 		return
 	}
-	log.Debugw("transfer was interrupted", "peer", src.Peer, "run", j.runID, "pause", pause, "err", why)
+	log.Debug("transfer was interrupted", "peer", src.Peer, "run", j.runID, "pause", pause, "err", why)
 	j.mu.Lock()
 	src.last = why
 	j.mu.Unlock()

@@ -119,7 +119,7 @@ func (s *Server) handle(stream network.Stream) {
 	}
 	defer leave()
 	if err := s.serve(s.ctx, to, stream); err != nil {
-		log.Debugw("objects were not sent", "peer", to, "err", err)
+		log.Debug("objects were not sent", "peer", to, "err", err)
 		_ = stream.Reset()
 		return
 	}
@@ -253,13 +253,13 @@ func (s *sending) open(ctx context.Context, w want) (File, *answer) {
 	case errors.Is(err, ErrRefused):
 		return nil, &answer{status: exchangepb.Answer_REFUSED}
 	case err != nil:
-		log.Warnw("could not decide whether a peer may have an object", "peer", s.to, "run", s.runID, "object", w.id, "err", err)
+		log.Warn("could not decide whether a peer may have an object", "peer", s.to, "run", s.runID, "object", w.id, "err", err)
 		return nil, &answer{status: exchangepb.Answer_FAILED, detail: "authorisation failed"}
 	}
 	if w.suspect {
 		// The outcome shows in Open: a bad file has been set aside.
 		if err := s.store.Verify(w.id); err != nil {
-			log.Warnw("a peer complained of an object", "peer", s.to, "object", w.id, "err", err)
+			log.Warn("a peer complained of an object", "peer", s.to, "object", w.id, "err", err)
 		}
 	}
 	f, err := s.store.Open(w.id)
@@ -269,7 +269,7 @@ func (s *sending) open(ctx context.Context, w want) (File, *answer) {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrCorrupt):
 		return nil, &answer{status: exchangepb.Answer_NOT_FOUND}
 	}
-	log.Errorw("an object could not be read", "peer", s.to, "object", w.id, "err", err)
+	log.Error("an object could not be read", "peer", s.to, "object", w.id, "err", err)
 	return nil, &answer{status: exchangepb.Answer_FAILED, detail: "it could not be read"}
 }
 

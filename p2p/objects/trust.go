@@ -97,12 +97,12 @@ func (d *Dir) setAside(id string, found os.FileInfo) {
 	}
 	if kept, err := os.ReadDir(filepath.Join(d.root, "corrupt")); err == nil && len(kept) >= maxSetAside {
 		err = os.Remove(d.path(id))
-		log.Errorw("stored object is corrupt; removed, since enough others are set aside", "object", id, "err", err)
+		log.Error("stored object is corrupt; removed, since enough others are set aside", "object", id, "err", err)
 		return
 	}
 	to := filepath.Join(d.root, "corrupt", id)
 	err = os.Rename(d.path(id), to)
-	log.Errorw("stored object is corrupt; set aside", "object", id, "file", to, "err", err)
+	log.Error("stored object is corrupt; set aside", "object", id, "file", to, "err", err)
 }
 
 // sizeOnDisk is the size of an object's file, or false if it is missing.

@@ -11,15 +11,14 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"google.golang.org/protobuf/encoding/protodelim"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
 // errProtocol: the other end does not speak the exchange as it should.
-var errProtocol = errors.New("malformed object exchange")
+var errProtocol = delimited.ErrMalformed
 
 // want is a Want that was checked.
 type want struct {
@@ -38,7 +37,7 @@ type request struct {
 // readRequest reads what a stranger asks for.
 func readRequest(r *bufio.Reader) (request, error) {
 	var msg exchangepb.Request
-	if err := readMessage(r, maxRequest, &msg); err != nil {
+	if err := delimited.Read(r, maxRequest, &msg); err != nil {
 		return request{}, fmt.Errorf("read request: %w", err)
 	}
 	req := request{runID: msg.GetRunId(), budget: maxChunk}
@@ -70,7 +69,7 @@ func writeRequest(w io.Writer, req request) error {
 		}
 		msg.Wants = append(msg.Wants, &exchangepb.Want{Id: id, Offset: uint64(want.offset), Suspect: want.suspect})
 	}
-	return writeMessage(w, msg)
+	return delimited.Write(w, msg)
 }
 
 // answer is an Answer that was checked.
@@ -86,7 +85,7 @@ type answer struct {
 func readAnswer(r *bufio.Reader, w want, alive func()) (answer, error) {
 	for {
 		var msg exchangepb.Answer
-		if err := readMessage(r, maxAnswer, &msg); err != nil {
+		if err := delimited.Read(r, maxAnswer, &msg); err != nil {
 			return answer{}, err
 		}
 		if msg.GetStatus() == exchangepb.Answer_WAIT {
@@ -105,7 +104,7 @@ func readAnswer(r *bufio.Reader, w want, alive func()) (answer, error) {
 }
 
 func writeAnswer(w io.Writer, a answer) error {
-	return writeMessage(w, &exchangepb.Answer{
+	return delimited.Write(w, &exchangepb.Answer{
 		Status: a.status, Size: uint64(a.size), Length: uint64(a.length), Detail: shorten(a.detail),
 	})
 }
@@ -120,40 +119,6 @@ func shorten(s string) string {
 		cut--
 	}
 	return s[:cut]
-}
-
-// readMessage reads a message of bounded size. It returns io.EOF only between messages.
-func readMessage(r *bufio.Reader, limit int64, msg proto.Message) error {
-	if _, err := r.Peek(1); err != nil {
-		return err
-	}
-	err := protodelim.UnmarshalOptions{MaxSize: limit}.UnmarshalFrom(r, msg)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return io.ErrUnexpectedEOF
-	case errors.As(err, new(*protodelim.SizeTooLargeError)), errors.Is(err, proto.Error):
-		return fmt.Errorf("%w: %w", errProtocol, err)
-	}
-	return err
-}
-
-// writeMessage sends a message and its length in one write.
-func writeMessage(w io.Writer, msg proto.Message) error {
-	buf := frame{}
-	if _, err := protodelim.MarshalTo(&buf, msg); err != nil {
-		return err
-	}
-	_, err := w.Write(buf)
-	return err
-}
-
-type frame []byte
-
-func (f *frame) Write(p []byte) (int, error) {
-	*f = append(*f, p...)
-	return len(p), nil
 }
 
 // lively is a stream whose reads and writes each have to move something within idleLimit.

@@ -15,6 +15,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/util"
 	"github.com/multiformats/go-varint"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // serviceHost is the host as go-libp2p's relay service sees it: the service's handler of
@@ -167,33 +169,15 @@ func (r *Relay) answerNo(s network.Stream, what string, refusal *Refusal) {
 // readRequest reads one hop message and not a byte more, since a client may send the
 // first bytes of its circuit right behind it.
 func readRequest(r io.Reader) (raw []byte, msg *pbv2.HopMessage, err error) {
-	size, err := varint.ReadUvarint(byteReader{r})
+	content, err := delimited.ReadBytes(delimited.Exactly(r), maxHopMessage)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read length of request: %w", err)
-	}
-	if size > maxHopMessage {
-		return nil, nil, fmt.Errorf("request of %d bytes: at most %d", size, maxHopMessage)
-	}
-	raw = append(raw, varint.ToUvarint(size)...)
-	head := len(raw)
-	raw = append(raw, make([]byte, size)...)
-	if _, err := io.ReadFull(r, raw[head:]); err != nil {
 		return nil, nil, fmt.Errorf("read request: %w", err)
 	}
 	msg = &pbv2.HopMessage{}
-	if err := proto.Unmarshal(raw[head:], msg); err != nil {
+	if err := proto.Unmarshal(content, msg); err != nil {
 		return nil, nil, errors.New("request is no hop message")
 	}
-	return raw, msg, nil
-}
-
-// byteReader reads single bytes without reading ahead.
-type byteReader struct{ r io.Reader }
-
-func (b byteReader) ReadByte() (byte, error) {
-	var one [1]byte
-	_, err := io.ReadFull(b.r, one[:])
-	return one[0], err
+	return append(varint.ToUvarint(uint64(len(content))), content...), msg, nil
 }
 
 // noClose keeps a delimited writer from closing what it writes to.

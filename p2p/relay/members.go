@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // ErrVouchRefused: the relay does not take this link's word. Trying again helps only when
@@ -158,17 +161,17 @@ func (m *Members) serve(ctx context.Context, v *vouching) error {
 
 // listen reads what the relay says until the stream ends.
 func (v *vouching) listen() error {
-	in := newReader(v.stream, maxVouchMessage)
+	in := bufio.NewReader(v.stream)
 	for {
 		var msg relaypb.FromRelay
-		if err := in.read(&msg); err != nil {
+		if err := delimited.Read(in, maxVouchMessage, &msg); err != nil {
 			return fmt.Errorf("read answer: %w", err)
 		}
 		if refused := msg.GetRefused(); refused != nil {
-			return fmt.Errorf("%w: %s", ErrVouchRefused, printable(refused.GetDetail(), maxDetail))
+			return fmt.Errorf("%w: %s", ErrVouchRefused, printable.Line(refused.GetDetail(), maxDetail))
 		}
 		if msg.GetNotNeeded() != nil {
-			log.Infow("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
+			log.Info("the relay serves anybody and needs no list of members", "relay", v.stream.Conn().RemotePeer())
 			close(v.notNeeded)
 			return v.awaitEnd()
 		}
@@ -196,7 +199,7 @@ func (v *vouching) awaitEnd() error {
 // why, since a relay says so before it closes: wait for it.
 func (v *vouching) send(ctx context.Context, msg *relaypb.ToRelay) error {
 	_ = v.stream.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := write(v.stream, msg)
+	err := delimited.Write(v.stream, msg)
 	if err == nil {
 		return nil
 	}

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"sync"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+
+	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-var log = logging.Logger("p2p/relay")
+var log = logs.For("p2p/relay")
 
 // Relay serves circuits on a host. Its methods may be called from any goroutine.
 type Relay struct {
@@ -150,13 +151,13 @@ func (r *Relay) cutOff(peers []peer.ID) {
 
 func (r *Relay) disconnect(p peer.ID) {
 	if err := r.host.Network().ClosePeer(p); err != nil {
-		log.Debugw("closing the connection of a peer that lost its standing", "peer", p, "error", err)
+		log.Debug("closing the connection of a peer that lost its standing", "peer", p, "err", err)
 	}
 }
 
 // refused notes a refusal where it can be found: log, metrics, and [Ask].
 func (r *Relay) refused(p peer.ID, what string, refusal *Refusal) {
-	log.Infow("refused", "peer", p, "what", what, "reason", refusal.Reason, "detail", refusal.Detail)
+	log.Info("refused", "peer", p, "what", what, "reason", refusal.Reason, "detail", refusal.Detail)
 	r.metrics.refused(what, refusal.Reason)
 	r.refusals.add(p, refusal)
 }

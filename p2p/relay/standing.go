@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // StandingProtocol lets a peer ask how a relay sees it. See [Ask].
@@ -54,7 +57,7 @@ func Ask(ctx context.Context, h host.Host, relay peer.ID) (Standing, error) {
 		return Standing{}, fmt.Errorf("ask relay %s for our standing: %w", relay, err)
 	}
 	var msg relaypb.Standing
-	if err := newReader(s, maxStanding).read(&msg); err != nil {
+	if err := delimited.Read(bufio.NewReader(s), maxStanding, &msg); err != nil {
 		return Standing{}, fmt.Errorf("read our standing at relay %s: %w", relay, err)
 	}
 	return fromWire(&msg), nil
@@ -67,7 +70,7 @@ func (r *Relay) serveStanding(s network.Stream) {
 	}
 	defer r.work.Done()
 	_ = s.SetDeadline(time.Now().Add(handshakeTimeout))
-	if err := write(s, toWire(r.standing(s.Conn().RemotePeer()))); err != nil {
+	if err := delimited.Write(s, toWire(r.standing(s.Conn().RemotePeer()))); err != nil {
 		_ = s.Reset()
 		return
 	}
@@ -110,7 +113,7 @@ func fromWire(msg *relaypb.Standing) Standing {
 		CircuitsUsed:   int(msg.GetPeerCircuitsUsed()),
 	}
 	if r := msg.GetRefusal(); r != nil {
-		st.Refusal = &Refusal{Reason: Reason(printable(r.GetReason(), maxReason)), Detail: printable(r.GetDetail(), maxDetail), At: time.UnixMilli(r.GetUnixMillis())}
+		st.Refusal = &Refusal{Reason: Reason(printable.Line(r.GetReason(), maxReason)), Detail: printable.Line(r.GetDetail(), maxDetail), At: time.UnixMilli(r.GetUnixMillis())}
 	}
 	return st
 }

@@ -1,17 +1,18 @@
 package relay
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // VouchProtocol is how a link tells a relay who its members are. See [Members].
@@ -44,7 +45,7 @@ func (r *Relay) serveVouch(s network.Stream) {
 	}
 	defer r.leaveVouch(v)
 	if err := r.vouch(v); err != nil && !errors.Is(err, io.EOF) {
-		log.Infow("vouch stream ended", "link", v.link, "error", err)
+		log.Info("vouch stream ended", "link", v.link, "err", err)
 		v.refuse(err)
 		return
 	}
@@ -65,7 +66,7 @@ func (r *Relay) leaveVouch(v *vouchStream) {
 	r.roster.detach(v.link, v, func(removed []peer.ID) {
 		if r.enter() {
 			defer r.work.Done()
-			log.Infow("a link stayed away: its members are strangers now", "link", v.link, "members", len(removed))
+			log.Info("a link stayed away: its members are strangers now", "link", v.link, "members", len(removed))
 			r.cutOff(removed)
 		}
 	})
@@ -80,10 +81,10 @@ func (r *Relay) vouch(v *vouchStream) error {
 	if role != Link && !r.options.Open {
 		return fmt.Errorf("%s is no link of this relay: have its operator allow it", v.link)
 	}
-	in := newReader(v, maxVouchMessage)
+	in := bufio.NewReader(v)
 	_ = v.SetReadDeadline(time.Now().Add(handshakeTimeout))
 	var first relaypb.ToRelay
-	if err := in.read(&first); err != nil {
+	if err := delimited.Read(in, maxVouchMessage, &first); err != nil {
 		return fmt.Errorf("read hello: %w", err)
 	}
 	hello := first.GetHello()
@@ -96,14 +97,14 @@ func (r *Relay) vouch(v *vouchStream) error {
 	if role != Link {
 		return v.notNeeded()
 	}
-	if !r.roster.attach(v.link, v, printable(hello.GetFederation(), maxFederationName)) {
+	if !r.roster.attach(v.link, v, printable.Name(hello.GetFederation(), maxFederationName)) {
 		return fmt.Errorf("%s is no link of this relay any more", v.link)
 	}
 	_ = v.SetReadDeadline(time.Time{}) // a quiet link is no dead one; the connection has keepalives
-	log.Infow("a link vouches", "link", v.link, "federation", printable(hello.GetFederation(), maxFederationName))
+	log.Info("a link vouches", "link", v.link, "federation", printable.Name(hello.GetFederation(), maxFederationName))
 	for {
 		var msg relaypb.ToRelay
-		if err := in.read(&msg); err != nil {
+		if err := delimited.Read(in, maxVouchMessage, &msg); err != nil {
 			return fmt.Errorf("read update: %w", err)
 		}
 		if err := r.update(v, msg.GetUpdate()); err != nil {
@@ -115,7 +116,7 @@ func (r *Relay) vouch(v *vouchStream) error {
 // notNeeded lets a link that nobody has allowed here wait for the end of an open relay.
 func (v *vouchStream) notNeeded() error {
 	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	if err := write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_NotNeeded{NotNeeded: &relaypb.VouchNotNeeded{}}}); err != nil {
+	if err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_NotNeeded{NotNeeded: &relaypb.VouchNotNeeded{}}}); err != nil {
 		return fmt.Errorf("answer hello: %w", err)
 	}
 	_ = v.SetReadDeadline(time.Time{})
@@ -147,7 +148,7 @@ func (r *Relay) update(v *vouchStream, u *relaypb.VouchUpdate) error {
 	r.books.promote(v.link, whole.add)
 	r.cutOff(removed)
 	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Ack{Ack: &relaypb.VouchAck{Seq: u.GetSeq()}}})
+	err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Ack{Ack: &relaypb.VouchAck{Seq: u.GetSeq()}}})
 	if err != nil {
 		return fmt.Errorf("acknowledge update: %w", err)
 	}
@@ -183,25 +184,11 @@ func appendIDs(to []peer.ID, raw [][]byte) ([]peer.ID, error) {
 // refuse tells the link why its stream ends.
 func (v *vouchStream) refuse(reason error) {
 	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Refused{Refused: &relaypb.VouchRefused{Detail: reason.Error()}}})
+	err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Refused{Refused: &relaypb.VouchRefused{Detail: reason.Error()}}})
 	if err != nil {
 		_ = v.Reset()
 		return
 	}
 	_ = v.CloseRead()
 	_ = v.Close()
-}
-
-// printable makes a stranger's words fit for logs and terminals.
-func printable(name string, most int) string {
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(name, ""))
-	if runes := []rune(name); len(runes) > most {
-		name = string(runes[:most])
-	}
-	return name
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 func TestOnlyAllowedLinksVouch(t *testing.T) {
@@ -148,7 +149,7 @@ func (s *script) CloseRead() error                 { return nil }
 func messages(t testing.TB, msgs ...*relaypb.ToRelay) []byte {
 	var b bytes.Buffer
 	for _, m := range msgs {
-		if err := write(&b, m); err != nil {
+		if err := delimited.Write(&b, m); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -80,7 +80,7 @@ func (l *line) run(ctx context.Context) {
 			}
 			return
 		}
-		log.Debugw("no line of a swarm", "peer", l.to.Peer, "run", q.runID, "err", err)
+		log.Debug("no line of a swarm", "peer", l.to.Peer, "run", q.runID, "err", err)
 		if time.Since(began) > maxPause {
 			failed = 1
 			pause.Reset()

@@ -126,7 +126,7 @@ func (a *hubAsker) has(t *thing, now time.Time) {
 	if _, liar := c.liars[a.peer]; !a.alone && !liar {
 		t.holders[a.peer] = struct{}{}
 	}
-	log.Debugw("object has come", "node", a.peer, "object", t.id, "from_here", t.copies[a] != nil, "holders", len(t.holders))
+	log.Debug("object has come", "peer", a.peer, "object", t.id, "from_here", t.copies[a] != nil, "holders", len(t.holders))
 	a.drop(t, now)
 }
 
@@ -150,7 +150,7 @@ func (c *course) denounced(by, liar peer.ID) {
 	if _, known := c.liars[liar]; known || c.mates[liar] == nil {
 		return
 	}
-	log.Warnw("a node says that another gave it wrong bytes", "node", liar, "by", by)
+	log.Warn("a node says that another gave it wrong bytes", "peer", liar, "by", by)
 	c.liars[liar] = struct{}{}
 	c.lose(liar)
 }
@@ -233,7 +233,7 @@ func (c *course) giveOnce(t *thing, now time.Time) {
 func (c *course) grant(g *grant) {
 	g.thing.copies[g.asker] = g
 	g.asker.tell([]string{g.thing.id})
-	log.Debugw("object is given", "node", g.asker.peer, "object", g.thing.id, "holders", len(g.thing.holders), "alone", g.own)
+	log.Debug("object is given", "peer", g.asker.peer, "object", g.thing.id, "holders", len(g.thing.holders), "alone", g.own)
 }
 
 // end takes a copy out of the account.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // Source decides what askers are told. [Hub] and [Board] are sources.
@@ -79,7 +80,7 @@ func (s *Server) handle(stream network.Stream) {
 	a := &answering{stream: stream, end: cancel, wake: make(chan struct{}, 1)}
 	err := a.serve(ctx, p, s.source)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
-		log.Debugw("an asker was left", "peer", p, "err", err)
+		log.Debug("an asker was left", "peer", p, "err", err)
 	}
 	_ = stream.Reset()
 }
@@ -126,7 +127,7 @@ func (a *answering) serve(ctx context.Context, p peer.ID, source Source) error {
 	asker, err := source.Begin(p, runID, a.tell)
 	if err != nil {
 		_ = a.stream.SetWriteDeadline(time.Now().Add(writeLimit))
-		refusal := writeMessage(a.stream, &swarmpb.Tell{Refused: true})
+		refusal := delimited.Write(a.stream, &swarmpb.Tell{Refused: true})
 		_ = a.stream.CloseWrite()
 		return errors.Join(err, refusal, drain(a.stream))
 	}

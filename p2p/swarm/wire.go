@@ -7,25 +7,24 @@ import (
 	"fmt"
 	"io"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"google.golang.org/protobuf/encoding/protodelim"
-	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // ProtocolID of the streams.
 const ProtocolID protocol.ID = "/rhizome/swarm/1"
 
-var log = logging.Logger("p2p/swarm")
+var log = logs.For("p2p/swarm")
 
 // ErrRefused: the peer is not known in this run.
 var ErrRefused = errors.New("not in the swarm of this run")
 
 var (
-	errMalformed = errors.New("malformed swarm message")
+	errMalformed = delimited.ErrMalformed
 	errTooMuch   = fmt.Errorf("%w: more than %d objects are wanted at a time", errMalformed, maxAsked)
 )
 
@@ -42,7 +41,7 @@ type Ask struct {
 // readAsk reads what a peer says. The run id is 0 in all but the first.
 func readAsk(r *bufio.Reader) (runID uint64, ask Ask, err error) {
 	var msg swarmpb.Ask
-	if err := readMessage(r, &msg); err != nil {
+	if err := delimited.Read(r, maxMessage, &msg); err != nil {
 		return 0, Ask{}, err
 	}
 	if ask.Want, err = Unpack(msg.GetWant()); err != nil {
@@ -70,12 +69,12 @@ func writeAsk(w io.Writer, runID uint64, ask Ask) error {
 	for _, p := range ask.Liars {
 		msg.Liars = append(msg.Liars, []byte(p))
 	}
-	return writeMessage(w, msg)
+	return delimited.Write(w, msg)
 }
 
 func readTell(r *bufio.Reader) (have []string, err error) {
 	var msg swarmpb.Tell
-	if err := readMessage(r, &msg); err != nil {
+	if err := delimited.Read(r, maxMessage, &msg); err != nil {
 		return nil, err
 	}
 	if msg.GetRefused() {
@@ -85,7 +84,7 @@ func readTell(r *bufio.Reader) (have []string, err error) {
 }
 
 func writeTell(w io.Writer, have []string) error {
-	return writeMessage(w, &swarmpb.Tell{Have: Pack(have)})
+	return delimited.Write(w, &swarmpb.Tell{Have: Pack(have)})
 }
 
 // Pack puts ids one behind the other, 32 bytes each. It panics for what is no id: all come
@@ -111,29 +110,4 @@ func Unpack(packed []byte) ([]string, error) {
 		ids = append(ids, hex.EncodeToString(packed[:idBytes]))
 	}
 	return ids, nil
-}
-
-func readMessage(r *bufio.Reader, msg proto.Message) error {
-	err := protodelim.UnmarshalOptions{MaxSize: maxMessage}.UnmarshalFrom(r, msg)
-	if errors.As(err, new(*protodelim.SizeTooLargeError)) || errors.Is(err, proto.Error) {
-		return fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	return err
-}
-
-// writeMessage sends a message and its length in one write.
-func writeMessage(w io.Writer, msg proto.Message) error {
-	var buf frame
-	if _, err := protodelim.MarshalTo(&buf, msg); err != nil {
-		return err
-	}
-	_, err := w.Write(buf)
-	return err
-}
-
-type frame []byte
-
-func (f *frame) Write(p []byte) (int, error) {
-	*f = append(*f, p...)
-	return len(p), nil
 }

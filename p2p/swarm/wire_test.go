@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
@@ -42,7 +43,7 @@ func TestMessagesComeThrough(t *testing.T) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 	out.Reset()
-	must(t, writeMessage(&out, &swarmpb.Tell{Refused: true}))
+	must(t, delimited.Write(&out, &swarmpb.Tell{Refused: true}))
 	if _, err := readTell(reader(out.Bytes())); !errors.Is(err, ErrRefused) {
 		t.Errorf("a refusal: %v", err)
 	}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/ticket/ticketpb"
 )
 
@@ -172,7 +172,7 @@ func (t Ticket) validate() error {
 		return fmt.Errorf("unknown role %q: want %s, %s or %s", t.Role, RoleNode, RoleOperator, RoleObserver)
 	}
 	for _, text := range []string{t.Federation, t.TokenID} {
-		if len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if len(text) > maxText || !printable.Is(text) {
 			return fmt.Errorf("%q is longer than %d bytes or can not be printed", text, maxText)
 		}
 	}

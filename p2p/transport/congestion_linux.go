@@ -4,11 +4,12 @@ import (
 	"net"
 	"syscall"
 
-	logging "github.com/ipfs/go-log/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-var log = logging.Logger("p2p/transport")
+var log = logs.For("p2p/transport")
 
 // congestion is the control that our TCP connections ask for. Loss decides over a long line,
 // not windows: at 1 % of it and 50 ms, cubic comes to 0.4 MB/s, and bbr to 7.
@@ -30,10 +31,10 @@ func tune(c net.Conn) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if err := unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion); err != nil {
-			log.Debugw("the kernel's own congestion control stays", "wanted", congestion, "err", err)
+			log.Debug("the kernel's own congestion control stays", "wanted", congestion, "err", err)
 		}
 		if err := unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent); err != nil {
-			log.Debugw("the kernel queues as it likes", "err", err)
+			log.Debug("the kernel queues as it likes", "err", err)
 		}
 	})
 }

@@ -15,10 +15,10 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-var log = logging.Logger("p2p/tunnel")
+var log = logs.For("p2p/tunnel")
 
 const (
 	// maxConnections bounds the local connections at a time; one flwr command uses two.
@@ -50,14 +50,14 @@ func Serve(ctx context.Context, listener net.Listener, dial Dial) error {
 		select {
 		case slots <- struct{}{}:
 		default:
-			log.Warnf("%d local connections are open, another was refused", maxConnections)
+			log.Warn("a local connection was refused: too many are open", "open", maxConnections)
 			_ = conn.Close()
 			continue
 		}
 		connections.Go(func() {
 			defer func() { <-slots }()
 			if err := carry(ctx, conn, dial); err != nil {
-				log.Warnf("connection of %s: %v", conn.RemoteAddr(), err)
+				log.Warn("a connection was not carried", "addr", conn.RemoteAddr(), "err", err)
 			}
 		})
 	}

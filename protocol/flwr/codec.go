@@ -93,7 +93,7 @@ func WriteResponse(w http.ResponseWriter, r *http.Request, msg proto.Message) er
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	if err := copyAll(w, bytes.NewReader(body), int64(len(body))); err != nil {
-		log.Debugw("the client left before its answer", "path", r.URL.Path, "error", err)
+		log.Debug("the client left before its answer", "path", r.URL.Path, "err", err)
 	}
 	return nil
 }

@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"strconv"
 
-	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p/gologshim"
 )
 
-var log = logging.Logger("protocol/flwr")
+var log = gologshim.Logger("protocol/flwr")
 
 // Error is an answer other than success. It is what a client is told, and nothing else:
 // the cause stays on this side, in the log.
@@ -99,13 +99,13 @@ func writeError(w http.ResponseWriter, path string, err error) {
 	var answer *Error
 	switch {
 	case errors.As(err, &answer):
-		log.Debugw("request is refused", "path", path, "error", err)
+		log.Debug("request is refused", "path", path, "err", err)
 	case errors.Is(err, context.Canceled):
 		// The client has left, or the server stops.
-		log.Debugw("request is abandoned", "path", path, "error", err)
+		log.Debug("request is abandoned", "path", path, "err", err)
 		answer = transient()
 	default:
-		log.Warnw("request failed; the client is asked to try again", "path", path, "error", err)
+		log.Warn("request failed; the client is asked to try again", "path", path, "err", err)
 		answer = transient()
 	}
 	body := answer.body()

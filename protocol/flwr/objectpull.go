@@ -56,7 +56,7 @@ func writeContent(w http.ResponseWriter, head []byte, content io.Reader, size in
 	}
 	if err := copyAll(w, content, size); err != nil {
 		// Whoever is at fault, the client must not take this for the whole.
-		log.Infow("an answer was cut", "size", size, "error", err)
+		log.Info("an answer was cut", "size", size, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -2,8 +2,6 @@ package session
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
@@ -18,9 +17,9 @@ import (
 // stream is of no use any more.
 var (
 	// ErrFrameTooLarge: a frame is over the limit.
-	ErrFrameTooLarge = errors.New("session frame is too large")
+	ErrFrameTooLarge = delimited.ErrTooLarge
 	// ErrMalformed: the bytes are no frame.
-	ErrMalformed = errors.New("malformed session frame")
+	ErrMalformed = delimited.ErrMalformed
 	// ErrBroken: an earlier write failed in the middle of a frame.
 	ErrBroken = errors.New("session stream is broken by an earlier write")
 )
@@ -46,13 +45,12 @@ func NewConn(rwc io.ReadWriteCloser, limits Limits) *Conn {
 // it was reset or its deadline passed.
 func (c *Conn) ReadFrame() (*sessionpb.Frame, error) {
 	for {
-		content, err := c.read()
-		if err != nil {
-			return nil, err
-		}
 		frame := new(sessionpb.Frame)
-		if err := proto.Unmarshal(content, frame); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		switch err := delimited.Read(c.in, c.limits.MaxFrame, frame); {
+		case err == io.EOF:
+			return nil, io.EOF
+		case err != nil:
+			return nil, fmt.Errorf("read session frame: %w", err)
 		}
 		switch {
 		case frame.GetBody() != nil:
@@ -61,30 +59,6 @@ func (c *Conn) ReadFrame() (*sessionpb.Frame, error) {
 			return nil, fmt.Errorf("%w: it is empty", ErrMalformed)
 		}
 	}
-}
-
-// read returns the bytes of one frame.
-func (c *Conn) read() ([]byte, error) {
-	size, err := binary.ReadUvarint(c.in)
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, io.EOF
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, fmt.Errorf("read session frame: the stream ended in its length: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("read session frame: %w", err)
-	case size > uint64(c.limits.MaxFrame):
-		return nil, fmt.Errorf("%w: %d bytes, %d are allowed", ErrFrameTooLarge, size, c.limits.MaxFrame)
-	}
-	var content bytes.Buffer
-	content.Grow(min(int(size), readStep))
-	if _, err := io.CopyN(&content, c.in, int64(size)); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fmt.Errorf("read session frame: got %d of %d bytes: %w", content.Len(), size, err)
-	}
-	return content.Bytes(), nil
 }
 
 // WriteFrame sends a frame; when it returns nil the stream has taken all of it. A frame
@@ -99,10 +73,9 @@ func (c *Conn) WriteFrame(frame *sessionpb.Frame) error {
 	if c.broken != nil {
 		return fmt.Errorf("%w: %w", ErrBroken, c.broken)
 	}
-	// Length and frame go out in one write: one packet, not two.
-	out, err := proto.MarshalOptions{}.MarshalAppend(binary.AppendUvarint(c.out[:0], uint64(size)), frame)
+	out, err := delimited.Append(c.out[:0], frame)
 	if err != nil {
-		return fmt.Errorf("encode %T: %w", frame.GetBody(), err)
+		return err
 	}
 	if c.out = nil; cap(out) <= keepBuffer {
 		c.out = out

@@ -6,7 +6,7 @@
 // give an error and nothing else. Frames that a newer peer sends and this version does not
 // know are skipped.
 //
-// It is not responsible for the meaning of frames and their order (link/session and
+// It is not responsible for the meaning of frames and their order (link/sessions and
 // node/session), for deadlines (the stream's), or for who is at the other end (libp2p).
 package session
 

@@ -4,14 +4,9 @@ package session
 // allows (200,000 objects of 68 bytes) and its message.
 const DefaultMaxFrame = 16 << 20
 
-const (
-	// keepBuffer is the largest write buffer that a Conn keeps between frames: most frames
-	// are below it, and ten thousand idle sessions should not hold megabytes each.
-	keepBuffer = 4 << 10
-	// readStep is how much memory a length alone is believed for. The rest is taken as the
-	// bytes come, so that sixteen bytes from a stranger do not cost 16 MiB.
-	readStep = 64 << 10
-)
+// keepBuffer is the largest write buffer that a Conn keeps between frames: most frames are
+// below it, and ten thousand idle sessions should not hold megabytes each.
+const keepBuffer = 4 << 10
 
 // Limits of a Conn. Zero means the default.
 type Limits struct {

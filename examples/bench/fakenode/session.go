@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
-
 	"github.com/rhizome-fl/rhizome/e2e/lightnode"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
@@ -31,7 +29,6 @@ func (s *sessions) flags(set *flag.FlagSet) {
 
 func (s *sessions) prepare(o options, stats *stats) error {
 	s.options, s.stats = o, stats
-	logging.SetAllLoggers(logging.LevelError)
 	text := s.join
 	if path, isFile := strings.CutPrefix(text, "@"); isFile {
 		content, err := os.ReadFile(path)

@@ -40,7 +40,7 @@ func expireTasks(c *change) error {
 		c.ring(state.KeyPendingTask(), state.KeyRun(t.RunID), state.KeyTask(t.ID))
 	}
 	for _, t := range failed {
-		logger.Infow("task showed no life and was given up", "run", t.RunID, "task", t.ID)
+		log.Info("task showed no life and was given up", "run", t.RunID, "task", t.ID)
 		if err := endRun(c, t.RunID, t.ID); err != nil {
 			return err
 		}

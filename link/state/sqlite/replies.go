@@ -142,7 +142,7 @@ func (s *Store) DropMessages(ctx context.Context, messageIDs []string, reason st
 	if err != nil {
 		return fmt.Errorf("drop messages (%s): %w", reason, err)
 	}
-	logger.Debugw("dropped messages", "count", len(messageIDs), "reason", reason)
+	log.Debug("dropped messages", "count", len(messageIDs), "reason", reason)
 	return nil
 }
 

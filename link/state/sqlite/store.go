@@ -8,15 +8,14 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/ipfs/go-log/v2"
-
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-var logger = log.Logger("link/state")
+var log = logs.For("link/state/sqlite")
 
 //go:embed migrations/*.sql
 var migrations embed.FS

@@ -26,7 +26,13 @@ type result struct {
 	err error
 }
 
-// fixture is an intake whose fetches are answered by the test.
+// results is a link that hears what became of offers.
+type results chan result
+
+func (r results) Accept(id string)                     { r <- result{id, nil} }
+func (r results) Decline(id string, why error, _ bool) { r <- result{id, why} }
+
+// fixture is an office whose fetches are answered by the test.
 type fixture struct {
 	t       testing.TB
 	store   *state.Store
@@ -34,21 +40,20 @@ type fixture struct {
 	blobs   nodetest.Blobs
 	// before is called at the begin of each fetch.
 	before  func(ctx context.Context, w messages.Want) error
-	results chan result
-	*messages.Intake
+	results results
+	*messages.Office
 }
 
 func newFixture(t testing.TB, trusted policy.Entities) *fixture {
 	t.Helper()
-	f := &fixture{t: t, objects: nodetest.NewMemory(), blobs: nodetest.Blobs{}, results: make(chan result, 1000)}
+	f := &fixture{t: t, objects: nodetest.NewMemory(), blobs: nodetest.Blobs{}, results: make(results, 1000)}
 	s, err := state.Open(context.Background(), filepath.Join(t.TempDir(), "node.db"), f.objects)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.store = s
-	f.Intake = messages.New(messages.Config{
-		Store: s, Objects: f.objects, Fetch: f.fetch, Trusted: trusted,
-		Done: func(id string, err error) { f.results <- result{id, err} },
+	f.Office = messages.New(messages.Config{
+		Store: s, Objects: f.objects, Link: f.results, Fetch: f.fetch, Trusted: trusted,
 	})
 	t.Cleanup(func() {
 		f.Close()
@@ -90,7 +95,7 @@ func TestAccept(t *testing.T) {
 	run.Override = map[string]*flwrpb.Scalar{"lr": {Scalar: &flwrpb.Scalar_Double{Double: 0.5}}}
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
-	f.Start(m.Offer)
+	f.TakeIn(m.Offer)
 	if r := <-f.results; r.id != m.ID || r.err != nil {
 		t.Fatalf("result = %+v", r)
 	}
@@ -110,7 +115,7 @@ func TestAccept(t *testing.T) {
 
 	// Offered again, it is accepted again and nothing is fetched.
 	f.before = func(context.Context, messages.Want) error { return errors.New("fetched twice") }
-	f.Start(m.Offer)
+	f.TakeIn(m.Offer)
 	if r := <-f.results; r.err != nil {
 		t.Errorf("second offer: %v", r.err)
 	}
@@ -122,9 +127,9 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	f.serve(run)
 	var wanted []string
 	f.before = func(_ context.Context, w messages.Want) error { wanted = w.IDs; return nil }
-	f.Start(first.Offer)
+	f.TakeIn(first.Offer)
 	<-f.results
-	f.Start(second.Offer)
+	f.TakeIn(second.Offer)
 	<-f.results
 	if !slices.Equal(wanted, []string{second.ID}) {
 		t.Errorf("fetched %v for a message that shares its model, want only %s", wanted, second.ID)
@@ -145,7 +150,7 @@ func TestRejected(t *testing.T) {
 			f := newFixture(t, tc.trusted)
 			m := tc.run.Instruction(t, 1, "model")
 			f.serve(tc.run)
-			f.Start(m.Offer)
+			f.TakeIn(m.Offer)
 			if r := <-f.results; r.err != nil {
 				t.Fatalf("a rejected message is accepted, and answered: %v", r.err)
 			}
@@ -182,7 +187,7 @@ func TestBadOffers(t *testing.T) {
 	} {
 		o := proto.CloneOf(good)
 		change(o)
-		f.Start(o)
+		f.TakeIn(o)
 		if r := <-f.results; !errors.Is(r.err, messages.ErrBadOffer) {
 			t.Errorf("%s: %v", name, r.err)
 		}
@@ -205,7 +210,7 @@ func TestFetchIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		f.Start(m.Offer)
+		f.TakeIn(m.Offer)
 		if r := <-f.results; r.err != nil {
 			t.Errorf("after %d tries: %v", tries, r.err)
 		}
@@ -220,7 +225,7 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 		down := errors.New("line is down")
 		f.before = func(context.Context, messages.Want) error { return down }
 		began := time.Now()
-		f.Start(m.Offer)
+		f.TakeIn(m.Offer)
 		if r := <-f.results; !errors.Is(r.err, down) {
 			t.Errorf("result = %v", r.err)
 		}
@@ -228,14 +233,14 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 			t.Errorf("declined after %s", waited)
 		}
 		f.before = nil
-		f.Start(m.Offer)
+		f.TakeIn(m.Offer)
 		if r := <-f.results; r.err != nil {
 			t.Errorf("second offer: %v", r.err)
 		}
 	})
 }
 
-func TestCancelRun(t *testing.T) {
+func TestDropRun(t *testing.T) {
 	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
@@ -245,10 +250,9 @@ func TestCancelRun(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	f.Start(m.Offer)
+	f.TakeIn(m.Offer)
 	<-fetching
-	f.CancelRun(run.ID)
-	if _, err := f.store.DropRun(t.Context(), run.ID); err != nil {
+	if _, err := f.DropRun(t.Context(), run.ID); err != nil {
 		t.Fatal(err)
 	}
 	if r := <-f.results; r.err == nil {
@@ -277,7 +281,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	f.serve(run)
 	for _, o := range offers {
-		f.Start(o)
+		f.TakeIn(o)
 	}
 	accepted, busy := 0, 0
 	for range n {
@@ -316,7 +320,7 @@ func TestPrefetch(t *testing.T) {
 	f.Prefetch(run.ID, run.SeriesID, run.FABHash)
 	<-arrived
 	f.before = nil
-	f.CancelRun(run.ID) // waits for its end
+	f.Close() // waits for its end
 	if known, err := f.store.Run(t.Context(), run.ID); err != nil || known.FABHash != run.FABHash {
 		t.Errorf("run = %+v, %v", known, err)
 	}

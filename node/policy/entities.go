@@ -1,5 +1,9 @@
-// Package policy decides whether an app may run on this node: a node that was given trusted
-// entities runs only bundles (FABs) that one of them has signed.
+// Package policy is the site's word: what the people who run this node allow, whatever the
+// SuperLink asks for. Today it decides one thing, whether an app may run here: a node that
+// was given trusted entities (`--trusted-entities`) runs only bundles (FABs) that one of
+// them has signed. A node that was given none runs every app of its SuperLink.
+//
+// It is asked when a message is taken in, before the node accepts it (package messages).
 //
 // It guarantees that a bundle is accepted only with a valid Ed25519 signature, by a listed
 // key, over the very bytes that will run (their SHA-256) and the time of signing.

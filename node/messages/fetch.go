@@ -1,0 +1,53 @@
+package messages
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/rhizome-fl/rhizome/node/state"
+	"github.com/rhizome-fl/rhizome/p2p/objects"
+)
+
+// Prefetch fetches the bundle of a run that was announced. It is a hint: failures are only logged.
+func (o *Office) Prefetch(runID, seriesID uint64, fabHash string) {
+	o.begin(fmt.Sprintf("run %d", runID), runID, func(ctx context.Context) error {
+		err := o.cfg.Store.AnnounceRun(ctx, state.Run{ID: runID, SeriesID: seriesID, FABHash: fabHash})
+		if err != nil {
+			return err
+		}
+		return o.fetch(ctx, Want{RunID: runID, IDs: []string{fabHash}})
+	}, func(err error) {
+		if err != nil {
+			log.Info("app bundle was not fetched ahead", "run", runID, "err", err)
+		}
+	})
+}
+
+// Fetch brings objects of a run that should be on disk but are not. It blocks.
+func (o *Office) Fetch(ctx context.Context, runID uint64, ids ...string) error {
+	return o.fetch(ctx, Want{RunID: runID, IDs: ids})
+}
+
+// fetch brings what is missing, trying again after failures.
+func (o *Office) fetch(ctx context.Context, w Want) error {
+	all := w.IDs
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = firstPause, maxPause
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		w.IDs = o.cfg.Store.Missing(all)
+		if len(w.IDs) == 0 {
+			return struct{}{}, nil
+		}
+		err := o.cfg.Fetch(ctx, w)
+		if objects.Permanent(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return fmt.Errorf("fetch %d objects of run %d: %w", len(w.IDs), w.RunID, err)
+	}
+	return nil
+}

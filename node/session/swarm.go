@@ -1,0 +1,23 @@
+package session
+
+import "github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
+
+// Swarm exchanges objects with other nodes. Its methods must not block.
+type Swarm interface {
+	// Opened is told of each session that opens, and whether the link lets nodes exchange objects.
+	Opened(on bool)
+	// Closed is told of its end. What was said of nodes in it holds no longer.
+	Closed()
+	// Peers replaces the nodes that objects of a run may be exchanged with.
+	Peers(runID uint64, peers []*sessionpb.Provider)
+	// Shared names objects of a run that go to several nodes: ids of 32 bytes each.
+	Shared(runID uint64, ids []byte)
+}
+
+// noSwarm is for a node that takes no part.
+type noSwarm struct{}
+
+func (noSwarm) Opened(bool)                         {}
+func (noSwarm) Closed()                             {}
+func (noSwarm) Peers(uint64, []*sessionpb.Provider) {}
+func (noSwarm) Shared(uint64, []byte)               {}

@@ -1,0 +1,42 @@
+package message
+
+import "github.com/rhizome-fl/rhizome/protocol/flwr"
+
+func checkInstructionRouting(r Routing, known Addressed) error {
+	switch {
+	case r.RunID != known.RunID:
+		return broken(RuleRouting, "it is of run %d", r.RunID)
+	case r.Source != flwr.NodeSuperLink:
+		return broken(RuleRouting, "its source is node %d, not the SuperLink", r.Source)
+	case r.Destination == flwr.NodeSuperLink:
+		return broken(RuleRouting, "its destination is the SuperLink")
+	case known.Node != 0 && r.Destination != known.Node:
+		return broken(RuleRouting, "its destination is node %d", r.Destination)
+	case r.ReplyTo != "":
+		return broken(RuleRouting, "it is a reply")
+	}
+	return nil
+}
+
+// checkReplyRouting holds a reply against its instruction. What a node could win by saying
+// something else: a reply in the name of another node, or in another run.
+func checkReplyRouting(r Routing, known Answered) error {
+	instruction := known.Instruction
+	switch {
+	case instruction.ReplyTo != "":
+		return broken(RuleRouting, "it answers a reply")
+	case instruction.Destination != known.Node:
+		return broken(RuleRouting, "the instruction was given to another node")
+	case r.ReplyTo == "":
+		return broken(RuleRouting, "it answers no message")
+	case r.ReplyTo != instruction.ID:
+		return broken(RuleRouting, "it answers %.80q", r.ReplyTo)
+	case r.RunID != instruction.RunID:
+		return broken(RuleRouting, "it is of run %d, its instruction of run %d", r.RunID, instruction.RunID)
+	case r.Source != known.Node || r.Destination != instruction.Source:
+		return broken(RuleRouting, "it goes from node %d to node %d", r.Source, r.Destination)
+	case r.GroupID != instruction.GroupID:
+		return broken(RuleGroup, "its group is %.80q, that of its instruction %.80q", r.GroupID, instruction.GroupID)
+	}
+	return nil
+}
