@@ -107,6 +107,39 @@ func Get(tx *sql.Tx, id uint64) (task.Task, error) {
 	return t, nil
 }
 
+// GetAll reads tasks by their ids, in that order, with one statement. ErrNotFound if one is
+// missing.
+func GetAll(tx *sql.Tx, ids []uint64) ([]task.Task, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	keys := make([]int64, len(ids))
+	for i, id := range ids {
+		keys[i] = int64(id)
+	}
+	text, err := json.Marshal(keys)
+	if err != nil {
+		return nil, fmt.Errorf("read %d tasks: %w", len(ids), err)
+	}
+	found, err := list(tx, `SELECT `+columns+` FROM tasks WHERE task_id IN (SELECT value FROM json_each(?))`, string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read %d tasks: %w", len(ids), err)
+	}
+	byID := make(map[uint64]task.Task, len(found))
+	for _, t := range found {
+		byID[t.ID] = t
+	}
+	tasks := make([]task.Task, len(ids))
+	for i, id := range ids {
+		t, ok := byID[id]
+		if !ok {
+			return nil, fmt.Errorf("read task %d: %w", id, task.ErrNotFound)
+		}
+		tasks[i] = t
+	}
+	return tasks, nil
+}
+
 // Activate moves a starting task to running; a running one shows life by it. ErrNotFound,
 // ErrFinished, ErrNotClaimed.
 func Activate(tx *sql.Tx, now time.Time, id uint64) (task.Task, error) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,3 +165,28 @@ func TestUnknownTask(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestGetAllKeepsTheOrderOfItsIDs(t *testing.T) {
+	db := openTable(t)
+	in(t, db, func(tx *sql.Tx) error {
+		var want []task.Task
+		var ids []uint64
+		for range 50 {
+			created, err := Create(tx, start, New{RunID: task.NewID(), Type: task.TypeServerApp})
+			if err != nil {
+				return err
+			}
+			want, ids = append(want, created), append(ids, created.ID)
+		}
+		if got, err := GetAll(tx, ids); err != nil || !slices.Equal(got, want) {
+			t.Errorf("GetAll: %v, %v, want %v", got, err, want)
+		}
+		if got, err := GetAll(tx, nil); err != nil || len(got) != 0 {
+			t.Errorf("GetAll of none: %v, %v", got, err)
+		}
+		if _, err := GetAll(tx, append(ids, 7)); !errors.Is(err, task.ErrNotFound) {
+			t.Errorf("GetAll with an unknown id: %v", err)
+		}
+		return nil
+	})
+}

@@ -124,30 +124,20 @@ func (s *Store) ListRuns(ctx context.Context, limit, skip uint64) ([]state.Run, 
 	if limit == 0 || limit > all {
 		limit = all
 	}
-	return s.listRuns(ctx, `SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC LIMIT ? OFFSET ?`,
-		int64(limit), int64(min(skip, all)))
+	return s.listRuns(ctx, `ORDER BY created_at DESC, run_id DESC LIMIT ? OFFSET ?`, int64(limit), int64(min(skip, all)))
 }
 
 // UnfinishedRuns implements state.Runs.
 func (s *Store) UnfinishedRuns(ctx context.Context) ([]state.Run, error) {
-	return s.listRuns(ctx, unfinishedRuns)
+	return s.listRuns(ctx, `WHERE run_id IN (`+unfinishedRuns+`)`)
 }
 
-func (s *Store) listRuns(ctx context.Context, query string, args ...any) ([]state.Run, error) {
+func (s *Store) listRuns(ctx context.Context, which string, args ...any) ([]state.Run, error) {
 	var runs []state.Run
 	err := s.read(ctx, func(tx *sql.Tx) error {
-		ids, err := column[int64](tx, query, args...)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			run, err := readRun(tx, uint64(id))
-			if err != nil {
-				return err
-			}
-			runs = append(runs, run)
-		}
-		return nil
+		var err error
+		runs, err = readRuns(tx, which, args...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -156,29 +146,61 @@ func (s *Store) listRuns(ctx context.Context, query string, args ...any) ([]stat
 }
 
 func readRun(tx *sql.Tx, runID uint64) (state.Run, error) {
-	run := state.Run{ID: runID}
-	var series, primary, sent, received, clientApp int64
+	runs, err := readRuns(tx, `WHERE run_id = ?`, int64(runID))
+	if err != nil {
+		return state.Run{}, err
+	}
+	if len(runs) == 0 {
+		return state.Run{}, state.ErrNotFound
+	}
+	return runs[0], nil
+}
+
+// readRuns reads runs and their primary tasks: two statements, however many runs there are.
+func readRuns(tx *sql.Tx, which string, args ...any) ([]state.Run, error) {
+	var runs []state.Run
+	var primaries []uint64
+	err := each(tx, func(scan func(...any) error) error {
+		run, primary, err := scanRun(scan)
+		runs, primaries = append(runs, run), append(primaries, primary)
+		return err
+	}, `SELECT run_id, series_id, primary_task_id, fab_id, fab_version, fab_hash, verifications, override_config,
+		federation, account_id, bytes_sent, bytes_received, clientapp_time FROM runs `+which, args...)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := tasktable.GetAll(tx, primaries)
+	if err != nil {
+		return nil, err
+	}
+	for i := range runs {
+		runs[i].PrimaryTask = tasks[i]
+	}
+	return runs, nil
+}
+
+// scanRun reads a row, all but the primary task.
+func scanRun(scan func(dest ...any) error) (run state.Run, primary uint64, err error) {
+	var id, series, first, sent, received, clientApp int64
 	var verifications string
 	var overrides []byte
-	err := tx.QueryRow(`SELECT series_id, primary_task_id, fab_id, fab_version, fab_hash, verifications, override_config,
-			federation, account_id, bytes_sent, bytes_received, clientapp_time FROM runs WHERE run_id = ?`, int64(runID)).
-		Scan(&series, &primary, &run.FABID, &run.FABVersion, &run.FABHash, &verifications, &overrides,
-			&run.Federation, &run.AccountID, &sent, &received, &clientApp)
+	err = scan(&id, &series, &first, &run.FABID, &run.FABVersion, &run.FABHash, &verifications, &overrides,
+		&run.Federation, &run.AccountID, &sent, &received, &clientApp)
 	if err != nil {
-		return state.Run{}, notFound(err)
+		return run, 0, err
 	}
-	run.SeriesID, run.BytesSent, run.BytesReceived = uint64(series), uint64(sent), uint64(received)
+	run.ID, run.SeriesID = uint64(id), uint64(series)
+	run.BytesSent, run.BytesReceived = uint64(sent), uint64(received)
 	run.ClientAppRuntime = time.Duration(clientApp) * time.Microsecond
 	if err := json.Unmarshal([]byte(verifications), &run.Verifications); err != nil {
-		return state.Run{}, fmt.Errorf("verifications: %w", err)
+		return run, 0, fmt.Errorf("verifications of run %d: %w", run.ID, err)
 	}
 	var config flwrpb.StartRunRequest
 	if err := proto.Unmarshal(overrides, &config); err != nil {
-		return state.Run{}, fmt.Errorf("run configuration: %w", err)
+		return run, 0, fmt.Errorf("configuration of run %d: %w", run.ID, err)
 	}
 	run.OverrideConfig = config.GetOverrideConfig()
-	run.PrimaryTask, err = tasktable.Get(tx, uint64(primary))
-	return run, err
+	return run, uint64(first), nil
 }
 
 // runUnfinished is nil for a run that is not finished, else ErrNotFound or ErrRunFinished.

@@ -140,6 +140,43 @@ func testRunList(t *testing.T, e *env) {
 	}
 }
 
+// A list shows each run as it is by itself, with its own primary task.
+func testRunListIsWhole(t *testing.T, e *env) {
+	var ids []uint64
+	for i := range 40 {
+		run, err := e.CreateRun(e.ctx, state.NewRun{TaskType: task.TypeServerApp, FABID: fmt.Sprintf("pub/app%d", i),
+			FABHash: objectID(fmt.Sprint(i)), Verifications: map[string]string{"n": fmt.Sprint(i)},
+			OverrideConfig: map[string]*flwrpb.Scalar{"n": {Scalar: &flwrpb.Scalar_Sint64{Sint64: int64(i)}}}})
+		e.ok(err)
+		ids = append(ids, run.ID)
+		switch i % 4 {
+		case 1:
+			e.ok(e.FinishRun(e.ctx, run.ID, task.Stopped, fmt.Sprint("by hand ", i)))
+		case 2:
+			e.ok(e.AddRunStats(e.ctx, run.ID, uint64(i), uint64(2*i), time.Duration(i)*time.Second))
+		}
+		e.pass(time.Millisecond)
+	}
+	same := func(what string, runs []state.Run, err error) {
+		t.Helper()
+		e.ok(err)
+		for _, listed := range runs {
+			alone, err := e.Run(e.ctx, listed.ID)
+			e.ok(err)
+			if !proto.Equal(listed.Proto(), alone.Proto()) || listed.PrimaryTask != alone.PrimaryTask || !maps.Equal(listed.Verifications, alone.Verifications) {
+				t.Errorf("%s has %+v, the run by itself is %+v", what, listed, alone)
+			}
+		}
+	}
+	listed, err := e.ListRuns(e.ctx, 0, 0)
+	same("the list", listed, err)
+	unfinished, err := e.UnfinishedRuns(e.ctx)
+	same("the list of unfinished runs", unfinished, err)
+	if len(listed) != len(ids) || len(unfinished) != len(ids)*3/4 {
+		t.Errorf("%d runs, %d of them unfinished, want %d and %d", len(listed), len(unfinished), len(ids), len(ids)*3/4)
+	}
+}
+
 func testRunBound(t *testing.T, e *env) {
 	n := state.NewRun{TaskType: task.TypeServerApp}
 	first, err := e.CreateRun(e.ctx, n)

@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		"run rules":            testRunRules,
 		"run series":           testSeries,
 		"run list":             testRunList,
+		"a run in a list":      testRunListIsWhole,
 		"run bound":            testRunBound,
 		"run end":              testRunEndsEverything,
 		"forget":               testForget,
