@@ -1,20 +1,15 @@
 package link
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 // DefaultHTTP is where a stock SuperLink serves.
@@ -51,18 +46,7 @@ type Config struct {
 	// tickets say so.
 	Swarm bool
 
-	// These are those of p2p.Config.
-	Listen      []ma.Multiaddr
-	Port        int
-	NoListen    bool
-	WebSocket   bool
-	Certificate *tls.Certificate
-	RootCAs     *x509.CertPool
-	Proxy       *url.URL
-	Announce    []ma.Multiaddr
-	Relays      []peer.AddrInfo
-	UPnP        bool
-	MDNS        string
+	p2p.Overlay
 
 	// MaxNodes bounds the peers at a time; 0 leaves it to p2p.
 	MaxNodes int

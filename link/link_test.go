@@ -16,6 +16,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
@@ -33,7 +34,7 @@ const patience = 10 * time.Second
 func testConfig(dir string) Config {
 	return Config{
 		DataDir: dir, HTTP: "127.0.0.1:0", Software: "rhizome test",
-		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	}
 }
 
@@ -91,7 +92,7 @@ func must(t *testing.T, err error) {
 // newLeaf is the overlay host of a would-be node.
 func newLeaf(t *testing.T, identity identity.Identity) *p2p.Host {
 	t.Helper()
-	h, err := p2p.NewHost(p2p.Config{Identity: identity, NoListen: true})
+	h, err := p2p.NewHost(p2p.Config{Identity: identity, Overlay: p2p.Overlay{NoListen: true}})
 	must(t, err)
 	t.Cleanup(func() { must(t, h.Close()) })
 	return h
@@ -272,7 +273,7 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 		h := newLeaf(t, identity)
 		must(t, h.Connect(t.Context(), peer.AddrInfo{ID: l.PeerID(), Addrs: l.host.Addresses()}))
 		client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return h.DialStream(ctx, l.PeerID(), ControlProtocol)
+			return h.DialStream(ctx, l.PeerID(), remote.ControlProtocol)
 		}}}
 		res, err := client.Get("http://link/health")
 		must(t, err)
@@ -286,7 +287,7 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 
 func TestTicketWaitsForTheRelay(t *testing.T) {
 	relayHost, err := p2p.NewHost(p2p.Config{
-		Identity: newIdentity(t), Role: p2p.RelayHost, Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+		Identity: newIdentity(t), Role: p2p.RelayHost, Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, relayHost.Close()) })

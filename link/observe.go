@@ -5,15 +5,11 @@ import (
 	"net/http"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
-
-// StatusProtocol carries GET /status, in HTTP, for members with the role observer or
-// operator.
-const StatusProtocol protocol.ID = "/rhizome/status/1"
 
 // serveStatus answers observers through the overlay.
 func (l *Link) serveStatus(ctx context.Context) error {
@@ -25,7 +21,7 @@ func (l *Link) serveStatus(ctx context.Context) error {
 		}
 		answer(w, status, err)
 	})
-	return daemon.ServeHTTP(ctx, l.host.ListenMembers(StatusProtocol), l.only(mux, state.RoleObserver, state.RoleOperator))
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.StatusProtocol), l.only(mux, state.RoleObserver, state.RoleOperator))
 }
 
 // only lets members with one of the roles through. The role is looked up for each request,

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -59,7 +60,7 @@ func TestStatusOverTheOverlay(t *testing.T) {
 		state.RoleObserver: {http.StatusOK, false},
 		state.RoleNode:     {http.StatusForbidden, false},
 	} {
-		code, body := get(t, l.memberFor(t, role), l.PeerID(), StatusProtocol, "/status")
+		code, body := get(t, l.memberFor(t, role), l.PeerID(), remote.StatusProtocol, "/status")
 		if code != c.code {
 			t.Errorf("%s gets %d, want %d", role, code, c.code)
 		}
@@ -86,11 +87,11 @@ func TestObserverGetsNothingElse(t *testing.T) {
 	observer := l.memberFor(t, state.RoleObserver)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if code, _ := get(t, observer, l.PeerID(), ControlProtocol, "/health"); code != http.StatusForbidden {
+	if code, _ := get(t, observer, l.PeerID(), remote.ControlProtocol, "/health"); code != http.StatusForbidden {
 		t.Errorf("the Control API answers an observer %d", code)
 	}
 	for _, path := range []string{"/", "/members", "/tickets", "/backup", "/v1/control/list-runs", "/v1/runtime/acquire-task"} {
-		if code, _ := get(t, observer, l.PeerID(), StatusProtocol, path); code != http.StatusNotFound {
+		if code, _ := get(t, observer, l.PeerID(), remote.StatusProtocol, path); code != http.StatusNotFound {
 			t.Errorf("the status protocol answers %s with %d", path, code)
 		}
 	}

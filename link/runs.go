@@ -7,11 +7,12 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"github.com/rhizome-fl/rhizome/protocol/task"
-	"golang.org/x/sync/semaphore"
 )
 
 // runKeeper sees runs begin and end: it announces both, and when one has ended it takes

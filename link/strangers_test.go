@@ -19,6 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"google.golang.org/protobuf/encoding/protodelim"
 
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/joinpb"
@@ -133,10 +134,10 @@ func attempts(l *Link, runID uint64, secret string, expired ticket.Ticket) map[s
 			return store.bytes
 		},
 		"control": func(ctx context.Context, s *stranger) int64 {
-			return s.say(ctx, l.PeerID(), ControlProtocol, text("POST /v1/control/list-runs HTTP/1.1\r\nHost: link\r\nContent-Type: application/protobuf\r\nContent-Length: 0\r\n\r\n"))
+			return s.say(ctx, l.PeerID(), remote.ControlProtocol, text("POST /v1/control/list-runs HTTP/1.1\r\nHost: link\r\nContent-Type: application/protobuf\r\nContent-Length: 0\r\n\r\n"))
 		},
 		"status": func(ctx context.Context, s *stranger) int64 {
-			return s.say(ctx, l.PeerID(), StatusProtocol, text("GET /status HTTP/1.1\r\nHost: link\r\n\r\n"))
+			return s.say(ctx, l.PeerID(), remote.StatusProtocol, text("GET /status HTTP/1.1\r\nHost: link\r\n\r\n"))
 		},
 		"gossip": func(ctx context.Context, s *stranger) int64 {
 			return s.say(ctx, l.PeerID(), pubsub.GossipSubID_v11, text("\x08\x0a\x06\x08\x01\x12\x02hi"))

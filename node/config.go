@@ -1,16 +1,11 @@
 package node
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
-
-	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
+	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 // Config of a node. Only DataDir is required, and Join for a new data directory.
@@ -49,18 +44,7 @@ type Config struct {
 	// they do when it is killed: the next node on this data takes them back.
 	LeaveSuperExec bool
 
-	// The rest are those of p2p.Config.
-	Listen      []ma.Multiaddr
-	Port        int
-	NoListen    bool
-	WebSocket   bool
-	Certificate *tls.Certificate
-	RootCAs     *x509.CertPool
-	Proxy       *url.URL
-	Announce    []ma.Multiaddr
-	Relays      []peer.AddrInfo
-	UPnP        bool
-	MDNS        string
+	p2p.Overlay
 
 	// OnConnected is called whenever a session with the link has opened. It must not block.
 	// Optional.

@@ -50,7 +50,7 @@ func newLink(t testing.TB) *fakeLink {
 	}
 	l.host, err = p2p.NewHost(p2p.Config{
 		Identity: identity, Role: p2p.Hub, Gate: p2p.GateFunc(l.standing),
-		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ type running struct {
 func config(t testing.TB, dataDir string) node.Config {
 	return node.Config{
 		DataDir: dataDir, Name: "site", NodeConfig: "partition-id=3", Software: "test",
-		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	}
 }
 

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -48,22 +46,9 @@ func (n *Node) openState(ctx context.Context) (err error) {
 }
 
 // openOverlay makes the host, and lets the link fetch what answers are made of.
-func (n *Node) openOverlay(context.Context) error {
-	id, err := identity.LoadOrCreate(n.dir.Path("identity"))
-	if err != nil {
-		return err
-	}
-	port := n.cfg.Port
-	if port == 0 && len(n.cfg.Listen) == 0 && !n.cfg.NoListen {
-		if port, err = identity.LoadOrPickPort(n.dir.Path("port")); err != nil {
-			return fmt.Errorf("choose a port for the overlay: %w", err)
-		}
-	}
-	n.host, err = p2p.NewHost(p2p.Config{
-		Identity: id, Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit),
-		Listen: n.cfg.Listen, Port: port, NoListen: n.cfg.NoListen, WebSocket: n.cfg.WebSocket,
-		Certificate: n.cfg.Certificate, RootCAs: n.cfg.RootCAs, Proxy: n.cfg.Proxy,
-		Announce: n.cfg.Announce, Relays: n.cfg.Relays, UPnP: n.cfg.UPnP, MDNS: n.cfg.MDNS, UserAgent: n.cfg.Software,
+func (n *Node) openOverlay(context.Context) (err error) {
+	n.host, err = p2p.Open(n.dir, p2p.Config{
+		Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
 	})
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ func TestNodesAreVouchedForByTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := p2p.NewHost(p2p.Config{Identity: identity, NoListen: true})
+	other, err := p2p.NewHost(p2p.Config{Identity: identity, Overlay: p2p.Overlay{NoListen: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

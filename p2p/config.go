@@ -29,17 +29,16 @@ const (
 
 func (r Role) String() string { return [...]string{"leaf", "hub", "relay"}[r] }
 
-// Config of a host. Only Identity is needed.
-type Config struct {
-	Identity identity.Identity
-	Role     Role
-
+// Overlay says how a daemon takes part in the overlay, as its user has set it. The
+// configurations of SuperLink, SuperNode, relay and proxy embed it. The zero value suits most.
+type Overlay struct {
 	// Listen names the addresses to listen on. Empty: all interfaces, IPv4 and IPv6, TCP
-	// and QUIC, on Port (0: any that is free; see [identity.LoadOrPickPort]).
+	// and QUIC, on Port (0: that of the data directory with [Open], any that is free with
+	// [NewHost]).
 	Listen []ma.Multiaddr
 	Port   int
-	// NoListen makes a host that only dials, for tools that live for one command. It can
-	// not be hole punched.
+	// NoListen makes a host that only dials, for tools that live for one command. It
+	// cannot be hole punched.
 	NoListen bool
 	// WebSocket also listens for WebSocket on the TCP port, if Listen is empty; with
 	// Certificate as wss.
@@ -57,14 +56,22 @@ type Config struct {
 
 	// Relays to hold reservations at, so that others reach this host through them.
 	Relays []peer.AddrInfo
-	// Gate decides who may do what; nil: everybody is a member.
-	Gate Gate
 
 	// UPnP asks the router to forward the port (UPnP, NAT-PMP).
 	UPnP bool
 	// MDNS, if not empty, names a service by which hosts of one LAN tell each other their
 	// addresses. They are used only for peers that are known by other means.
 	MDNS string
+}
+
+// Config of a host. Only Identity is needed, and [Open] reads that from a data directory.
+type Config struct {
+	Identity identity.Identity
+	Role     Role
+	Overlay
+
+	// Gate decides who may do what; nil: everybody is a member.
+	Gate Gate
 	// MaxPeers bounds the peers at a time; 0: 4096, or 512 for a leaf.
 	MaxPeers int
 	// UserAgent that members are told; strangers are told "rhizome". Empty: "rhizome".

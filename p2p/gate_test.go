@@ -22,7 +22,7 @@ func TestRefusedPeerIsToldSoOnEveryTransport(t *testing.T) {
 	t.Parallel()
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
 
@@ -199,7 +199,7 @@ func TestRevokedMemberIsCutOffAtOnce(t *testing.T) {
 	t.Parallel()
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
 	for name, target := range map[string]Target{"direct": directTo(hub), "relayed": via(hub, relay)} {
@@ -243,7 +243,7 @@ func TestRevocationHoldsForConnectionsUnderWay(t *testing.T) {
 func TestRelayMayNotUseWhatMembersMay(t *testing.T) {
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	hub.SetStreamHandler("/test/careless", echo)
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })

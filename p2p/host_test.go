@@ -95,7 +95,7 @@ func newHost(t testing.TB, cfg Config) *Host {
 // newRelay is a host that serves as an unlimited circuit relay; with limit as a limited one.
 func newRelay(t testing.TB, listen []ma.Multiaddr, limit *relayv2.RelayLimit) *Host {
 	t.Helper()
-	h := newHost(t, Config{Role: RelayHost, Listen: listen})
+	h := newHost(t, Config{Role: RelayHost, Overlay: Overlay{Listen: listen}})
 	serveRelay(t, h, limit)
 	return h
 }

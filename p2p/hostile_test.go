@@ -191,7 +191,7 @@ func TestHostileRelayBesideAGoodOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bad, good := newHostile(t, r), newRelay(t, loopback[:1], nil)
-			hub := newHost(t, Config{Role: Hub, NoListen: true, Relays: []peer.AddrInfo{bad.info(), relayInfo(good)}})
+			hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{bad.info(), relayInfo(good)}}})
 			hub.HandleMembers(echoProtocol, echo)
 			eventually(t, hub, "two reservations", func() bool { return len(relaysOf(hub)) == 2 })
 			leaf := newHost(t, Config{})
@@ -234,7 +234,7 @@ func (k *kept) carries(t *testing.T, leaf *Host, good peer.ID) {
 func TestHostileRelayAlone(t *testing.T) {
 	t.Parallel()
 	bad := newHostile(t, &hostile{itself: true, carry: lies})
-	hub := newHost(t, Config{Role: Hub, NoListen: true, Relays: []peer.AddrInfo{bad.info()}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{bad.info()}}})
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	leaf := newHost(t, Config{})
 	k := keepEcho(t, leaf, Target{hub.ID(), []ma.Multiaddr{addr.Circuit(bad.host.ID(), bad.host.Addrs()[0])}})

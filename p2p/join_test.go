@@ -20,7 +20,7 @@ import (
 func TestJoinMakesAMember(t *testing.T) {
 	gate := &members{ticket: true}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	var mu sync.Mutex
 	busy := 2

@@ -20,7 +20,7 @@ import (
 func TestKeepReachesEveryKindOfAddress(t *testing.T) {
 	relay := newRelay(t, loopback, nil)
 	limited := newRelay(t, loopback, &relayv2.RelayLimit{Duration: time.Minute, Data: 1 << 20})
-	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(limited)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(limited)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "two reservations", func() bool { return len(hub.reservations.circuits()) >= 4 })
 	dead := ma.StringCast("/ip4/127.0.0.1/tcp/1")
@@ -71,7 +71,7 @@ func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *Host {
-		h, err := NewHost(Config{Role: Hub, Identity: id, Port: port})
+		h, err := NewHost(Config{Role: Hub, Identity: id, Overlay: Overlay{Port: port}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 
 func TestKeepMovesToTheDirectPath(t *testing.T) {
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
 	leaf := newHost(t, Config{})
@@ -151,7 +151,7 @@ func TestKeepEndsWhenItShould(t *testing.T) {
 		t.Error("still a member on this side")
 	}
 
-	closing, err := NewHost(Config{Identity: newIdentityOf(t), Listen: loopback})
+	closing, err := NewHost(Config{Identity: newIdentityOf(t), Overlay: Overlay{Listen: loopback}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestKeepStopsADeafServe(t *testing.T) {
 
 func TestTwoRelaysTheDeathOfOne(t *testing.T) {
 	first, second := newRelay(t, loopback, nil), newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, NoListen: true, Relays: []peer.AddrInfo{relayInfo(first), relayInfo(second)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{relayInfo(first), relayInfo(second)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "two reservations", func() bool { return len(hub.reservations.circuits()) >= 4 })
 	leaf := newHost(t, Config{})

@@ -18,7 +18,7 @@ import (
 func TestHTTPOverStreams(t *testing.T) {
 	gate := &members{ticket: true}
 	relay := newRelay(t, loopback, &relayv2.RelayLimit{Duration: time.Minute, Data: 8 << 20})
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
 	ServeJoin(hub, func(context.Context, peer.ID, JoinRequest) (JoinAnswer, error) { return JoinAnswer{}, &Refusal{"no"} })
 	l := hub.ListenMembers("/rhizome/control/1")

@@ -24,7 +24,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 	gate := new(members).add(member.ID)
 	gate.ticket = true
 	relay := newHostile(t, &hostile{carry: lies})
-	hub := newHost(t, Config{Role: Hub, NoListen: true, Gate: gate, Relays: []peer.AddrInfo{relay.info()}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{relay.info()}}, Gate: gate})
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	events, stop := hub.Events()
 	defer stop()

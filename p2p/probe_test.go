@@ -99,7 +99,7 @@ func (l *line) close() {
 // say and waits. One that lives is not, however long nothing is said.
 func TestKeepLeavesAPathThatDied(t *testing.T) {
 	t.Parallel()
-	hub := newHost(t, Config{Role: Hub, Listen: loopback[:1]})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Listen: loopback[:1]}})
 	hub.HandleMembers(echoProtocol, echo)
 	l := newLine(t, directTo(hub).Addrs[0])
 	addr, err := manet.FromNetAddr(l.listener.Addr())

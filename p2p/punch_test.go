@@ -18,10 +18,10 @@ func TestRelayedPathIsPunched(t *testing.T) {
 	t.Parallel()
 	lan := lanAddresses(t)
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Listen: lan, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Listen: lan, Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
-	leaf := newHost(t, Config{Listen: lan})
+	leaf := newHost(t, Config{Overlay: Overlay{Listen: lan}})
 	k := keepEcho(t, leaf, via(hub, relay))
 	if s := k.next(t); !addr.IsCircuit(s.Conn().RemoteMultiaddr()) {
 		t.Skip("direct at once")
@@ -73,7 +73,7 @@ func TestGuessOfTheUDPAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Port: port, Listen: []ma.Multiaddr{}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Port: port, Listen: []ma.Multiaddr{}}})
 	for observed, want := range map[string]string{
 		"/ip4/11.0.0.1/tcp/" + itoa(port):    "/ip4/11.0.0.1/udp/" + itoa(port) + "/quic-v1",
 		"/ip4/11.0.0.1/tcp/1":                "", // the NAT changed the port: who knows

@@ -20,7 +20,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func TestHubReservesOverTCPOnly(t *testing.T) {
 	relay := newRelay(t, loopback, nil)
 	quicOnly := newRelay(t, loopback[1:], nil)
-	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(quicOnly)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(quicOnly)}}})
 	eventually(t, hub, "both reservations", func() bool {
 		return len(hub.Paths(relay.ID())) > 0 && len(hub.Paths(quicOnly.ID())) > 0 && len(hub.reservations.circuits()) >= 3
 	})
@@ -41,7 +41,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *Host {
-		h, err := NewHost(Config{Role: RelayHost, Identity: id, Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))}})
+		h, err := NewHost(Config{Role: RelayHost, Identity: id, Overlay: Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 		return h
 	}
 	relay := start()
-	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	want := addr.Circuit(id.ID, ma.StringCast("/ip4/127.0.0.1/tcp/"+itoa(port)))
 	told := func() bool {
 		for _, a := range hub.Addresses() {
@@ -88,7 +88,7 @@ func TestReservationIsTriedAgainAfterARefusal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Relays: []peer.AddrInfo{relayInfo(relay)}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	eventually(t, hub, "a refusal", func() bool { return hub.Reach(relay.ID()).Failure != nil })
 	t.Log(hub.Reach(relay.ID()).Failure.Err)
 	service.Close()
@@ -111,8 +111,8 @@ func TestRenewIn(t *testing.T) {
 }
 
 func TestPortTakenIsAClearError(t *testing.T) {
-	first := newHost(t, Config{Listen: loopback[:1]})
-	_, err := NewHost(Config{Identity: newIdentityOf(t), Listen: []ma.Multiaddr{directTo(first).Addrs[0]}})
+	first := newHost(t, Config{Overlay: Overlay{Listen: loopback[:1]}})
+	_, err := NewHost(Config{Identity: newIdentityOf(t), Overlay: Overlay{Listen: []ma.Multiaddr{directTo(first).Addrs[0]}}})
 	if err == nil {
 		t.Fatal("two hosts on one port")
 	}

@@ -32,7 +32,7 @@ func TestWebSocketThroughProxy(t *testing.T) {
 		leaf   Config
 	}{
 		"ws":  {"/ip4/127.0.0.1/tcp/0/ws", Config{}, Config{}},
-		"wss": {"/ip4/127.0.0.1/tcp/0/tls/ws", Config{Certificate: &certificate}, Config{RootCAs: roots}},
+		"wss": {"/ip4/127.0.0.1/tcp/0/tls/ws", Config{Overlay: Overlay{Certificate: &certificate}}, Config{Overlay: Overlay{RootCAs: roots}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.hub.Role, tc.hub.Listen = Hub, []ma.Multiaddr{ma.StringCast(tc.listen)}
@@ -60,7 +60,7 @@ func TestBadProxyIsAnError(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if _, err := NewHost(Config{Identity: newIdentityOf(t), Proxy: u}); err == nil {
+		if _, err := NewHost(Config{Identity: newIdentityOf(t), Overlay: Overlay{Proxy: u}}); err == nil {
 			t.Errorf("%s: no error", text)
 		}
 	}
@@ -72,7 +72,7 @@ func TestAllTransportsOnOnePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Port: port, WebSocket: true, Listen: []ma.Multiaddr{}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Port: port, WebSocket: true, Listen: []ma.Multiaddr{}}})
 	hub.HandleMembers(echoProtocol, echo)
 	for suffix, want := range map[string]string{"/tcp/%/ws": "websocket", "/tcp/%": "tcp", "/udp/%/quic-v1": "quic-v1"} {
 		a := "/ip4/127.0.0.1"
@@ -83,7 +83,7 @@ func TestAllTransportsOnOnePort(t *testing.T) {
 				a += string(r)
 			}
 		}
-		leaf := newHost(t, Config{NoListen: true})
+		leaf := newHost(t, Config{Overlay: Overlay{NoListen: true}})
 		s := keepEcho(t, leaf, Target{hub.ID(), []ma.Multiaddr{ma.StringCast(a)}}).next(t)
 		if got := leaf.path(s.Conn()).Transport; got != want {
 			t.Errorf("%s: transport %q", a, got)
@@ -166,7 +166,7 @@ func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Port: port, WebSocket: true, Listen: []ma.Multiaddr{}})
+	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Port: port, WebSocket: true, Listen: []ma.Multiaddr{}}})
 	hub.HandleMembers(echoProtocol, echo)
 	tcp := ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))
 	ws := tcp.Encapsulate(ma.StringCast("/ws"))
@@ -181,7 +181,7 @@ func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 	if again := ma.Unique(through.Aliases(got)); len(again) != 3 {
 		t.Errorf("told its own names: %v", again)
 	}
-	leaf := newHost(t, Config{NoListen: true, Proxy: proxy})
+	leaf := newHost(t, Config{Overlay: Overlay{NoListen: true, Proxy: proxy}})
 	s := keepEcho(t, leaf, Target{hub.ID(), got[2:]}).next(t)
 	if by := leaf.path(s.Conn()).Transport; by != "websocket" || tunnels.Load() != 1 {
 		t.Errorf("transport %s through %d tunnels", by, tunnels.Load())

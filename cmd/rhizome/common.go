@@ -7,8 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/spf13/cobra"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
 )
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/p2p/relayd"
 )
 
 // flwrStop is how long the stock CLI gets to end after an interrupt.
@@ -113,7 +114,7 @@ func (d *demo) startFederation(ctx context.Context) error {
 	if err := d.start(ctx, "relay", "relay", "--data", d.data("relay"), "--listen", "/ip4/127.0.0.1/tcp/0", "--allow-link", linkID); err != nil {
 		return err
 	}
-	var relay relayStatus
+	var relay relayd.Status
 	if err := d.ask(ctx, "relay", "/status", &relay); err != nil {
 		return err
 	}

@@ -16,7 +16,9 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/internal/logs"
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/node"
+	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
@@ -61,13 +63,14 @@ type doctorOptions struct {
 }
 
 func (o doctorOptions) run(cmd *cobra.Command) error {
-	if err := o.overlay.parse(); err != nil {
+	overlay, err := o.overlay.settings()
+	if err != nil {
 		return err
 	}
 	if !cmd.Flags().Changed("log-level") {
 		logs.Quiet() // the report says what failed
 	}
-	cfg, err := o.config(cmd)
+	cfg, err := o.config(cmd, overlay)
 	if err != nil {
 		return err
 	}
@@ -85,9 +88,9 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 }
 
 // config settles whom to examine the way to, and as whom.
-func (o doctorOptions) config(cmd *cobra.Command) (doctor.Config, error) {
+func (o doctorOptions) config(cmd *cobra.Command, overlay p2p.Overlay) (doctor.Config, error) {
 	cfg := doctor.Config{
-		Relays: o.overlay.relayPeers, Proxy: o.overlay.proxyURL, RootCAs: o.overlay.roots, Software: software(), Port: o.port(),
+		Relays: overlay.Relays, Proxy: overlay.Proxy, RootCAs: overlay.RootCAs, Software: software(), Port: o.port(),
 	}
 	targets, running, err := o.targets(cmd)
 	if err != nil && (o.join == "" || !errors.Is(err, errNoTargets)) {
@@ -175,7 +178,7 @@ func (o doctorOptions) recall(ctx context.Context, kind string) (doctor.Targets,
 	case "link":
 		return o.recallOwnLink()
 	case "proxy":
-		return o.recallProxy()
+		return remote.RecallTargets(o.data)
 	}
 	return doctor.Targets{}, fmt.Errorf("%s holds the data of a %s: what can be examined is a link, a node, a proxy, or the way that a ticket names", o.data, kind)
 }
@@ -184,7 +187,7 @@ func (o doctorOptions) recall(ctx context.Context, kind string) (doctor.Targets,
 func (o doctorOptions) recallOwnLink() (doctor.Targets, error) {
 	text, err := os.ReadFile(filepath.Join(o.data, ticketFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		if len(o.overlay.relayPeers) == 0 {
+		if len(o.overlay.relays) == 0 {
 			return doctor.Targets{}, errors.New("this link has never been ready: start it, or name its relays with --relay")
 		}
 		identity, err := o.identity()
@@ -204,26 +207,9 @@ func (o doctorOptions) recallOwnLink() (doctor.Targets, error) {
 	return targets, nil
 }
 
-func (o doctorOptions) recallProxy() (_ doctor.Targets, err error) {
-	dir, err := datadir.Open(o.data, "proxy")
-	if err != nil {
-		return doctor.Targets{}, fmt.Errorf("a running proxy can not be asked; stop it, or name its ticket with --join and another --data: %w", err)
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	target, err := recallLink(dir)
-	if err != nil {
-		return doctor.Targets{}, err
-	}
-	targets := doctor.Targets{Link: target.Peer}
-	for _, a := range target.Addrs {
-		targets.Addresses = append(targets.Addresses, a.String())
-	}
-	return targets, nil
-}
-
 // identity of the data directory; zero if it has none, since the doctor makes none.
 func (o doctorOptions) identity() (identity.Identity, error) {
-	path := filepath.Join(o.data, identityFile)
+	path := filepath.Join(o.data, p2p.IdentityFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return identity.Identity{}, nil
 	}
@@ -232,7 +218,7 @@ func (o doctorOptions) identity() (identity.Identity, error) {
 
 // port that the daemon has chosen for itself; 0: none yet.
 func (o doctorOptions) port() int {
-	text, err := os.ReadFile(filepath.Join(o.data, portFile))
+	text, err := os.ReadFile(filepath.Join(o.data, p2p.PortFile))
 	if err != nil {
 		return 0
 	}

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 func newID() *cobra.Command {
@@ -26,7 +25,7 @@ that of a node to the link ("rhizome member add").`,
 			if err := os.MkdirAll(data, 0o700); err != nil {
 				return fmt.Errorf("data directory: %w", err)
 			}
-			identity, err := identity.LoadOrCreate(filepath.Join(data, identityFile))
+			identity, err := p2p.IdentityOf(data)
 			if err != nil {
 				return err
 			}

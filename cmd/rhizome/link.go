@@ -3,16 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
@@ -114,23 +111,28 @@ func boundOf(flag, text string) (int64, error) {
 	return n, nil
 }
 
-func (o linkOptions) run(cmd *cobra.Command) (err error) {
-	if err := o.overlay.parse(); err != nil {
-		return err
-	}
-	cfg := o.cfg
-	cfg.Listen, cfg.NoListen, cfg.Port = o.overlay.listenAddrs, o.overlay.noListen, o.overlay.port
-	cfg.Announce, cfg.Relays = o.overlay.announceAddrs, o.overlay.relayPeers
-	cfg.WebSocket, cfg.UPnP, cfg.MDNS = o.overlay.websocket, o.overlay.upnp, o.overlay.mdns
-	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
+// config is what the flags say; the files that they name are read.
+func (o linkOptions) config() (cfg link.Config, err error) {
+	cfg = o.cfg
 	cfg.Software = software()
+	if cfg.Overlay, err = o.overlay.settings(); err != nil {
+		return cfg, err
+	}
 	if cfg.Keep, err = o.retention(); err != nil {
-		return err
+		return cfg, err
 	}
 	if cfg.KeepSpare, err = boundOf("--keep-spare", o.keepSpare); err != nil {
+		return cfg, err
+	}
+	return cfg, o.readSecrets(&cfg)
+}
+
+func (o linkOptions) run(cmd *cobra.Command) error {
+	if err := checkPprof(o.pprof); err != nil {
 		return err
 	}
-	if err := o.readSecrets(&cfg); err != nil {
+	cfg, err := o.config()
+	if err != nil {
 		return err
 	}
 	if o.superExec.ca == "" {
@@ -139,26 +141,11 @@ func (o linkOptions) run(cmd *cobra.Command) (err error) {
 	if cfg.SuperExec, err = o.superExec.launcher(cmd.Context()); err != nil {
 		return err
 	}
-	profiles, err := listenPprof(o.pprof)
-	if err != nil {
-		return err
-	}
-	l, err := link.Open(cmd.Context(), cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	socket, err := admin.Listen(cfg.DataDir)
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
-	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return servePprof(ctx, profiles) })
-	group.Go(func() error { return socket.Serve(ctx, l.AdminHandler()) })
-	group.Go(func() error { return l.Run(ctx) })
-	group.Go(func() error { o.greet(ctx, cmd, l); return nil })
-	return group.Wait()
+	return daemonRun[*link.Link]{
+		kind: "link", dataDir: cfg.DataDir, pprof: o.pprof,
+		open:  func(ctx context.Context) (*link.Link, error) { return link.Open(ctx, cfg) },
+		greet: func(ctx context.Context, l *link.Link) { o.greet(ctx, cmd, l) },
+	}.run(cmd)
 }
 
 // greet prints what the operator needs next.

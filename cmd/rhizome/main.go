@@ -21,6 +21,9 @@ import (
 // version is set by the linker, see the Makefile.
 var version = "unknown"
 
+// software is what this binary calls itself to others.
+func software() string { return "rhizome " + version }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:])

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/node"
 )
 
@@ -57,49 +55,46 @@ type nodeOptions struct {
 	pprof      string
 }
 
-func (o nodeOptions) run(cmd *cobra.Command) (err error) {
-	if err := o.overlay.parse(); err != nil {
-		return err
+// config is what the flags say; the files that they name are read.
+func (o nodeOptions) config() (cfg node.Config, err error) {
+	cfg = o.cfg
+	cfg.Software, cfg.ShareLogs = software(), o.superExec.shareLogs
+	if cfg.Overlay, err = o.overlay.settings(); err != nil {
+		return cfg, err
 	}
-	cfg := o.cfg
 	if cfg.Join, err = readJoin(o.join); err != nil {
-		return err
+		return cfg, err
 	}
 	if o.uploadRate != "" {
 		if cfg.SwarmUploadRate, err = parseBytes(o.uploadRate); err != nil {
-			return usageError{fmt.Errorf("--swarm-upload-rate: %w", err)}
+			return cfg, usageError{fmt.Errorf("--swarm-upload-rate: %w", err)}
 		}
 	}
-	cfg.Listen, cfg.NoListen, cfg.Port = o.overlay.listenAddrs, o.overlay.noListen, o.overlay.port
-	cfg.Announce, cfg.Relays = o.overlay.announceAddrs, o.overlay.relayPeers
-	cfg.WebSocket, cfg.UPnP, cfg.MDNS = o.overlay.websocket, o.overlay.upnp, o.overlay.mdns
-	cfg.Certificate, cfg.RootCAs, cfg.Proxy = o.overlay.pair, o.overlay.roots, o.overlay.proxyURL
-	cfg.ShareLogs = o.superExec.shareLogs
-	cfg.Software = software()
+	return cfg, nil
+}
+
+func (o nodeOptions) run(cmd *cobra.Command) error {
+	if err := checkPprof(o.pprof); err != nil {
+		return err
+	}
+	cfg, err := o.config()
+	if err != nil {
+		return err
+	}
 	out := cmd.OutOrStdout()
 	cfg.OnConnected = sync.OnceFunc(func() { fmt.Fprintln(out, readyPrefix+"node") })
 	if cfg.SuperExec, err = o.superExec.launcher(cmd.Context()); err != nil {
 		return err
 	}
-	profiles, err := listenPprof(o.pprof)
-	if err != nil {
-		return err
-	}
-	n, err := node.Open(cmd.Context(), cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.Close()) }()
-	fmt.Fprintf(out, "node %s of link %s\n", n.PeerID(), n.Link())
-	fmt.Fprintf(out, "Runtime API %s\n", n.RuntimeAddress())
-	socket, err := admin.Listen(cfg.DataDir)
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
-	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return servePprof(ctx, profiles) })
-	group.Go(func() error { return socket.Serve(ctx, n.AdminHandler()) })
-	group.Go(func() error { return n.Run(ctx) })
-	return group.Wait()
+	return daemonRun[*node.Node]{
+		kind: "node", dataDir: cfg.DataDir, pprof: o.pprof,
+		open: func(ctx context.Context) (*node.Node, error) {
+			n, err := node.Open(ctx, cfg)
+			if err == nil { // before the line that says that it is ready
+				fmt.Fprintf(out, "node %s of link %s\n", n.PeerID(), n.Link())
+				fmt.Fprintf(out, "Runtime API %s\n", n.RuntimeAddress())
+			}
+			return n, err
+		},
+	}.run(cmd)
 }

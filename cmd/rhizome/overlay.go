@@ -12,27 +12,17 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/spf13/cobra"
 
-	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
-	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// overlayOptions are the flags that all daemons on the overlay share.
+// overlayOptions are the flags that say how a daemon takes part in the overlay.
 type overlayOptions struct {
 	listen, announce, relays []string
 	port                     int
 	websocket, upnp          bool
 	mdns, proxy              string
 	certificate, key, ca     string
-
-	// What parse makes of them.
-	listenAddrs, announceAddrs []ma.Multiaddr
-	noListen                   bool
-	relayPeers                 []peer.AddrInfo
-	pair                       *tls.Certificate
-	roots                      *x509.CertPool
-	proxyURL                   *url.URL
 }
 
 func overlayFlags(cmd *cobra.Command, o *overlayOptions) {
@@ -50,77 +40,63 @@ func overlayFlags(cmd *cobra.Command, o *overlayOptions) {
 	flags.StringVar(&o.mdns, "mdns", "", "`name` under which peers in one LAN find each other's addresses")
 }
 
-// parse checks the flags. It comes before anything is opened, so that a mistake changes nothing.
-func (o *overlayOptions) parse() (err error) {
-	if o.listenAddrs, o.noListen, err = parseListen(o.listen); err != nil {
-		return err
+// settings is what the flags say. It comes before anything is opened, so that a mistake
+// changes nothing; certificates are read.
+func (o overlayOptions) settings() (set p2p.Overlay, err error) {
+	set = p2p.Overlay{Port: o.port, WebSocket: o.websocket, UPnP: o.upnp, MDNS: o.mdns}
+	if set.Listen, set.NoListen, err = parseListen(o.listen); err != nil {
+		return set, err
 	}
-	if o.announceAddrs, err = parseAddrs("--announce", o.announce); err != nil {
-		return err
+	if set.Announce, err = parseAddrs("--announce", o.announce); err != nil {
+		return set, err
 	}
-	if o.relayPeers, err = parsePeers("--relay", o.relays); err != nil {
-		return err
+	if set.Relays, err = parsePeers("--relay", o.relays); err != nil {
+		return set, err
 	}
-	return o.parseWebSocket()
-}
-
-// config builds the host's configuration from what parse made; identity and port are kept
-// in the data directory.
-func (o *overlayOptions) config(dir *datadir.Dir, role p2p.Role) (p2p.Config, error) {
-	cfg := p2p.Config{
-		Role: role, Listen: o.listenAddrs, NoListen: o.noListen, Port: o.port, Announce: o.announceAddrs, Relays: o.relayPeers,
-		WebSocket: o.websocket, Certificate: o.pair, RootCAs: o.roots, Proxy: o.proxyURL, UPnP: o.upnp, MDNS: o.mdns, UserAgent: software(),
+	if set.Certificate, err = o.pair(); err != nil {
+		return set, err
 	}
-	var err error
-	if cfg.Identity, err = identity.LoadOrCreate(dir.Path(identityFile)); err != nil {
-		return cfg, err
-	}
-	if cfg.Port == 0 && !cfg.NoListen && len(cfg.Listen) == 0 {
-		if cfg.Port, err = identity.LoadOrPickPort(dir.Path(portFile)); err != nil {
-			return cfg, err
-		}
-	}
-	return cfg, nil
-}
-
-// software is what this binary calls itself to others.
-func software() string { return "rhizome " + version }
-
-// Files in a data directory.
-const (
-	identityFile = "identity"
-	portFile     = "port"
-)
-
-func (o *overlayOptions) parseWebSocket() error {
-	if (o.certificate == "") != (o.key == "") {
-		return usageError{errors.New("--websocket-cert and --websocket-key go together")}
-	}
-	if o.certificate != "" {
-		pair, err := tls.LoadX509KeyPair(o.certificate, o.key)
-		if err != nil {
-			return fmt.Errorf("read the WebSocket certificate: %w", err)
-		}
-		o.pair, o.websocket = &pair, true
-	}
-	if o.ca != "" {
-		text, err := os.ReadFile(o.ca)
-		if err != nil {
-			return fmt.Errorf("read --websocket-ca: %w", err)
-		}
-		o.roots = x509.NewCertPool()
-		if !o.roots.AppendCertsFromPEM(text) {
-			return fmt.Errorf("--websocket-ca %s holds no PEM certificate", o.ca)
-		}
+	set.WebSocket = set.WebSocket || set.Certificate != nil
+	if set.RootCAs, err = o.roots(); err != nil {
+		return set, err
 	}
 	if o.proxy != "" {
-		proxy, err := url.Parse(o.proxy)
-		if err != nil {
-			return usageError{fmt.Errorf("--proxy: %v", err)}
+		if set.Proxy, err = url.Parse(o.proxy); err != nil {
+			return set, usageError{fmt.Errorf("--proxy: %v", err)}
 		}
-		o.proxyURL = proxy
 	}
-	return nil
+	return set, nil
+}
+
+// pair is the certificate to serve WebSocket with; nil if none is named.
+func (o overlayOptions) pair() (*tls.Certificate, error) {
+	if (o.certificate == "") != (o.key == "") {
+		return nil, usageError{errors.New("--websocket-cert and --websocket-key go together")}
+	}
+	if o.certificate == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.certificate, o.key)
+	if err != nil {
+		return nil, fmt.Errorf("read the WebSocket certificate: %w", err)
+	}
+	return &pair, nil
+}
+
+// roots are the authorities to trust instead of the system's; nil if none is named.
+func (o overlayOptions) roots() (*x509.CertPool, error) {
+	if o.ca == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.ca)
+	if err != nil {
+		return nil, fmt.Errorf("read --websocket-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--websocket-ca %s holds no PEM certificate", o.ca)
+	}
+	return roots, nil
 }
 
 func parseListen(texts []string) (addrs []ma.Multiaddr, none bool, err error) {

@@ -2,19 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/rhizome-fl/rhizome/internal/admin"
-	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link"
-	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
-	"github.com/rhizome-fl/rhizome/p2p/tunnel"
+	"github.com/rhizome-fl/rhizome/link/remote"
 )
 
 func newProxy() *cobra.Command {
@@ -33,71 +26,47 @@ operator; after the first start its data directory knows the link.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	dataFlag(cmd, &o.data, "proxy")
+	dataFlag(cmd, &o.cfg.DataDir, "proxy")
 	overlayFlags(cmd, &o.overlay)
 	cmd.Flags().StringVar(&o.join, "join", "", "operator `ticket`, multiaddr, or @FILE")
-	cmd.Flags().StringVar(&o.http, "http", link.DefaultHTTP, "local `host:port`")
+	cmd.Flags().StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "local `host:port`")
 	return cmd
 }
 
 type proxyOptions struct {
-	data, join, http string
-	overlay          overlayOptions
+	cfg     remote.Config
+	join    string
+	overlay overlayOptions
 }
 
-func (o proxyOptions) run(cmd *cobra.Command) (err error) {
-	host, _, err := net.SplitHostPort(o.http)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usageError{fmt.Errorf("--http %q: want a loopback address such as %s: whoever reaches the port acts as you", o.http, link.DefaultHTTP)}
+// config is what the flags say; the files that they name are read.
+func (o proxyOptions) config() (cfg remote.Config, err error) {
+	cfg = o.cfg
+	cfg.Software = software()
+	if err := remote.CheckHTTP(cfg.HTTP); err != nil {
+		return cfg, usageError{fmt.Errorf("--http: %w", err)}
 	}
-	if err := o.overlay.parse(); err != nil {
-		return err
+	if cfg.Overlay, err = o.overlay.settings(); err != nil {
+		return cfg, err
 	}
-	join, err := o.parseJoin()
-	if err != nil {
-		return err
-	}
-	dir, err := datadir.Open(o.data, "proxy")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	cfg, err := o.overlay.config(dir, p2p.Leaf)
-	if err != nil {
-		return err
-	}
-	overlay, err := p2p.NewHost(cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, overlay.Close()) }()
-	listener, err := net.Listen("tcp", o.http)
-	if err != nil {
-		return fmt.Errorf("listen for flwr: %w", err)
-	}
-	defer listener.Close()
-	target, err := reach(cmd.Context(), join, dir, overlay, ticket.RoleOperator)
-	if err != nil {
-		return err
-	}
-	socket, err := admin.Listen(dir.Path())
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
-	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "flwr address %s\n", listener.Addr())
-	fmt.Fprintln(out, readyPrefix+"proxy")
-	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return socket.Serve(ctx, farStatusHandler(overlay, target.Peer)) })
-	group.Go(func() error {
-		return tunnel.Serve(ctx, listener, func(ctx context.Context) (net.Conn, error) {
-			return overlay.DialStream(ctx, target.Peer, link.ControlProtocol)
-		})
-	})
-	return group.Wait()
+	cfg.Join, err = readJoin(o.join)
+	return cfg, err
 }
 
-func (o proxyOptions) parseJoin() (*ticket.Ticket, error) {
-	return parseJoin(o.join, o.data, ticket.RoleOperator)
+func (o proxyOptions) run(cmd *cobra.Command) error {
+	cfg, err := o.config()
+	if err != nil {
+		return err
+	}
+	return daemonRun[*remote.Proxy]{
+		kind: "proxy", dataDir: cfg.DataDir,
+		open: func(ctx context.Context) (*remote.Proxy, error) {
+			return remote.OpenProxy(ctx, cfg)
+		},
+		greet: func(_ context.Context, p *remote.Proxy) {
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "flwr address %s\n", p.HTTPAddress())
+			fmt.Fprintln(out, readyPrefix+"proxy")
+		},
+	}.run(cmd)
 }

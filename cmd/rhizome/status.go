@@ -14,8 +14,10 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/relayd"
 )
 
 func newStatus() *cobra.Command {
@@ -54,13 +56,17 @@ that the data directory knows the link. Observers see no members and no addresse
 func askStatus(cmd *cobra.Command, data, join string) (raw json.RawMessage, err error) {
 	if join == "" {
 		err = callDaemon(cmd, data, http.MethodGet, "/status", nil, &raw)
-		if !errors.Is(err, admin.ErrNotRunning) || !knowsFarLink(data) {
+		if !errors.Is(err, admin.ErrNotRunning) || !remote.Knows(data) {
 			return raw, err
 		}
 	} else if !cmd.Flags().Changed("data") {
 		data = defaultData("proxy")
 	}
-	return observe(cmd, data, join)
+	text, err := readJoin(join)
+	if err != nil {
+		return nil, err
+	}
+	return remote.Observe(cmd.Context(), remote.Config{DataDir: data, Join: text, Software: software()})
 }
 
 // showStatus tells the kinds of daemons apart by what only they have.
@@ -79,7 +85,7 @@ func showStatus(w io.Writer, raw json.RawMessage) error {
 	case kind.RuntimeAddress != nil:
 		return decodeAnd(raw, func(s node.Status) error { return showNode(w, s) })
 	case kind.Relay != nil:
-		return decodeAnd(raw, func(s relayStatus) error { return showRelay(w, s) })
+		return decodeAnd(raw, func(s relayd.Status) error { return showRelay(w, s) })
 	default:
 		return fmt.Errorf("the daemon is of a kind that this version does not know; try --json")
 	}
@@ -124,7 +130,7 @@ func showNode(w io.Writer, s node.Status) error {
 	})
 }
 
-func showRelay(w io.Writer, s relayStatus) error {
+func showRelay(w io.Writer, s relayd.Status) error {
 	fmt.Fprintf(w, "relay %s, %d circuits\n", s.PeerID, s.Relay.Circuits)
 	for _, address := range s.Addresses {
 		fmt.Fprintf(w, "address %s\n", address)

@@ -57,7 +57,7 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := p2p.NewHost(p2p.Config{Identity: identity, NoListen: true, MaxPeers: maxPeers})
+	host, err := p2p.NewHost(p2p.Config{Identity: identity, Overlay: p2p.Overlay{NoListen: true}, MaxPeers: maxPeers})
 	if err != nil {
 		return nil, fmt.Errorf("host of light node %s: %w", cfg.Name, err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/lightnode"
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
 
@@ -90,7 +91,7 @@ func startLink(t *testing.T) *hub {
 	t.Helper()
 	l, err := link.Open(t.Context(), link.Config{
 		DataDir: t.TempDir(), HTTP: "127.0.0.1:0", Software: "rhizome test",
-		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")},
+		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	})
 	if err != nil {
 		t.Fatal(err)

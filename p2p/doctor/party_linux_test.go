@@ -105,7 +105,7 @@ func runParty(text string) error {
 }
 
 func (p party) runRelay(identity identity.Identity) error {
-	h, err := p2p.NewHost(p2p.Config{Identity: identity, Role: p2p.RelayHost, Port: p.Port, WebSocket: p.WebSocket})
+	h, err := p2p.NewHost(p2p.Config{Identity: identity, Role: p2p.RelayHost, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket}})
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (p party) runRelay(identity identity.Identity) error {
 func (p party) runLink(identity identity.Identity) error {
 	isMember := func(id peer.ID) bool { return slices.Contains(p.Members, id) }
 	h, err := p2p.NewHost(p2p.Config{
-		Identity: identity, Role: p2p.Hub, Port: p.Port, WebSocket: p.WebSocket, Relays: p.Relays,
+		Identity: identity, Role: p2p.Hub, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket, Relays: p.Relays},
 		Gate: p2p.GateFunc(func(id peer.ID) p2p.Standing {
 			if isMember(id) {
 				return p2p.Member

@@ -53,7 +53,7 @@ func newTestLink(t *testing.T, standing p2p.Standing) *testLink {
 	now := func() p2p.Standing { return p2p.Standing(l.standing.Load()) }
 	h, err := p2p.NewHost(p2p.Config{
 		Identity: testIdentity(t), Role: p2p.Hub, Gate: p2p.GateFunc(func(peer.ID) p2p.Standing { return now() }),
-		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")},
+		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")}},
 	})
 	if err != nil {
 		t.Fatal(err)

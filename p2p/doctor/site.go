@@ -76,8 +76,7 @@ func (s *site) host(listen bool, port int) (*p2p.Host, error) {
 		}
 	}
 	return p2p.NewHost(p2p.Config{
-		Identity: s.cfg.Identity, Role: p2p.Leaf, NoListen: !listen, Port: port,
-		Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs, UserAgent: s.cfg.Software,
+		Identity: s.cfg.Identity, Role: p2p.Leaf, Overlay: p2p.Overlay{NoListen: !listen, Port: port, Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs}, UserAgent: s.cfg.Software,
 		Gate: p2p.GateFunc(func(p peer.ID) p2p.Standing {
 			known := func(r peer.AddrInfo) bool { return r.ID == p }
 			if p == s.cfg.Link || slices.ContainsFunc(s.relays, known) {

@@ -49,7 +49,7 @@ func newOwnHost(t testing.TB, role p2p.Role) host.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := p2p.NewHost(p2p.Config{Identity: id, Role: role, Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}})
+	h, err := p2p.NewHost(p2p.Config{Identity: id, Role: role, Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

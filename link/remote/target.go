@@ -1,4 +1,4 @@
-package main
+package remote
 
 import (
 	"context"
@@ -20,8 +20,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
 
-// targetFile remembers, in the data directory of a proxy or an observer, which link it
-// belongs to.
+// targetFile remembers in the data directory which link the peer belongs to.
 const targetFile = "link.json"
 
 // errNoTarget: there is neither a ticket nor an earlier start.
@@ -33,19 +32,21 @@ type rememberedLink struct {
 	Addrs []string `json:"addresses"`
 }
 
+// Knows tells whether a data directory is that of a proxy or an observer that has joined.
+func Knows(dataDir string) bool {
+	_, err := os.Stat(filepath.Join(dataDir, targetFile))
+	return err == nil
+}
+
 // parseJoin reads what --join says; nil if it says nothing, for the link of an earlier start.
 func parseJoin(join, data string, roles ...string) (*ticket.Ticket, error) {
 	if join == "" {
-		if _, err := os.Stat(filepath.Join(data, targetFile)); errors.Is(err, fs.ErrNotExist) {
+		if !Knows(data) {
 			return nil, errNoTarget
 		}
 		return nil, nil
 	}
-	text, err := readJoin(join)
-	if err != nil {
-		return nil, err
-	}
-	t, err := ticket.ParseJoin(text)
+	t, err := ticket.ParseJoin(join)
 	if err != nil {
 		return nil, fmt.Errorf("--join: %w", err)
 	}
@@ -90,7 +91,7 @@ func rememberLink(dir *datadir.Dir, target p2p.Target) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(dir.Path(targetFile), text, 0o600); err != nil {
+	if err := datadir.WriteFile(dir.Path(targetFile), text, 0o600); err != nil {
 		return fmt.Errorf("remember the link: %w", err)
 	}
 	return nil

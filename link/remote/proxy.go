@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/internal/daemon"
+	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/tunnel"
+)
+
+// Proxy gives programs of this machine the Control API of a far link. OpenProxy makes one, Run
+// serves until its context ends, Close gives everything back.
+type Proxy struct {
+	*peerOf
+	listener net.Listener
+}
+
+// OpenProxy takes the port, and joins or goes on as the member that it is. An error leaves
+// nothing open.
+func OpenProxy(ctx context.Context, cfg Config) (*Proxy, error) {
+	if err := CheckHTTP(cfg.HTTP); err != nil {
+		return nil, err
+	}
+	peer, err := newPeer(cfg, ticket.RoleOperator)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{peerOf: peer}
+	data, overlay, link := peer.steps()
+	if err := p.daemon.Open(ctx, data, overlay, daemon.Step{Name: "local port", Open: p.openPort}, link); err != nil {
+		return nil, err
+	}
+	p.daemon.Edge("local port", p.serve)
+	return p, nil
+}
+
+// CheckHTTP refuses a local address that others could reach.
+func CheckHTTP(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return errHTTP(address)
+	}
+	return nil
+}
+
+func (p *Proxy) openPort(ctx context.Context) (err error) {
+	if p.listener, err = p.daemon.Listen(ctx, p.cfg.HTTP); err != nil {
+		return fmt.Errorf("listen for flwr: %w", err)
+	}
+	return nil
+}
+
+// HTTPAddress is host:port for flwr.
+func (p *Proxy) HTTPAddress() string { return p.listener.Addr().String() }
+
+// Run serves until ctx ends, which is no error.
+func (p *Proxy) Run(ctx context.Context) error { return p.daemon.Run(ctx) }
+
+// Close gives back the port, the host and the data directory. Run must have returned.
+func (p *Proxy) Close() error { return p.daemon.Close() }
+
+// serve carries each connection through the overlay.
+func (p *Proxy) serve(ctx context.Context) error {
+	return tunnel.Serve(ctx, p.listener, func(ctx context.Context) (net.Conn, error) {
+		return p.host.DialStream(ctx, p.link.Peer, ControlProtocol)
+	})
+}
+
+// AdminHandler lets `rhizome status` ask the link through a proxy that runs.
+func (p *Proxy) AdminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		status, err := askStatus(r.Context(), p.host, p.link.Peer)
+		if err != nil {
+			admin.WriteError(w, http.StatusBadGateway, err)
+			return
+		}
+		admin.WriteJSON(w, status)
+	})
+	return mux
+}
