@@ -43,7 +43,7 @@ type Node struct {
 	swarm   *swarming
 	office  *messages.Office
 	session *session.Client
-	appio   *apps.Host
+	apps    *apps.Host
 
 	listener  net.Listener // of the Runtime API
 	superExec *launch.Owned
@@ -103,7 +103,7 @@ func (n *Node) addParts() {
 	part := n.daemon.Part
 	part("overlay", n.runOverlay)
 	part("Runtime API", n.serveRuntime)
-	part("tasks", func(ctx context.Context) error { n.appio.Run(ctx); return nil })
+	part("tasks", func(ctx context.Context) error { n.apps.Run(ctx); return nil })
 	part("objects", n.collect)
 	n.daemon.Edge("SuperExec", func(ctx context.Context) error {
 		n.superExec.Start(ctx)

@@ -105,6 +105,6 @@ func (n *Node) openWork(context.Context) error {
 	if n.cfg.ShareLogs {
 		host.ShareLogs = n.session.ShareLogs
 	}
-	n.appio = apps.New(host)
+	n.apps = apps.New(host)
 	return nil
 }

@@ -37,5 +37,5 @@ func (n *Node) openRuntime(ctx context.Context) error {
 
 // serveRuntime answers the Runtime API until ctx ends.
 func (n *Node) serveRuntime(ctx context.Context) error {
-	return daemon.ServeHTTP(ctx, n.listener, runtimeapi.NewHandler(n.appio, runtimeapi.Options{TakeLastWords: n.cfg.ShareLogs}))
+	return daemon.ServeHTTP(ctx, n.listener, runtimeapi.NewHandler(n.apps, runtimeapi.Options{TakeLastWords: n.cfg.ShareLogs}))
 }

@@ -72,7 +72,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	for _, one := range summaries {
 		s.Runs = append(s.Runs, RunStatus{
-			ID: one.RunID, Arriving: one.Offered, Queued: one.Queued, Working: one.Working, Unsent: one.Answered, LastFailure: one.LastFailure,
+			ID: one.RunID, Arriving: one.Gathering, Queued: one.Waiting, Working: one.Leased, Unsent: one.Answered, LastFailure: one.LastFailure,
 		})
 	}
 	n.host.Measure(ctx, n.target.Peer)
@@ -96,7 +96,7 @@ func (s Status) describe() string {
 	case !s.Link.Joined:
 		return "joining: the SuperLink has not let this node in yet; it is asked again and again"
 	default:
-		return "away: the SuperLink can not be reached and is tried again and again; " + work
+		return "away: the SuperLink cannot be reached and is tried again and again; " + work
 	}
 }
 

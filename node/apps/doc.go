@@ -16,6 +16,6 @@
 //     run, one reply.
 //   - Whatever an app asks for may be asked for again with the same answer, until its task ends.
 //
-// It is not responsible for HTTP (package internal/runtimeapi), for what is kept (package store),
+// It is not responsible for HTTP (package internal/runtimeapi), for what is kept (package state),
 // nor for sending answers (package session).
 package apps

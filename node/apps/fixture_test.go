@@ -71,7 +71,7 @@ func (f *fixture) must(err error) {
 func (f *fixture) accept(r *nodetest.Run, n int) nodetest.Message {
 	f.t.Helper()
 	m := r.Instruction(f.t, n, "model")
-	_, err := f.store.AddOffer(context.Background(), state.Offer{
+	_, err := f.store.TakeIn(context.Background(), state.Offer{
 		MessageID: m.ID, Message: m.Offer.GetMessage(), Tree: m.Offer.GetTree(), ObjectIDs: m.Objects,
 		Run: state.Run{ID: r.ID, SeriesID: r.SeriesID, FABHash: r.FABHash, Proto: m.Offer.GetRun()},
 	})
@@ -80,7 +80,7 @@ func (f *fixture) accept(r *nodetest.Run, n int) nodetest.Message {
 	config, err := appconfig.Parse("lr=0.1")
 	f.must(err)
 	f.must(f.store.SetRunConfig(context.Background(), r.ID, config))
-	f.must(f.store.Accept(context.Background(), m.ID))
+	f.must(f.store.MarkComplete(context.Background(), m.ID))
 	return m
 }
 
@@ -149,7 +149,7 @@ func (f *fixture) output(t task.Task, state []byte) {
 
 func (f *fixture) unsent() []*flwrpb.Message {
 	f.t.Helper()
-	replies, _, err := f.store.UnsentReplies(context.Background(), 0, 100)
+	replies, _, err := f.store.UnconfirmedReplies(context.Background(), 0, 100)
 	f.must(err)
 	var msgs []*flwrpb.Message
 	for _, r := range replies {

@@ -76,14 +76,14 @@ func (h *Host) Authenticate(ctx context.Context, token string) (task.Task, error
 
 // AcquireTask waits for a message and a free slot.
 func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) (*flwrpb.AcquireTaskResponse, error) {
-	watch := h.cfg.Store.Bell().Watch(state.KeyQueue())
+	watch := h.cfg.Store.Bell().Watch(state.KeyWaiting())
 	defer watch.Close()
 	for {
-		t, token, ok, err := h.cfg.Store.Claim(ctx, req.GetSupportedTaskTypes(), h.cfg.Slots)
+		t, token, ok, err := h.cfg.Store.Lease(ctx, req.GetSupportedTaskTypes(), h.cfg.Slots)
 		switch {
 		case ok && ctx.Err() != nil:
 			// Nobody reads the answer any more: another executor need not wait for the claim to expire.
-			return &flwrpb.AcquireTaskResponse{}, h.cfg.Store.Release(context.WithoutCancel(ctx), t.ID)
+			return &flwrpb.AcquireTaskResponse{}, h.cfg.Store.Unlease(context.WithoutCancel(ctx), t.ID)
 		case ctx.Err() != nil:
 			return &flwrpb.AcquireTaskResponse{}, nil
 		case err != nil:

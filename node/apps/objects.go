@@ -50,7 +50,7 @@ func (h *Host) PushObject(ctx context.Context, t task.Task, push runtimeapi.Obje
 	if err != nil {
 		return false, fmt.Errorf("store object %s of run %d: %w", push.ObjectID, t.RunID, err)
 	}
-	if err := h.cfg.Store.Pushed(ctx, t.MessageID, push.ObjectID); err != nil {
+	if err := h.cfg.Store.HoldObjects(ctx, t.MessageID, push.ObjectID); err != nil {
 		return false, err
 	}
 	return true, nil

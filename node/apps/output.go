@@ -31,7 +31,7 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAp
 	if err != nil {
 		return nil, flwr.Plain(http.StatusBadRequest, err.Error())
 	}
-	missing, err := h.cfg.Store.PushReply(ctx, t, reply)
+	missing, err := h.cfg.Store.InsertReply(ctx, t, reply)
 	if errors.Is(err, state.ErrAnswered) || errors.Is(err, state.ErrNotFound) {
 		// As a SuperLink says it of a message that it does not take.
 		return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}, nil
@@ -99,10 +99,10 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	if sub != task.Completed {
 		sub = task.Failed
 	}
-	err := h.cfg.Store.Finish(ctx, t, sub, req.GetDetails(), req.Context)
+	err := h.cfg.Store.Answer(ctx, t, sub, req.GetDetails(), req.Context)
 	if errors.Is(err, state.ErrNoReply) {
 		log.Warn("app has ended without a reply", "run", t.RunID, "message", t.MessageID, "status", sub, "detail", req.GetDetails())
-		err = h.cfg.Store.Fail(ctx, t.ID, reason("ClientApp ended without a reply.", req.GetDetails()))
+		err = h.cfg.Store.AnswerWithError(ctx, t.ID, reason("ClientApp ended without a reply.", req.GetDetails()))
 	}
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
 		return nil // cancelled or given up meanwhile: as stock, the app need not care

@@ -15,7 +15,7 @@ func (o *Office) Deliver(ctx context.Context, send func(state.Reply) error) erro
 	defer watch.Close()
 	var after int64
 	for {
-		replies, last, err := o.cfg.Store.UnsentReplies(ctx, after, replyBatch)
+		replies, last, err := o.cfg.Store.UnconfirmedReplies(ctx, after, replyBatch)
 		if err != nil {
 			return err
 		}
@@ -49,5 +49,5 @@ func resend(after int64) <-chan time.Time {
 // Confirm forgets the reply to an instruction, because the SuperLink has stored it, or does
 // not want any (then replyID is empty).
 func (o *Office) Confirm(ctx context.Context, instructionID, replyID string) error {
-	return o.cfg.Store.Ack(ctx, instructionID, replyID)
+	return o.cfg.Store.Confirm(ctx, instructionID, replyID)
 }

@@ -99,7 +99,7 @@ func TestAccept(t *testing.T) {
 	if r := <-f.results; r.id != m.ID || r.err != nil {
 		t.Fatalf("result = %+v", r)
 	}
-	if s := f.state(m); s != state.Queued {
+	if s := f.state(m); s != state.Waiting {
 		t.Errorf("state = %s", s)
 	}
 	if missing := f.store.Missing(append(m.Objects, run.FABHash)); len(missing) > 0 {
@@ -154,7 +154,7 @@ func TestRejected(t *testing.T) {
 			if r := <-f.results; r.err != nil {
 				t.Fatalf("a rejected message is accepted, and answered: %v", r.err)
 			}
-			replies, _, err := f.store.UnsentReplies(t.Context(), 0, 10)
+			replies, _, err := f.store.UnconfirmedReplies(t.Context(), 0, 10)
 			if err != nil || len(replies) != 1 {
 				t.Fatalf("replies = %v, %v", replies, err)
 			}

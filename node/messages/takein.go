@@ -54,11 +54,11 @@ func (o *Office) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) e
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	now, err := o.cfg.Store.AddOffer(ctx, offer)
+	now, err := o.cfg.Store.TakeIn(ctx, offer)
 	if err != nil {
 		return err
 	}
-	if now != state.Offered {
+	if now != state.Gathering {
 		return nil // accepted before: the SuperLink did not hear of it
 	}
 	ids := append([]string{offer.Run.FABHash}, offer.ObjectIDs...)
@@ -69,14 +69,14 @@ func (o *Office) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) e
 	switch {
 	case errors.Is(err, policy.ErrNotTrusted):
 		log.Warn("app is not trusted here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
-		return o.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, policy.Reason)
+		return o.cfg.Store.Refuse(ctx, offer.MessageID, flwr.ErrorInvalidFAB, policy.Reason)
 	case errors.Is(err, fab.ErrInvalid):
 		log.Warn("app bundle is broken", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
-		return o.cfg.Store.Reject(ctx, offer.MessageID, flwr.ErrorInvalidFAB, err.Error())
+		return o.cfg.Store.Refuse(ctx, offer.MessageID, flwr.ErrorInvalidFAB, err.Error())
 	case err != nil:
 		return err
 	}
-	return o.cfg.Store.Accept(ctx, offer.MessageID)
+	return o.cfg.Store.MarkComplete(ctx, offer.MessageID)
 }
 
 // check decides whether the app of a run may run here, and prepares its configuration.

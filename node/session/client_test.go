@@ -187,7 +187,7 @@ func (l *peerLink) ended() error {
 // finish has an app answer the next message.
 func (f *fixture) finish(m nodetest.Message) nodetest.Message {
 	f.t.Helper()
-	t, _, ok, err := f.store.Claim(context.Background(), []string{task.TypeClientApp}, 1)
+	t, _, ok, err := f.store.Lease(context.Background(), []string{task.TypeClientApp}, 1)
 	if err != nil || !ok || t.MessageID != m.ID {
 		f.t.Fatalf("claim = %+v, %v, %v", t, ok, err)
 	}
@@ -198,13 +198,13 @@ func (f *fixture) finish(m nodetest.Message) nodetest.Message {
 	if err := f.store.Activate(context.Background(), t.ID); err != nil {
 		f.t.Fatal(err)
 	}
-	if _, err := f.store.PushReply(context.Background(), t, reply); err != nil {
+	if _, err := f.store.InsertReply(context.Background(), t, reply); err != nil {
 		f.t.Fatal(err)
 	}
-	if err := f.store.Pushed(context.Background(), m.ID, r.Objects...); err != nil {
+	if err := f.store.HoldObjects(context.Background(), m.ID, r.Objects...); err != nil {
 		f.t.Fatal(err)
 	}
-	if err := f.store.Finish(context.Background(), t, task.Completed, "", nil); err != nil {
+	if err := f.store.Answer(context.Background(), t, task.Completed, "", nil); err != nil {
 		f.t.Fatal(err)
 	}
 	return r
@@ -305,7 +305,7 @@ func TestCancel(t *testing.T) {
 	defer func() { _ = l.end() }()
 	l.offer(m)
 	l.read()
-	claimed, token, _, err := f.store.Claim(t.Context(), []string{task.TypeClientApp}, 1)
+	claimed, token, _, err := f.store.Lease(t.Context(), []string{task.TypeClientApp}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 )
 
@@ -47,13 +46,4 @@ func (s *Store) collectSome(ctx context.Context) (n int, err error) {
 		return err
 	})
 	return len(all), err
-}
-
-// jsonList passes a list of ids to json_each.
-func jsonList(ids []string) string {
-	list, err := json.Marshal(ids)
-	if err != nil {
-		panic(fmt.Sprintf("marshal strings: %v", err)) // strings always marshal
-	}
-	return string(list)
 }

@@ -13,9 +13,9 @@ import (
 func TestReject(t *testing.T) {
 	f, run := open(t), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
-	_, err := f.AddOffer(t.Context(), offer(run, m))
+	_, err := f.TakeIn(t.Context(), offer(run, m))
 	f.must(err)
-	f.must(f.Reject(t.Context(), m.ID, 7, "no trust \xff"))
+	f.must(f.Refuse(t.Context(), m.ID, 7, "no trust \xff"))
 	msg := f.onlyError()
 	meta := msg.GetMetadata()
 	if msg.GetError().GetCode() != 7 || meta.GetSrcNodeId() != nodetest.NodeID || meta.GetDstNodeId() != 1 ||
@@ -102,13 +102,13 @@ func TestRelease(t *testing.T) {
 	f, run := open(t), nodetest.NewRun(t, 7)
 	f.accept(run, run.Instruction(t, 1, "model"))
 	first, token := f.claim(1)
-	f.must(f.Release(t.Context(), first.ID))
+	f.must(f.Unlease(t.Context(), first.ID))
 	if _, err := f.TaskByToken(t.Context(), token); !errors.Is(err, task.ErrUnknownToken) {
 		t.Errorf("token of a released claim: %v", err)
 	}
 	second, _ := f.claim(1)
 	f.must(f.Activate(t.Context(), second.ID))
-	if err := f.Release(t.Context(), second.ID); !errors.Is(err, task.ErrNotFound) {
+	if err := f.Unlease(t.Context(), second.ID); !errors.Is(err, task.ErrNotFound) {
 		t.Errorf("released a running task: %v", err)
 	}
 }

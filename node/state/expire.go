@@ -58,28 +58,17 @@ func (s *Store) interrupted(taskID uint64) bool {
 }
 
 // Lost ends a task whose process is known to have ended without ending it: with an error
-// for the SuperLink, or by queueing the message again if the process went down with the
+// for the SuperLink, or by ending the lease if the process went down with the
 // node. task.ErrFinished, task.ErrNotFound.
 func (s *Store) Lost(ctx context.Context, taskID uint64, reason string) error {
 	if s.interrupted(taskID) {
-		return s.requeue(ctx, taskID, unfinished)
+		return s.unlease(ctx, taskID, unfinished)
 	}
 	return s.fail(ctx, taskID, reason, unfinished)
 }
 
-// Release gives back a claim that did not reach its executor. task.ErrNotFound if the
-// task was started or ended meanwhile.
-func (s *Store) Release(ctx context.Context, taskID uint64) error {
-	return s.requeue(ctx, taskID, func(t task.Task) error {
-		if t.Status != task.Starting {
-			return task.ErrNotFound
-		}
-		return nil
-	})
-}
-
 // Expire ends the tasks whose deadline has passed and tells when the next one comes (zero:
-// there is none). Rings as Fail does.
+// there is none). Rings as AnswerWithError and Unlease do.
 func (s *Store) Expire(ctx context.Context, now time.Time) (next time.Time, err error) {
 	var active []task.Task
 	err = s.db.Read(ctx, func(tx *sql.Tx) (err error) {
@@ -115,36 +104,7 @@ func (s *Store) expire(ctx context.Context, t task.Task, now time.Time) error {
 		return unfinished(t)
 	}
 	if t.Status == task.Starting || s.interrupted(t.ID) { // nobody came for it, or it went down with us
-		return s.requeue(ctx, t.ID, overdue)
+		return s.unlease(ctx, t.ID, overdue)
 	}
 	return s.fail(ctx, t.ID, stopped, overdue)
-}
-
-// requeue ends a task and puts its message back in line; what its app pushed is dropped.
-func (s *Store) requeue(ctx context.Context, taskID uint64, check func(task.Task) error) error {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		t, err := tasktable.Get(tx, taskID)
-		if err != nil {
-			return err
-		}
-		if err := check(t); err != nil {
-			return err
-		}
-		if err := mustBeWorking(tx, t.MessageID); err != nil {
-			return err
-		}
-		if err := dropReply(tx, t.MessageID); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`DELETE FROM tasks WHERE task_id = ?`, signed(taskID)); err != nil {
-			return err
-		}
-		return setState(tx, t.MessageID, Queued)
-	})
-	if err != nil {
-		return fmt.Errorf("queue the message of task %d again: %w", taskID, err)
-	}
-	s.seen(taskID) // it is nobody's any more
-	s.bell.Ring(KeyTask(taskID), KeyQueue(), KeyGarbage())
-	return nil
 }

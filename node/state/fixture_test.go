@@ -74,18 +74,18 @@ func offer(r *nodetest.Run, m nodetest.Message) state.Offer {
 // accept takes a message in as intake does.
 func (f *fixture) accept(r *nodetest.Run, m nodetest.Message) {
 	f.t.Helper()
-	if _, err := f.AddOffer(f.t.Context(), offer(r, m)); err != nil {
+	if _, err := f.TakeIn(f.t.Context(), offer(r, m)); err != nil {
 		f.t.Fatal(err)
 	}
 	nodetest.Put(f.t, f.objects, r.Objects, append(m.Objects, r.FABHash)...)
-	if err := f.Accept(f.t.Context(), m.ID); err != nil {
+	if err := f.MarkComplete(f.t.Context(), m.ID); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
 func (f *fixture) claim(slots int) (task.Task, string) {
 	f.t.Helper()
-	t, token, ok, err := f.Claim(f.t.Context(), clientApp, slots)
+	t, token, ok, err := f.Lease(f.t.Context(), clientApp, slots)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func (f *fixture) claim(slots int) (task.Task, string) {
 
 func (f *fixture) claimNothing(slots int, why string) {
 	f.t.Helper()
-	if t, _, ok, err := f.Claim(f.t.Context(), clientApp, slots); err != nil || ok {
+	if t, _, ok, err := f.Lease(f.t.Context(), clientApp, slots); err != nil || ok {
 		f.t.Fatalf("claimed %v, err %v: %s", t, err, why)
 	}
 }
@@ -108,10 +108,10 @@ func (f *fixture) reply(t task.Task, m nodetest.Message, model string) nodetest.
 	blobs := make(nodetest.Blobs)
 	r := m.Reply(f.t, blobs, model)
 	f.must(f.Activate(f.t.Context(), t.ID))
-	missing, err := f.PushReply(f.t.Context(), t, storeReply(f.t, m, r))
+	missing, err := f.InsertReply(f.t.Context(), t, storeReply(f.t, m, r))
 	f.must(err)
 	nodetest.Put(f.t, f.objects, blobs, missing...)
-	f.must(f.Pushed(f.t.Context(), m.ID, missing...))
+	f.must(f.HoldObjects(f.t.Context(), m.ID, missing...))
 	return r
 }
 
@@ -130,7 +130,7 @@ func storeReply(t testing.TB, m, r nodetest.Message) state.Reply {
 
 func (f *fixture) unsent() []state.Reply {
 	f.t.Helper()
-	replies, _, err := f.UnsentReplies(f.t.Context(), 0, 100)
+	replies, _, err := f.UnconfirmedReplies(f.t.Context(), 0, 100)
 	f.must(err)
 	return replies
 }

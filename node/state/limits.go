@@ -9,11 +9,11 @@ const (
 	// MaxRuns bounds runs that the node holds state for at a time.
 	MaxRuns = 1_000
 	// MaxAttempts is how often a message is given to a process before the node answers
-	// that it can not be worked on. It ends the loop of an app that takes the machine down
+	// that it cannot be worked on. It ends the loop of an app that takes the machine down
 	// each time, and is high enough for a message that is hit by several restarts.
 	MaxAttempts = 10
 
-	// keptMessages is how many acknowledged messages of a run keep their objects. The model
+	// keptMessages is how many confirmed messages of a run keep their objects. The model
 	// of an evaluate message is that of the next train message, which comes one or two
 	// messages later, and must not be sent again.
 	keptMessages = 3

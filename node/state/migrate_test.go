@@ -7,35 +7,34 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// A node that is updated in the middle of its work goes on with it: what its app had pushed
-// under the first schema is there under the newest.
-func TestFirstSchema(t *testing.T) {
-	const first = "00001_node.sql"
-	schema, err := migrations.ReadFile("migrations/" + first)
-	if err != nil {
-		t.Fatal(err)
+// upgrade opens, with the newest schema, what was written under the named migrations.
+func upgrade(t *testing.T, schema []string, statements ...string) *Store {
+	t.Helper()
+	files := fstest.MapFS{}
+	for _, name := range schema {
+		text, err := migrations.ReadFile("migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "node.db")
-	old, err := sqldb.Open(path, fstest.MapFS{first: {Data: schema}}, sqldb.Options{
+	old, err := sqldb.Open(path, files, sqldb.Options{
 		Components: []sqldb.Component{{Name: "tasks", Migrations: tasktable.Migrations()}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	object := strings.Repeat("ab", 32)
 	err = old.Write(t.Context(), func(tx *sql.Tx) error {
-		for _, statement := range []string{
-			`INSERT INTO runs (run_id, series_id, fab_hash) VALUES (7, 8, '` + strings.Repeat("cd", 32) + `')`,
-			`INSERT INTO messages (message_id, run_id, state, proto, tree) VALUES ('m', 7, 'working', x'', x'')`,
-			`INSERT INTO replies (message_id, reply_id, proto, tree, seconds, final) VALUES ('m', 'r', x'', x'', 1, 0)`,
-			`INSERT INTO message_objects (message_id, object_id, reply) VALUES ('m', '` + object + `', 1)`,
-		} {
+		for _, statement := range statements {
 			if _, err := tx.Exec(statement); err != nil {
 				return err
 			}
@@ -56,11 +55,51 @@ func TestFirstSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// A node that is updated in the middle of its work goes on with it: what its app had pushed
+// under the first schema is there under the newest.
+func TestFirstSchema(t *testing.T) {
+	object := strings.Repeat("ab", 32)
+	s := upgrade(t, []string{"00001_node.sql"},
+		`INSERT INTO runs (run_id, series_id, fab_hash) VALUES (7, 8, '`+strings.Repeat("cd", 32)+`')`,
+		`INSERT INTO messages (message_id, run_id, state, proto, tree) VALUES ('m', 7, 'working', x'', x'')`,
+		`INSERT INTO replies (message_id, reply_id, proto, tree, seconds, final) VALUES ('m', 'r', x'', x'', 1, 0)`,
+		`INSERT INTO message_objects (message_id, object_id, reply) VALUES ('m', '`+object+`', 1)`,
+	)
 	if has, err := s.HasObject(t.Context(), 7, object); !has || err != nil {
 		t.Errorf("the object that was pushed before: %v, %v", has, err)
 	}
 	if needs, err := s.ReplyNeeds(t.Context(), "m", object); !needs || err != nil {
 		t.Errorf("its reply: %v, %v", needs, err)
+	}
+}
+
+// Messages keep their states, whose words were others in the first two schemas.
+func TestOldWords(t *testing.T) {
+	words := map[string]State{"offered": Gathering, "queued": Waiting, "working": Leased, "answered": Answered, "done": Confirmed}
+	statements := []string{`INSERT INTO runs (run_id, series_id, fab_hash) VALUES (7, 8, '` + strings.Repeat("cd", 32) + `')`}
+	for old := range words {
+		statements = append(statements, `INSERT INTO messages (message_id, run_id, state, proto, tree) VALUES ('`+old+`', 7, '`+old+`', x'', x'')`)
+	}
+	s := upgrade(t, []string{"00001_node.sql", "00002_held.sql"}, statements...)
+	for old, want := range words {
+		m, err := s.Instruction(t.Context(), old)
+		if err != nil || m.State != want {
+			t.Errorf("what was %q is %q now (%v), want %q", old, m.State, err, want)
+		}
+	}
+	inv, err := s.Inventory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inv.Accepted) != 2 || !cmp.Equal(inv.Answered, []string{"answered"}) {
+		t.Errorf("inventory = %+v", inv)
 	}
 }

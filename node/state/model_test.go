@@ -62,34 +62,34 @@ func (m *model) offer(rt *rapid.T) {
 	}
 	m.next++
 	msg := run.Instruction(m.t, m.next, rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "model"))
-	_, err := m.AddOffer(m.t.Context(), offer(run, msg))
+	_, err := m.TakeIn(m.t.Context(), offer(run, msg))
 	m.must(err)
-	m.messages[msg.ID] = &expected{run: run, message: msg, state: state.Offered}
+	m.messages[msg.ID] = &expected{run: run, message: msg, state: state.Gathering}
 }
 
 func (m *model) accept(rt *rapid.T) {
-	e := m.pick(rt, state.Offered)
+	e := m.pick(rt, state.Gathering)
 	nodetest.Put(m.t, m.objects, e.run.Objects, m.Missing(append(e.message.Objects, e.run.FABHash))...)
-	m.must(m.Accept(m.t.Context(), e.message.ID))
-	e.state = state.Queued
+	m.must(m.MarkComplete(m.t.Context(), e.message.ID))
+	e.state = state.Waiting
 }
 
 func (m *model) reject(rt *rapid.T) {
-	e := m.pick(rt, state.Offered)
-	m.must(m.Reject(m.t.Context(), e.message.ID, 7, "no"))
+	e := m.pick(rt, state.Gathering)
+	m.must(m.Refuse(m.t.Context(), e.message.ID, 7, "no"))
 	e.state = state.Answered
 }
 
 func (m *model) claim(rt *rapid.T) {
 	slots := rapid.IntRange(1, 2).Draw(rt, "slots")
-	claimed, _, ok, err := m.Claim(m.t.Context(), clientApp, slots)
+	claimed, _, ok, err := m.Lease(m.t.Context(), clientApp, slots)
 	m.must(err)
 	busy, free := map[uint64]bool{}, false
 	for _, t := range m.tasks {
 		busy[m.messages[t.MessageID].run.SeriesID] = true
 	}
 	for _, e := range m.messages {
-		free = free || e.state == state.Queued && !busy[e.run.SeriesID]
+		free = free || e.state == state.Waiting && !busy[e.run.SeriesID]
 	}
 	if want := free && len(m.tasks) < slots; ok != want {
 		rt.Fatalf("claimed %v, want %v", ok, want)
@@ -98,10 +98,10 @@ func (m *model) claim(rt *rapid.T) {
 		return
 	}
 	e := m.messages[claimed.MessageID]
-	if e == nil || e.state != state.Queued || busy[e.run.SeriesID] {
+	if e == nil || e.state != state.Waiting || busy[e.run.SeriesID] {
 		rt.Fatalf("claimed %+v of %+v", claimed, e)
 	}
-	e.state = state.Working
+	e.state = state.Leased
 	m.tasks[claimed.ID] = claimed
 }
 
@@ -111,15 +111,15 @@ func (m *model) finish(rt *rapid.T) {
 	m.must(m.Activate(m.t.Context(), t.ID))
 	blobs := make(nodetest.Blobs)
 	r := e.message.Reply(m.t, blobs, rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "result"))
-	missing, err := m.PushReply(m.t.Context(), t, storeReply(m.t, e.message, r))
+	missing, err := m.InsertReply(m.t.Context(), t, storeReply(m.t, e.message, r))
 	if errors.Is(err, state.ErrAnswered) {
 		return // an earlier attempt of the same task pushed another
 	}
 	m.must(err)
 	push := rapid.IntRange(0, len(missing)).Draw(rt, "pushed")
 	nodetest.Put(m.t, m.objects, blobs, missing[:push]...)
-	m.must(m.Pushed(m.t.Context(), t.MessageID, missing[:push]...))
-	err = m.Finish(m.t.Context(), t, task.Completed, "", []byte("context"))
+	m.must(m.HoldObjects(m.t.Context(), t.MessageID, missing[:push]...))
+	err = m.Answer(m.t.Context(), t, task.Completed, "", []byte("context"))
 	if complete := push == len(missing); complete != (err == nil) || err != nil && !errors.Is(err, state.ErrNoReply) {
 		rt.Fatalf("finish with %d of %d objects: %v", push, len(missing), err)
 	}
@@ -139,13 +139,13 @@ func (m *model) lost(rt *rapid.T) {
 	inv, err := m.Inventory(m.t.Context())
 	m.must(err)
 	if slices.Contains(inv.Accepted, e.message.ID) {
-		e.state = state.Queued
+		e.state = state.Waiting
 	}
 }
 
 func (m *model) ack(rt *rapid.T) {
 	e := m.pick(rt, state.Answered)
-	m.must(m.Ack(m.t.Context(), e.message.ID, e.replyID))
+	m.must(m.Confirm(m.t.Context(), e.message.ID, e.replyID))
 	delete(m.messages, e.message.ID)
 }
 
@@ -182,7 +182,7 @@ func (m *model) check(rt *rapid.T) {
 	for id, e := range m.messages {
 		needed := append(slices.Clone(e.message.Objects), e.run.FABHash)
 		switch e.state {
-		case state.Queued, state.Working:
+		case state.Waiting, state.Leased:
 			if !slices.Contains(inv.Accepted, id) {
 				rt.Fatalf("%s message %s is lost", e.state, id)
 			}

@@ -78,7 +78,7 @@ func (s *Store) SetRunConfig(ctx context.Context, runID uint64, config map[strin
 
 // DropRun ends everything of a run: its tasks, messages and replies. The context of its
 // series stays. It returns how many unanswered messages were dropped; dropping a run that
-// is not there is no error. Rings KeyTask of each task, KeyQueue.
+// is not there is no error. Rings KeyTask of each task, KeyWaiting.
 func (s *Store) DropRun(ctx context.Context, runID uint64) (dropped int, err error) {
 	return s.dropRun(ctx, runID, false)
 }
@@ -94,7 +94,7 @@ func (s *Store) dropRun(ctx context.Context, runID uint64, onlyIdle bool) (dropp
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		tasks = nil
 		var unsent int
-		if err := tx.QueryRow(`SELECT COUNT(*) FILTER (WHERE state IN ('offered', 'queued', 'working')), COUNT(*) FILTER (WHERE state = 'answered')
+		if err := tx.QueryRow(`SELECT COUNT(*) FILTER (WHERE state IN ('gathering', 'waiting', 'leased')), COUNT(*) FILTER (WHERE state = 'answered')
 			FROM messages WHERE run_id = ?`, signed(runID)).Scan(&dropped, &unsent); err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (s *Store) dropRun(ctx context.Context, runID uint64, onlyIdle bool) (dropp
 	for _, id := range tasks {
 		s.bell.Ring(KeyTask(id))
 	}
-	s.bell.Ring(KeyQueue(), KeyGarbage())
+	s.bell.Ring(KeyWaiting(), KeyGarbage())
 	return dropped, nil
 }
 

@@ -20,7 +20,7 @@ import (
 var (
 	// ErrNotFound: there is no such message or run, or it was dropped.
 	ErrNotFound = errors.New("not found")
-	// ErrAnswered: the message has its answer already, or another reply was pushed.
+	// ErrAnswered: the message is answered already, or another reply was inserted.
 	ErrAnswered = errors.New("message is answered")
 	// ErrTooMany: a bound of limits.go is reached; worth trying again later.
 	ErrTooMany = errors.New("too many")
@@ -72,8 +72,8 @@ func (s *Store) Close() error { return s.db.Close() }
 // Bell rings after a commit; see the Key functions for what is rung when.
 func (s *Store) Bell() *wake.Bell { return &s.bell }
 
-// KeyQueue is rung when a message was queued or a slot became free.
-func KeyQueue() wake.Key { return wake.Key{Kind: "queue"} }
+// KeyWaiting is rung when a message became Waiting or a slot became free.
+func KeyWaiting() wake.Key { return wake.Key{Kind: "waiting"} }
 
 // KeyTask is rung when somebody other than its app has ended the task.
 func KeyTask(taskID uint64) wake.Key { return wake.Key{Kind: "task", ID: taskID} }

@@ -28,7 +28,7 @@ func TestWorkFromOfferToAck(t *testing.T) {
 	if n := len(f.unsent()); n != 0 {
 		t.Fatalf("%d replies are to be sent before the task has ended", n)
 	}
-	f.must(f.Finish(t.Context(), claimed, task.Completed, "", []byte("context")))
+	f.must(f.Answer(t.Context(), claimed, task.Completed, "", []byte("context")))
 
 	replies := f.unsent()
 	if len(replies) != 1 || replies[0].ReplyID != reply.ID || replies[0].Runtime != time.Second {
@@ -40,12 +40,12 @@ func TestWorkFromOfferToAck(t *testing.T) {
 	if _, err := f.TaskByToken(t.Context(), token); !errors.Is(err, task.ErrUnknownToken) {
 		t.Fatalf("token lives on: %v", err)
 	}
-	f.must(f.Ack(t.Context(), m.ID, "another"))
+	f.must(f.Confirm(t.Context(), m.ID, "another"))
 	if len(f.unsent()) != 1 {
 		t.Fatal("an ack of another reply was taken")
 	}
-	f.must(f.Ack(t.Context(), m.ID, reply.ID))
-	f.must(f.Ack(t.Context(), m.ID, reply.ID))
+	f.must(f.Confirm(t.Context(), m.ID, reply.ID))
+	f.must(f.Confirm(t.Context(), m.ID, reply.ID))
 	if len(f.unsent()) != 0 {
 		t.Fatal("an acknowledged reply is still to be sent")
 	}
@@ -62,9 +62,9 @@ func TestOfferTwice(t *testing.T) {
 	f, run := open(t), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
 	f.accept(run, m)
-	got, err := f.AddOffer(t.Context(), offer(run, m))
+	got, err := f.TakeIn(t.Context(), offer(run, m))
 	f.must(err)
-	if got != state.Queued {
+	if got != state.Waiting {
 		t.Fatalf("state = %s", got)
 	}
 	f.claim(2)
@@ -91,7 +91,7 @@ func TestSlotsAndTurns(t *testing.T) {
 		f.claimNothing(1, "the slot is taken")
 		order = append(order, claimed.RunID)
 		f.reply(claimed, messages[claimed.MessageID], "result")
-		f.must(f.Finish(t.Context(), claimed, task.Completed, "", nil))
+		f.must(f.Answer(t.Context(), claimed, task.Completed, "", nil))
 	}
 	if diff := cmp.Diff([]uint64{1, 2, 1, 2, 1}, order); diff != "" {
 		t.Errorf("runs do not take turns (-want +got):\n%s", diff)
@@ -132,22 +132,22 @@ func TestReplyNamesAnObjectOfAnotherRun(t *testing.T) {
 	stolen := secret.Objects[0]
 	reply := storeReply(t, m, r)
 	reply.ObjectIDs = append([]string{stolen}, reply.ObjectIDs...)
-	missing, err := f.PushReply(t.Context(), claimed, reply)
+	missing, err := f.InsertReply(t.Context(), claimed, reply)
 	f.must(err)
 	if !slices.Contains(missing, stolen) {
 		t.Error("the object of another run need not be pushed")
 	}
 	rest := slices.DeleteFunc(slices.Clone(missing), func(id string) bool { return id == stolen })
 	nodetest.Put(t, f.objects, blobs, rest...)
-	f.must(f.Pushed(t.Context(), m.ID, rest...))
+	f.must(f.HoldObjects(t.Context(), m.ID, rest...))
 	if has, err := f.HasObject(t.Context(), mine.ID, stolen); has || err != nil {
 		t.Errorf("the run has the object: %v, %v", has, err)
 	}
-	if err := f.Finish(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, state.ErrNoReply) {
+	if err := f.Answer(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, state.ErrNoReply) {
 		t.Errorf("finish: %v", err)
 	}
-	f.must(f.Pushed(t.Context(), m.ID, stolen)) // it has the bytes as well
-	f.must(f.Finish(t.Context(), claimed, task.Completed, "", nil))
+	f.must(f.HoldObjects(t.Context(), m.ID, stolen)) // it has the bytes as well
+	f.must(f.Answer(t.Context(), claimed, task.Completed, "", nil))
 }
 
 func TestFinishNeedsACompleteReply(t *testing.T) {
@@ -156,36 +156,36 @@ func TestFinishNeedsACompleteReply(t *testing.T) {
 	f.accept(run, m)
 	claimed, _ := f.claim(1)
 	f.must(f.Activate(t.Context(), claimed.ID))
-	if err := f.Finish(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, state.ErrNoReply) {
+	if err := f.Answer(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, state.ErrNoReply) {
 		t.Fatalf("finish without reply: %v", err)
 	}
 	blobs := make(nodetest.Blobs)
 	r := m.Reply(t, blobs, "result")
-	missing, err := f.PushReply(t.Context(), claimed, storeReply(t, m, r))
+	missing, err := f.InsertReply(t.Context(), claimed, storeReply(t, m, r))
 	f.must(err)
 	if diff := cmp.Diff(r.Objects, missing); diff != "" {
 		t.Fatalf("missing (-want +got):\n%s", diff)
 	}
 	nodetest.Put(t, f.objects, blobs, missing[1:]...)
-	f.must(f.Pushed(t.Context(), m.ID, missing[1:]...))
-	if err := f.Finish(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, state.ErrNoReply) {
+	f.must(f.HoldObjects(t.Context(), m.ID, missing[1:]...))
+	if err := f.Answer(t.Context(), claimed, task.Completed, "", nil); !errors.Is(err, state.ErrNoReply) {
 		t.Fatalf("finish with half a reply: %v", err)
 	}
 	other := m.Reply(t, blobs, "another result")
-	if _, err := f.PushReply(t.Context(), claimed, storeReply(t, m, other)); !errors.Is(err, state.ErrAnswered) {
+	if _, err := f.InsertReply(t.Context(), claimed, storeReply(t, m, other)); !errors.Is(err, state.ErrAnswered) {
 		t.Fatalf("a second reply: %v", err)
 	}
-	again, err := f.PushReply(t.Context(), claimed, storeReply(t, m, r))
+	again, err := f.InsertReply(t.Context(), claimed, storeReply(t, m, r))
 	f.must(err)
 	if diff := cmp.Diff(missing[:1], again); diff != "" {
 		t.Fatalf("missing after half (-want +got):\n%s", diff)
 	}
-	f.must(f.Fail(t.Context(), claimed.ID, "gone"))
+	f.must(f.AnswerWithError(t.Context(), claimed.ID, "gone"))
 	msg := f.onlyError()
 	if msg.GetError().GetCode() != 8 || msg.GetMetadata().GetReplyToMessageId() != m.ID {
 		t.Errorf("error reply = %v", msg)
 	}
-	if err := f.Finish(t.Context(), claimed, task.Completed, "", nil); err == nil {
+	if err := f.Answer(t.Context(), claimed, task.Completed, "", nil); err == nil {
 		t.Error("finished after it failed")
 	}
 	f.must(f.Collect(t.Context()))

@@ -8,8 +8,8 @@ import (
 
 // Summary is how much a run has on this node.
 type Summary struct {
-	RunID                              uint64
-	Offered, Queued, Working, Answered int
+	RunID                                uint64
+	Gathering, Waiting, Leased, Answered int
 	// FailedTasks counts processes of unacknowledged messages that ended badly.
 	FailedTasks int
 	// LastFailure is why the last of them did.
@@ -21,8 +21,8 @@ func (s *Store) Summaries(ctx context.Context) ([]Summary, error) {
 	var all []Summary
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.Query(`SELECT r.run_id,
-				COUNT(m.seq) FILTER (WHERE m.state = 'offered'), COUNT(m.seq) FILTER (WHERE m.state = 'queued'),
-				COUNT(m.seq) FILTER (WHERE m.state = 'working'), COUNT(m.seq) FILTER (WHERE m.state = 'answered'),
+				COUNT(m.seq) FILTER (WHERE m.state = 'gathering'), COUNT(m.seq) FILTER (WHERE m.state = 'waiting'),
+				COUNT(m.seq) FILTER (WHERE m.state = 'leased'), COUNT(m.seq) FILTER (WHERE m.state = 'answered'),
 				(SELECT COUNT(*) FROM tasks t WHERE t.run_id = r.run_id AND t.sub_status = 'failed'),
 				COALESCE((SELECT t.details FROM tasks t WHERE t.run_id = r.run_id AND t.sub_status = 'failed'
 					ORDER BY t.finished_at DESC LIMIT 1), '')
@@ -34,7 +34,7 @@ func (s *Store) Summaries(ctx context.Context) ([]Summary, error) {
 		for rows.Next() {
 			var one Summary
 			var id int64
-			if err := rows.Scan(&id, &one.Offered, &one.Queued, &one.Working, &one.Answered, &one.FailedTasks, &one.LastFailure); err != nil {
+			if err := rows.Scan(&id, &one.Gathering, &one.Waiting, &one.Leased, &one.Answered, &one.FailedTasks, &one.LastFailure); err != nil {
 				return err
 			}
 			one.RunID = uint64(id)

@@ -16,12 +16,12 @@ func TestSummaries(t *testing.T) {
 		f.accept(run, run.Instruction(t, i, "model"))
 	}
 	failed, _ := f.claim(1)
-	f.must(f.Fail(t.Context(), failed.ID, "it crashed"))
+	f.must(f.AnswerWithError(t.Context(), failed.ID, "it crashed"))
 	f.claim(1)
 	got, err := f.Summaries(t.Context())
 	f.must(err)
 	want := []state.Summary{
-		{RunID: 7, Queued: 1, Working: 1, Answered: 1, FailedTasks: 1, LastFailure: "it crashed"},
+		{RunID: 7, Waiting: 1, Leased: 1, Answered: 1, FailedTasks: 1, LastFailure: "it crashed"},
 		{RunID: 8},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -1,0 +1,10 @@
+-- The states of a message go by the words of the SuperLink's:
+-- gathering, waiting, leased, answered, confirmed.
+
+-- +goose Up
+UPDATE messages SET state = CASE state
+    WHEN 'offered' THEN 'gathering'
+    WHEN 'queued'  THEN 'waiting'
+    WHEN 'working' THEN 'leased'
+    WHEN 'done'    THEN 'confirmed'
+    ELSE state END;
