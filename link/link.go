@@ -17,6 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
@@ -86,7 +87,7 @@ func (l *Link) HTTPAddress() string { return l.listener.Addr().String() }
 // of it runs any more.
 func (l *Link) Run(ctx context.Context) error {
 	p2p.ServeJoin(l.host, l.join)
-	defer l.host.RemoveStreamHandler(p2p.JoinProtocol)
+	defer l.host.RemoveStreamHandler(admission.JoinProtocol)
 	return l.daemon.Run(ctx)
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
@@ -161,7 +162,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 		t.Fatalf("got %v instead of a welcome", first)
 	}
 
-	if _, err := p2p.Join(ctx, newLeaf(t, newIdentity(t)), target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret}); !errors.Is(err, p2p.ErrRefused) {
+	if _, err := p2p.Join(ctx, newLeaf(t, newIdentity(t)), target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret}); !errors.Is(err, admission.ErrRefused) {
 		t.Errorf("a ticket for one was used twice: %v", err)
 	}
 
@@ -179,7 +180,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 	}
 
 	must(t, l.RemoveMember(ctx, identity.ID.String()))
-	if frame, err := greet(ctx, node, target); !errors.Is(err, p2p.ErrRefused) {
+	if frame, err := greet(ctx, node, target); !errors.Is(err, admission.ErrRefused) {
 		t.Errorf("a removed member got %v, %v", frame, err)
 	}
 	status, err := l.Status(ctx)
@@ -244,7 +245,7 @@ func TestRevokedTicketLetsNobodyIn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err = p2p.Join(ctx, newLeaf(t, newIdentity(t)), target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret})
-	if !errors.Is(err, p2p.ErrRefused) {
+	if !errors.Is(err, admission.ErrRefused) {
 		t.Errorf("joined with a revoked ticket: %v", err)
 	}
 }

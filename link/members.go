@@ -12,7 +12,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // members answers from memory who is a member, as the overlay asks for every connection
@@ -44,16 +44,16 @@ func newMembers(store state.Store) *members {
 
 // Admit is the overlay's gate. While tickets are out, strangers may try to join; nobody
 // else learns more than that there is somebody.
-func (m *members) Admit(p peer.ID) p2p.Standing {
+func (m *members) Admit(p peer.ID) admission.Standing {
 	now := m.current.Load()
 	member, known := now.members[p]
 	switch {
 	case known && member.RevokedAt.IsZero():
-		return p2p.Member
+		return admission.Member
 	case !known && now.joinable:
-		return p2p.Joining
+		return admission.Joining
 	}
-	return p2p.Refused
+	return admission.Refused
 }
 
 // is tells whether the peer is a member with one of the roles (none given: any role).

@@ -9,7 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/link/state"
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
@@ -55,7 +55,7 @@ func TestGate(t *testing.T) {
 		{PeerID: "no peer id", Role: state.RoleNode},
 	}}
 	m := newMembers(store)
-	if got := m.Admit(node); got != p2p.Refused {
+	if got := m.Admit(node); got != admission.Refused {
 		t.Errorf("before the members are known a peer is %s", got)
 	}
 	for _, joinable := range []bool{false, true} {
@@ -63,11 +63,11 @@ func TestGate(t *testing.T) {
 		if err := m.load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		unknown := p2p.Refused
+		unknown := admission.Refused
 		if joinable {
-			unknown = p2p.Joining
+			unknown = admission.Joining
 		}
-		for p, want := range map[peer.ID]p2p.Standing{node: p2p.Member, operator: p2p.Member, gone: p2p.Refused, stranger: unknown} {
+		for p, want := range map[peer.ID]admission.Standing{node: admission.Member, operator: admission.Member, gone: admission.Refused, stranger: unknown} {
 			if got := m.Admit(p); got != want {
 				t.Errorf("joinable %t: %s, want %s", joinable, got, want)
 			}
@@ -84,7 +84,7 @@ func TestRevokedPeersAreCutOffOnce(t *testing.T) {
 	m := newMembers(store)
 	var cut, present []peer.ID
 	m.revoked = func(p peer.ID) {
-		if m.Admit(p) != p2p.Refused {
+		if m.Admit(p) != admission.Refused {
 			t.Error("the gate must refuse a peer before it is cut off, or it returns")
 		}
 		cut = append(cut, p)
@@ -124,7 +124,7 @@ func TestWhoJoinsIsAddedToTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := map[peer.ID]p2p.Standing{first: p2p.Member, second: p2p.Member, gone: p2p.Refused, newPeer(t): p2p.Refused}
+	want := map[peer.ID]admission.Standing{first: admission.Member, second: admission.Member, gone: admission.Refused, newPeer(t): admission.Refused}
 	for p, standing := range want {
 		if got := m.Admit(p); got != standing {
 			t.Errorf("%s, want %s", got, standing)

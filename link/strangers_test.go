@@ -21,7 +21,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/joinpb"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
@@ -104,7 +104,7 @@ func attempts(l *Link, runID uint64, secret string, expired ticket.Ticket) map[s
 	join := func(req *joinpb.Request) func(context.Context, *stranger) int64 {
 		return func(ctx context.Context, s *stranger) int64 {
 			var answer joinpb.Answer
-			stream, err := s.NewStream(network.WithNoDial(ctx, "stranger"), l.PeerID(), p2p.JoinProtocol)
+			stream, err := s.NewStream(network.WithNoDial(ctx, "stranger"), l.PeerID(), admission.JoinProtocol)
 			if err != nil {
 				return 0
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
@@ -49,7 +50,7 @@ func newLink(t testing.TB) *fakeLink {
 		t.Fatal(err)
 	}
 	l.host, err = p2p.NewHost(p2p.Config{
-		Identity: identity, Role: p2p.Hub, Gate: p2p.GateFunc(l.standing),
+		Identity: identity, Role: p2p.Hub, Gate: admission.GateFunc(l.standing),
 		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	})
 	if err != nil {
@@ -89,13 +90,13 @@ func newLink(t testing.TB) *fakeLink {
 	return l
 }
 
-func (l *fakeLink) standing(p peer.ID) p2p.Standing {
+func (l *fakeLink) standing(p peer.ID) admission.Standing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.members[p] {
-		return p2p.Member
+		return admission.Member
 	}
-	return p2p.Joining
+	return admission.Joining
 }
 
 func (l *fakeLink) wasAsked(id string) bool {

@@ -24,6 +24,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -140,7 +141,7 @@ func TestNodeWorks(t *testing.T) {
 func TestNews(t *testing.T) {
 	link := newLink(t)
 	publisher, err := gossip.NewPublisher(link.host, gossip.Config{
-		Link: link.host.ID(), Federation: "fed", Member: func(p peer.ID) bool { return link.standing(p) == p2p.Member },
+		Link: link.host.ID(), Federation: "fed", Member: func(p peer.ID) bool { return link.standing(p) == admission.Member },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +287,7 @@ func TestTicketThatIsRefused(t *testing.T) {
 	n := start(t, cfg)
 	select {
 	case err := <-n.ended:
-		if !errors.Is(err, p2p.ErrRefused) || !strings.Contains(err.Error(), "ticket") {
+		if !errors.Is(err, admission.ErrRefused) || !strings.Contains(err.Error(), "ticket") {
 			t.Errorf("run ended with %v", err)
 		}
 		n.ended <- nil

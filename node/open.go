@@ -13,6 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -48,7 +49,7 @@ func (n *Node) openState(ctx context.Context) (err error) {
 // openOverlay makes the host, and lets the link fetch what answers are made of.
 func (n *Node) openOverlay(context.Context) (err error) {
 	n.host, err = p2p.Open(n.dir, p2p.Config{
-		Role: p2p.Leaf, Gate: p2p.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
+		Role: p2p.Leaf, Gate: admission.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
 	})
 	if err != nil {
 		return err
@@ -59,11 +60,11 @@ func (n *Node) openOverlay(context.Context) (err error) {
 }
 
 // admit lets nobody in but the link, and the nodes that it has named.
-func (n *Node) admit(p peer.ID) p2p.Standing {
+func (n *Node) admit(p peer.ID) admission.Standing {
 	if p == n.target.Peer || n.swarm.board.Knows(p) {
-		return p2p.Member
+		return admission.Member
 	}
-	return p2p.Refused
+	return admission.Refused
 }
 
 // authorize lets the link fetch what its runs have here, other nodes what goes to many, and

@@ -12,6 +12,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
 )
@@ -28,7 +29,7 @@ func (n *Node) runOverlay(ctx context.Context) error {
 		if errors.Is(err, session.ErrLeft) {
 			return nil // the rest of the node is about to stop
 		}
-		if errors.Is(err, p2p.ErrRefused) {
+		if errors.Is(err, admission.ErrRefused) {
 			return fmt.Errorf("SuperLink %s refuses this node, which is no member of its federation (any more): only a node "+
 				"with a new data directory can join, with a new ticket: %w", n.target.Peer, err)
 		}

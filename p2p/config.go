@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
@@ -71,7 +72,7 @@ type Config struct {
 	Overlay
 
 	// Gate decides who may do what; nil: everybody is a member.
-	Gate Gate
+	Gate admission.Gate
 	// MaxPeers bounds the peers at a time; 0: 4096, or 512 for a leaf.
 	MaxPeers int
 	// UserAgent that members are told; strangers are told "rhizome". Empty: "rhizome".
@@ -108,13 +109,13 @@ func (c Config) validate() error {
 
 func (c Config) withDefaults() Config {
 	if c.MaxPeers == 0 {
-		c.MaxPeers = defaultMaxPeers
+		c.MaxPeers = admission.DefaultMaxPeers
 		if c.Role == Leaf {
-			c.MaxPeers = defaultMaxLeafPeers
+			c.MaxPeers = admission.DefaultMaxLeafPeers
 		}
 	}
 	if c.UserAgent == "" {
-		c.UserAgent = strangersAgent
+		c.UserAgent = admission.StrangersAgent
 	}
 	return c
 }

@@ -15,6 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 type swarmBackoff = swarm.DialBackoff
@@ -45,10 +46,10 @@ func (d *dialer) close() {
 }
 
 func (d *dialer) expect(n int) {
-	d.h.count(d.h.known, d.target.Peer, n)
+	d.h.intents.count(d.h.intents.known, d.target.Peer, n)
 	for _, a := range d.target.Addrs {
 		if relay, ok := addr.SplitCircuit(a); ok {
-			d.h.count(d.h.known, relay.ID, n)
+			d.h.intents.count(d.h.intents.known, relay.ID, n)
 			d.h.ranker.expect(relay, n)
 		}
 	}
@@ -281,7 +282,7 @@ func (d *dialer) dropDead(ctx context.Context, relay peer.ID) {
 func (d *dialer) forgetOldPaths() {
 	_ = d.h.Network().ClosePeer(d.target.Peer) // they may be dead
 	for _, a := range d.target.Addrs {
-		if relay, ok := addr.SplitCircuit(a); ok && !d.h.isRelay(relay.ID) {
+		if relay, ok := addr.SplitCircuit(a); ok && !d.h.intents.IsRelay(relay.ID) {
 			_ = d.h.Network().ClosePeer(relay.ID)
 		}
 	}
@@ -290,20 +291,20 @@ func (d *dialer) forgetOldPaths() {
 func (d *dialer) dial(ctx context.Context) (network.Conn, error) {
 	c, err := d.h.Network().DialPeer(ctx, d.target.Peer)
 	if err == nil && c.IsClosed() {
-		return nil, d.h.refusal(c, "", errors.New("the connection was closed at once"))
+		return nil, admission.Refusal(d.h.Peerstore(), c, "", errors.New("the connection was closed at once"))
 	}
 	return c, err
 }
 
 // open gives a stream of proto on the best connection to a peer; c is one of them. An
-// error is ErrRefused if the peer does not take this one as a member.
+// error is admission.ErrRefused if the peer does not take this one as a member.
 func (h *Host) open(ctx context.Context, c network.Conn, proto protocol.ID) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	ctx = network.WithNoDial(network.WithAllowLimitedConn(ctx, "overlay"), "connected already")
 	s, err := h.NewStream(ctx, c.RemotePeer(), proto)
 	if err != nil {
-		return nil, fmt.Errorf("open %s to %s: %w", proto, c.RemotePeer(), h.refusal(c, proto, err))
+		return nil, fmt.Errorf("open %s to %s: %w", proto, c.RemotePeer(), admission.Refusal(h.Peerstore(), c, proto, err))
 	}
 	return s, nil
 }

@@ -8,7 +8,7 @@
 //   - A peer that the [Gate] calls [Joining] can use nothing but the join protocol, and
 //     learns nothing about its host but a key and the peer's own address; one that it calls
 //     [Refused] is cut off after the handshake. Both hold below all protocols, in the swarm
-//     (lobby.go), so that a protocol which forgets to ask is protected too.
+//     (package admission), so that a protocol which forgets to ask is protected too.
 //   - [Host.Keep] gets a stream to its target over the first of all known addresses that
 //     works, moves it to a direct path once there is one, and starts anew after any loss.
 //   - Nothing is ever sent to an endpoint that the user did not configure: no DHT, no

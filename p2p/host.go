@@ -14,7 +14,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/internal/logs"
-	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
@@ -28,13 +28,12 @@ type Host struct {
 
 	identity identity.Identity
 	role     Role
-	gate     Gate
 	announce []ma.Multiaddr
-	relays   map[peer.ID]peer.AddrInfo // constant
 	proxy    transport.Proxy
 
 	ranker       *ranker
-	lobby        *lobby
+	intents      *Intents
+	admission    *admission.Controller
 	reservations *reservations
 	puncher      *puncher
 	traffic      *traffic
@@ -46,9 +45,6 @@ type Host struct {
 	confirmer atomic.Pointer[confirmer]
 
 	mu    sync.Mutex
-	kept  map[peer.ID]int // targets of Keep, by how many
-	known map[peer.ID]int // those and of Join, and relays on the way, by how many
-	joins map[peer.ID]int // targets of Join, by how many
 	wakes map[peer.ID]map[chan struct{}]struct{}
 
 	ctx    context.Context // ends when the host closes
@@ -70,28 +66,30 @@ func NewHost(cfg Config) (*Host, error) {
 	h := &Host{
 		identity: cfg.Identity,
 		role:     cfg.Role,
-		gate:     cfg.Gate,
 		announce: cfg.Announce,
 		proxy:    transport.Proxy{URL: cfg.Proxy},
-		relays:   make(map[peer.ID]peer.AddrInfo),
 		ranker:   newRanker(),
 		traffic:  newTraffic(),
 		paths:    newPathBook(),
 		events:   newBroadcast(),
-		kept:     make(map[peer.ID]int),
-		known:    make(map[peer.ID]int),
-		joins:    make(map[peer.ID]int),
+		intents:  NewIntents(cfg.Role == Hub, cfg.Relays),
 		wakes:    make(map[peer.ID]map[chan struct{}]struct{}),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, r := range cfg.Relays {
-		known := h.relays[r.ID]
-		h.relays[r.ID] = peer.AddrInfo{ID: r.ID, Addrs: append(known.Addrs, r.Addrs...)}
 		h.ranker.expect(r, 1) // as long as the host is there
+	}
+	var err error
+	if h.admission, err = admission.New(admission.Config{
+		Key: cfg.Identity.Key.GetPublic(), Gate: cfg.Gate, Peers: h.intents, MaxPeers: cfg.MaxPeers, Background: h.background,
+	}); err != nil {
+		h.cancel()
+		return nil, err
 	}
 	inner, err := newLibp2p(cfg, h)
 	if err != nil {
 		h.cancel()
+		h.admission.Discard()
 		return nil, err
 	}
 	h.Host = inner
@@ -104,12 +102,11 @@ func NewHost(cfg Config) (*Host, error) {
 // start puts the lobby in its place before the first address is listened on, so that no
 // stream can slip past it.
 func (h *Host) start(cfg Config) error {
-	sw, ok := h.Network().(interface{ StreamHandler() network.StreamHandler })
+	sw, ok := h.Network().(admission.Network)
 	if !ok {
 		return fmt.Errorf("libp2p's network is a %T, which does not show its stream handler", h.Network())
 	}
-	h.lobby = newLobby(h, sw.StreamHandler())
-	h.Network().SetStreamHandler(h.lobby.handle)
+	h.admission.Guard(sw, h.Mux())
 	h.puncher = newPuncher(h)
 	h.reservations = newReservations(h)
 	h.Network().Notify(&network.NotifyBundle{
@@ -165,9 +162,7 @@ func (h *Host) Close() error {
 		errs = append(errs, h.puncher.close())
 	}
 	errs = append(errs, h.Host.Close())
-	if h.lobby != nil {
-		h.lobby.close()
-	}
+	h.admission.Close()
 	h.work.Wait()
 	h.events.close()
 	if err := errors.Join(errs...); err != nil {
@@ -189,11 +184,8 @@ func (h *Host) background(f func()) {
 // order. They must not wait.
 func (h *Host) connected(c network.Conn) {
 	p := c.RemotePeer()
-	if h.Standing(p) == Member {
-		h.ConnManager().Protect(p, "member")
-	}
 	h.paths.opened(c)
-	h.lobby.arrived(c)
+	h.admission.Arrived(c)
 	h.puncher.arrived(c)
 	h.wake(p)
 	h.events.send(Event{Kind: PathOpened, Peer: p, Path: h.path(c)})
@@ -202,14 +194,11 @@ func (h *Host) connected(c network.Conn) {
 func (h *Host) disconnected(c network.Conn) {
 	p := c.RemotePeer()
 	path := h.path(c)
-	err := closeReason(c)
+	err := admission.CloseReason(c)
 	h.paths.closed(c)
-	h.lobby.gone(c)
-	if len(h.Network().ConnsToPeer(p)) == 0 {
-		h.ConnManager().Unprotect(p, "member")
-		if h.Standing(p) != Member && !h.isRelay(p) {
-			h.traffic.forget(p)
-		}
+	h.admission.Gone(c)
+	if len(h.Network().ConnsToPeer(p)) == 0 && h.Standing(p) != admission.Member && !h.intents.IsRelay(p) {
+		h.traffic.forget(p)
 	}
 	h.puncher.gone(c)
 	h.wake(p)
@@ -224,67 +213,19 @@ func (h *Host) Disconnect(p peer.ID) {
 	}
 }
 
-// HandleMembers serves a protocol for members. Streams of others are reset: by the lobby,
-// and again here, since a standing may have changed in between.
+// HandleMembers serves a protocol for members only.
 func (h *Host) HandleMembers(proto protocol.ID, handler network.StreamHandler) {
-	h.SetStreamHandler(proto, func(s network.Stream) {
-		if h.Standing(s.Conn().RemotePeer()) != Member {
-			s.ResetWithError(network.StreamProtocolNegotiationFailed)
-			return
-		}
-		handler(s)
-	})
+	h.SetStreamHandler(proto, h.admission.ForMembers(handler))
 }
+
+// Standing of a peer on this host.
+func (h *Host) Standing(p peer.ID) admission.Standing { return h.admission.Standing(p) }
 
 // Role of the host.
 func (h *Host) Role() Role { return h.role }
 
 // Identity of the host.
 func (h *Host) Identity() identity.Identity { return h.identity }
-
-func (h *Host) isRelay(p peer.ID) bool {
-	_, is := h.relays[p]
-	return is
-}
-
-// isTCPRelay tells whether p is a relay of this host that has an address over TCP.
-func (h *Host) isTCPRelay(p peer.ID) bool {
-	for _, a := range h.relays[p].Addrs {
-		if !addr.IsUDP(a) {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *Host) keeps(p peer.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.kept[p] > 0
-}
-
-// expects tells whether this host is at reaching p.
-func (h *Host) expects(p peer.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.known[p] > 0
-}
-
-// joining tells whether connections to p will be closed when it has let this host in.
-func (h *Host) joining(p peer.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.joins[p] > 0 && h.kept[p] == 0
-}
-
-// count adds n to a counter of kept, known or joins.
-func (h *Host) count(of map[peer.ID]int, p peer.ID, n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if of[p] += n; of[p] == 0 {
-		delete(of, p)
-	}
-}
 
 // watch gives a channel that has a value when a connection of p came or went since the last
 // receive.

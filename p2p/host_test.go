@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
@@ -31,18 +32,18 @@ type members struct {
 	revoked map[peer.ID]bool
 }
 
-func (m *members) Admit(p peer.ID) Standing {
+func (m *members) Admit(p peer.ID) admission.Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.revoked[p]:
-		return Refused
+		return admission.Refused
 	case m.listed[p]:
-		return Member
+		return admission.Member
 	case m.ticket:
-		return Joining
+		return admission.Joining
 	}
-	return Refused
+	return admission.Refused
 }
 
 func (m *members) add(ids ...peer.ID) *members {

@@ -18,11 +18,9 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/joinpb"
 )
-
-// JoinProtocol is all that a peer may use that is not a member yet.
-const JoinProtocol protocol.ID = "/rhizome/join/1"
 
 // JoinRequest is what a peer shows in order to become a member.
 type JoinRequest struct {
@@ -39,11 +37,11 @@ type JoinAnswer struct {
 }
 
 // Refusal is the error of a join that was refused, with a reason for the user. Its
-// [errors.Is] target is [ErrRefused].
+// [errors.Is] target is [admission.ErrRefused].
 type Refusal struct{ Reason string }
 
 func (r *Refusal) Error() string        { return "the link refused to let this peer join: " + r.Reason }
-func (r *Refusal) Is(target error) bool { return target == ErrRefused }
+func (r *Refusal) Is(target error) bool { return target == admission.ErrRefused }
 
 // JoinHandler decides about a peer, and makes it a member before it returns. A *Refusal is
 // told to the peer as it is; of other errors it learns only that it may try again.
@@ -52,7 +50,7 @@ type JoinHandler func(ctx context.Context, from peer.ID, req JoinRequest) (JoinA
 // ServeJoin answers join requests with what decide says, up to 32 at a time.
 func ServeJoin(h *Host, decide JoinHandler) {
 	slots := make(chan struct{}, maxJoins)
-	h.SetStreamHandler(JoinProtocol, func(s network.Stream) {
+	h.SetStreamHandler(admission.JoinProtocol, func(s network.Stream) {
 		defer s.Close()
 		s.SetDeadline(time.Now().Add(joinTimeout))
 		ctx, cancel := context.WithTimeout(h.ctx, joinTimeout)
@@ -116,24 +114,24 @@ func checkName(name string) error {
 // Join asks the link at a target to become a member, and tries again while the link is busy
 // or not there, until ctx ends. Whatever the answer, the connections to the link
 // are closed then: they belong to a peer that may only join, and [Host.Keep] makes new ones.
-// The error is a [*Refusal] or [ErrRefused] when the link said no.
+// The error is a [*Refusal] or [admission.ErrRefused] when the link said no.
 func Join(ctx context.Context, h *Host, t Target, req JoinRequest) (JoinAnswer, error) {
 	if err := checkName(req.Name); err != nil {
 		return JoinAnswer{}, err
 	}
 	d := newDialer(h, t)
-	h.count(h.joins, t.Peer, 1)
-	defer h.count(h.joins, t.Peer, -1)
+	h.intents.count(h.intents.joins, t.Peer, 1)
+	defer h.intents.count(h.intents.joins, t.Peer, -1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.close()
 	defer cancel()
 	pause := newBackoff(maxBackoff)
 	for {
 		answer, err := joinOnce(ctx, d, req)
-		if !h.keeps(t.Peer) {
+		if !h.intents.Keeps(t.Peer) {
 			h.Network().ClosePeer(t.Peer)
 		}
-		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, errNoLink) {
+		if err == nil || errors.Is(err, admission.ErrRefused) || errors.Is(err, errNoLink) {
 			return answer, err
 		}
 		h.failed(t.Peer, err)
@@ -145,7 +143,7 @@ func Join(ctx context.Context, h *Host, t Target, req JoinRequest) (JoinAnswer, 
 }
 
 // errNoLink: another try would find the same.
-var errNoLink = errors.New("it is not a SuperLink: it does not speak " + string(JoinProtocol))
+var errNoLink = errors.New("it is not a SuperLink: it does not speak " + string(admission.JoinProtocol))
 
 func joinOnce(ctx context.Context, d *dialer, req JoinRequest) (JoinAnswer, error) {
 	to := d.target.Peer
@@ -153,7 +151,7 @@ func joinOnce(ctx context.Context, d *dialer, req JoinRequest) (JoinAnswer, erro
 	if err != nil {
 		return JoinAnswer{}, fmt.Errorf("join: %w", err)
 	}
-	s, err := d.h.open(ctx, c, JoinProtocol)
+	s, err := d.h.open(ctx, c, admission.JoinProtocol)
 	if errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}) {
 		return JoinAnswer{}, fmt.Errorf("join %s: %w", to, errNoLink)
 	} else if err != nil {
@@ -169,7 +167,7 @@ func joinOnce(ctx context.Context, d *dialer, req JoinRequest) (JoinAnswer, erro
 		err = readMessage(s, &answer)
 	}
 	if err != nil {
-		return JoinAnswer{}, fmt.Errorf("join %s: %w", to, d.h.refusal(c, JoinProtocol, err))
+		return JoinAnswer{}, fmt.Errorf("join %s: %w", to, admission.Refusal(d.h.Peerstore(), c, admission.JoinProtocol, err))
 	}
 	switch result := answer.GetResult().(type) {
 	case *joinpb.Answer_Accepted:

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/joinpb"
 )
 
@@ -42,7 +43,7 @@ func TestJoinMakesAMember(t *testing.T) {
 			leaf := newHost(t, Config{Gate: &members{}}) // nobody is a member here
 			_, err := Join(testContext(t), leaf, target, JoinRequest{TokenID: "t1", Secret: []byte("guess")})
 			var refusal *Refusal
-			if !errors.As(err, &refusal) || refusal.Reason != "the ticket was used up" || !errors.Is(err, ErrRefused) {
+			if !errors.As(err, &refusal) || refusal.Reason != "the ticket was used up" || !errors.Is(err, admission.ErrRefused) {
 				t.Errorf("a wrong secret: %v", err)
 			}
 			got, err := Join(testContext(t), leaf, target, JoinRequest{TokenID: "t1", Secret: []byte("s3cret"), Name: "clinic 7"})
@@ -65,7 +66,7 @@ func TestJoinAtSomethingElse(t *testing.T) {
 		t.Error(err)
 	}
 	for _, name := range []string{strings.Repeat("x", maxName+1), "a\nb", "\xff", "\x1b[2J"} {
-		if _, err := Join(testContext(t), leaf, directTo(other), JoinRequest{Name: name}); !errors.Is(err, ErrRefused) {
+		if _, err := Join(testContext(t), leaf, directTo(other), JoinRequest{Name: name}); !errors.Is(err, admission.ErrRefused) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
@@ -90,7 +91,7 @@ func TestJoinServerSurvivesNonsense(t *testing.T) {
 		"cut":          {100, 1, 2},
 		"control name": frame(t, &joinpb.Request{Name: "a\x00b"}),
 	} {
-		s, err := leaf.NewStream(ctx, hub.ID(), JoinProtocol)
+		s, err := leaf.NewStream(ctx, hub.ID(), admission.JoinProtocol)
 		if err != nil {
 			t.Fatal(err)
 		}

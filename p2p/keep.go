@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // ErrBetterPath is the cause by which the context of a serve function ends when a direct
@@ -48,10 +49,10 @@ func (p *permanent) Unwrap() error { return p.err }
 //
 // The target counts as a member on this host meanwhile. Keep returns the cause of ctx; or, if
 // serve returned a [Permanent] error, that; or, when the peer refused three times without letting this one in,
-// [ErrRefused]; or an error if the host closes.
+// [admission.ErrRefused]; or an error if the host closes.
 func (h *Host) Keep(ctx context.Context, t Target, proto protocol.ID, serve func(context.Context, network.Stream) error) error {
-	h.count(h.kept, t.Peer, 1)
-	defer h.count(h.kept, t.Peer, -1)
+	h.intents.count(h.intents.kept, t.Peer, 1)
+	defer h.intents.count(h.intents.kept, t.Peer, -1)
 	h.ConnManager().Protect(t.Peer, "kept")
 	defer h.ConnManager().Unprotect(t.Peer, "kept")
 
@@ -86,7 +87,7 @@ func (k *keeper) run(ctx context.Context) error {
 		case errors.Is(err, ErrBetterPath):
 			pause.Reset()
 			continue
-		case errors.Is(err, ErrRefused):
+		case errors.Is(err, admission.ErrRefused):
 			if refusals++; refusals >= refusalsToGiveUp {
 				return err
 			}
@@ -145,7 +146,7 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	case better:
 		return served, ErrBetterPath
 	}
-	err = k.h.refusal(s.Conn(), k.proto, err)
+	err = admission.Refusal(k.h.Peerstore(), s.Conn(), k.proto, err)
 	k.dial.blames(addr.RelayOf(s.Conn()))
 	s.Conn().Close()
 	if !slices.Equal(here, interfaceAddrs()) {
@@ -197,7 +198,7 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 	timer := time.NewTimer(first)
 	defer timer.Stop()
 	var stalled <-chan error
-	if !k.h.isRelay(p) { // the reservation looks after those
+	if !k.h.intents.IsRelay(p) { // the reservation looks after those
 		stalled = k.h.stalled(serving, s)
 	}
 	var dead <-chan error // the relay

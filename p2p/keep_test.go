@@ -147,7 +147,7 @@ func TestKeepEndsWhenItShould(t *testing.T) {
 	if err := <-k.done; !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if leaf.keeps(hub.ID()) || leaf.expects(hub.ID()) {
+	if leaf.intents.Keeps(hub.ID()) || leaf.intents.Expects(hub.ID()) {
 		t.Error("still a member on this side")
 	}
 

@@ -30,28 +30,19 @@ var believeOneObserver = sync.OnceFunc(func() { observedaddrs.ActivationThresh =
 // newLibp2p builds the libp2p host. It listens on nothing yet but circuits.
 func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 	believeOneObserver()
-	limits, err := newResourceManager(cfg.MaxPeers)
-	if err != nil {
-		return nil, err
-	}
-	conns, err := newConnManager(cfg.MaxPeers)
-	if err != nil {
-		limits.Close()
-		return nil, err
-	}
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Identity.Key),
 		libp2p.UserAgent(cfg.UserAgent),
 		libp2p.DisableMetrics(),
 		libp2p.BandwidthReporter(h.traffic),
-		libp2p.ResourceManager(&quiet{limits, h}),
-		libp2p.ConnectionManager(conns),
-		libp2p.ConnectionGater(&gater{h}),
+		libp2p.ResourceManager(h.admission.Resources()),
+		libp2p.ConnectionManager(h.admission.Connections()),
+		libp2p.ConnectionGater(h.admission.Gater()),
 
 		libp2p.Security(libp2ptls.ID, transport.NewTLS(h.traffic.leftTo)), // faster than Noise where there is AES in hardware
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, transport.NewMuxer(cfg.Role == RelayHost)),
-		libp2p.Transport(transport.NewTCP(h.joining)),
+		libp2p.Transport(transport.NewTCP(h.intents.Joins)),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.Transport(transport.NewWebSocket(transport.WebSocketConfig{
 			Certificate: cfg.Certificate, RootCAs: cfg.RootCAs, Proxy: h.proxy,
@@ -84,8 +75,6 @@ func newLibp2p(cfg Config, h *Host) (host.Host, error) {
 	}
 	inner, err := libp2p.New(opts...)
 	if err != nil {
-		limits.Close()
-		conns.Close()
 		return nil, fmt.Errorf("start libp2p: %w", err)
 	}
 	if confirmer, ok := inner.(confirmer); ok {

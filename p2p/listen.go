@@ -12,6 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // ListenMembers gives a listener of the streams that members open for a protocol, so that a
@@ -36,7 +38,7 @@ func (h *Host) DialStream(ctx context.Context, p peer.ID, proto protocol.ID) (ne
 	}
 	if err != nil {
 		for _, c := range h.Network().ConnsToPeer(p) {
-			err = h.refusal(c, proto, err)
+			err = admission.Refusal(h.Peerstore(), c, proto, err)
 		}
 		return nil, fmt.Errorf("open %s to %s: %w", proto, p, err)
 	}

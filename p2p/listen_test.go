@@ -13,6 +13,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 func TestHTTPOverStreams(t *testing.T) {
@@ -41,7 +43,7 @@ func TestHTTPOverStreams(t *testing.T) {
 			}}
 			defer transport.CloseIdleConnections()
 			client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-			if _, err := client.Post("http://link/", "", bytes.NewReader(sent)); !errors.Is(err, ErrRefused) {
+			if _, err := client.Post("http://link/", "", bytes.NewReader(sent)); !errors.Is(err, admission.ErrRefused) {
 				t.Errorf("as a stranger: %v", err)
 			}
 			gate.add(leaf.ID())

@@ -6,6 +6,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
+
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // startMDNS tells the LAN this host's peer id and LAN addresses, and listens to others.
@@ -25,7 +27,7 @@ type neighbours Host
 // ignored: anybody in the LAN can claim anything.
 func (n *neighbours) HandlePeerFound(found peer.AddrInfo) {
 	h := (*Host)(n)
-	if found.ID != h.ID() && h.Standing(found.ID) == Member {
+	if found.ID != h.ID() && h.Standing(found.ID) == admission.Member {
 		h.Peerstore().AddAddrs(found.ID, found.Addrs, peerstore.RecentlyConnectedAddrTTL)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/multiformats/go-multistream"
 
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
@@ -43,7 +44,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 		if opened.Peer != with.ID {
 			t.Errorf("%s has shown its key, and the hub takes it for %s", with.ID, opened.Peer)
 		}
-		if got := hub.Standing(opened.Peer); (got == Member) != (with.ID == member.ID) {
+		if got := hub.Standing(opened.Peer); (got == admission.Member) != (with.ID == member.ID) {
 			t.Errorf("the standing of %s is %v", with.ID, got)
 		}
 	}

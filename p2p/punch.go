@@ -16,6 +16,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // puncher makes direct connections beside relayed ones, by libp2p's DCUtR. The side that was
@@ -68,7 +69,7 @@ func (p *puncher) start() error {
 func (p *puncher) observe(c network.Conn, observed ma.Multiaddr) {
 	from := c.RemotePeer()
 	if observed == nil || !manet.IsPublicAddr(observed) || addr.IsCircuit(observed) ||
-		!p.h.isRelay(from) && !p.h.expects(from) && p.h.Standing(from) != Member {
+		!p.h.intents.IsRelay(from) && !p.h.intents.Expects(from) && p.h.Standing(from) != admission.Member {
 		return
 	}
 	// Only sockets that listen too can be reached.
@@ -180,7 +181,7 @@ func (p *puncher) FilterLocal(to peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
 // may tells whether a hole is worth punching: not for a peer that only lets this host
 // join, since that connection ends at once.
 func (p *puncher) may(with peer.ID) bool {
-	return p.h.Standing(with) == Member && !p.h.joining(with)
+	return p.h.Standing(with) == admission.Member && !p.h.intents.Joins(with)
 }
 
 // FilterRemote takes addresses from nobody but members.
@@ -206,7 +207,7 @@ func (p *puncher) Trace(e *holepunch.Event) {
 
 // arrived starts the retries of a relayed connection of a member.
 func (p *puncher) arrived(c network.Conn) {
-	if c.Stat().Direction != network.DirInbound || !addr.Relayed(c) || p.h.Standing(c.RemotePeer()) != Member {
+	if c.Stat().Direction != network.DirInbound || !addr.Relayed(c) || p.h.Standing(c.RemotePeer()) != admission.Member {
 		return
 	}
 	ctx, cancel := context.WithCancel(p.h.ctx)
@@ -238,7 +239,7 @@ func (p *puncher) retry(ctx context.Context, to peer.ID) {
 		p.mu.Lock()
 		service := p.service
 		p.mu.Unlock()
-		if service == nil || p.h.hasDirect(to) || p.h.Standing(to) != Member {
+		if service == nil || p.h.hasDirect(to) || p.h.Standing(to) != admission.Member {
 			continue
 		}
 		err := service.DirectConnect(to)

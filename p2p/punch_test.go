@@ -52,13 +52,13 @@ func lanAddresses(t *testing.T) (addrs []ma.Multiaddr) {
 	return nil
 }
 
-// Strangers are not told where a hub is, and can not make it dial anybody.
+// Strangers are not told where a hub is, and cannot make it dial anybody.
 func TestStrangersAreNotPunched(t *testing.T) {
 	gate := &members{ticket: true}
 	hub := newHost(t, Config{Role: Hub, Gate: gate})
 	stranger := newIdentityOf(t).ID
 	offer := []ma.Multiaddr{ma.StringCast("/ip4/192.168.1.7/tcp/4001")}
-	g := &gater{hub}
+	g := hub.admission.Gater()
 	if hub.puncher.FilterLocal(stranger, offer) != nil || hub.puncher.FilterRemote(stranger, offer) != nil || g.InterceptPeerDial(stranger) {
 		t.Error("a stranger is told, or dialled")
 	}

@@ -50,7 +50,7 @@ func (r *reservations) start() error {
 		return fmt.Errorf("announce circuits: %w", err)
 	}
 	r.h.closers = append(r.h.closers, r.emit.Close)
-	for _, relay := range r.h.relays {
+	for _, relay := range r.h.intents.relays {
 		r.h.background(func() { r.keep(r.h.ctx, relay) })
 	}
 	return nil
@@ -166,7 +166,7 @@ func (r *reservations) circuits() []ma.Multiaddr {
 	defer r.mu.Unlock()
 	var all []ma.Multiaddr
 	for id, held := range r.live {
-		named := r.h.relays[id].Addrs
+		named := r.h.intents.relays[id].Addrs
 		var vouched []ma.Multiaddr
 		for _, a := range held.Addrs {
 			if bare, last := ma.SplitLast(a); last != nil && last.Protocol().Code == ma.P_P2P {

@@ -11,7 +11,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
-	ma "github.com/multiformats/go-multiaddr"
 )
 
 // A site with many nodes behind one address; libp2p's own limits let in 8.
@@ -66,37 +65,4 @@ func light(t *testing.T, ctx context.Context, to peer.AddrInfo) {
 	if err := hello(s); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestLobbyIsBounded(t *testing.T) {
-	hub := newHost(t, Config{Role: Hub, Gate: &members{ticket: true}})
-	conns := make([]*lingering, lobbyPeers+10)
-	for i := range conns {
-		conns[i] = &lingering{inbound: inbound{addr: ma.StringCast("/ip4/11.0.0.1/tcp/1")}, closed: make(chan network.ConnErrorCode, 1)}
-		hub.lobby.arrived(conns[i])
-	}
-	if got := len(guests(hub)); got != lobbyPeers {
-		t.Errorf("%d guests", got)
-	}
-	for _, c := range conns[lobbyPeers:] {
-		if code := <-c.closed; code != network.ConnResourceLimitExceeded {
-			t.Errorf("closed with %v", code)
-		}
-	}
-	for _, c := range conns {
-		hub.lobby.gone(c)
-	}
-	if got := len(guests(hub)); got != 0 {
-		t.Errorf("%d guests stay", got)
-	}
-}
-
-type lingering struct {
-	inbound
-	closed chan network.ConnErrorCode
-}
-
-func (c *lingering) CloseWithError(code network.ConnErrorCode) error {
-	c.closed <- code
-	return nil
 }

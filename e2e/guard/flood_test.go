@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/link/remote"
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 )
@@ -131,7 +131,7 @@ func floodOfConnections(t *testing.T, target peer.AddrInfo) (refused int64) {
 				count.Add(1)
 			}
 			for range 10 {
-				stream, err := h.NewStream(network.WithNoDial(ctx, "flood"), target.ID, p2p.JoinProtocol)
+				stream, err := h.NewStream(network.WithNoDial(ctx, "flood"), target.ID, admission.JoinProtocol)
 				if err != nil {
 					break
 				}
@@ -156,7 +156,7 @@ func floodOfStreams(t *testing.T, h host.Host, target peer.AddrInfo, meanwhile f
 	defer h.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	protocols := []protocol.ID{session.ProtocolID, objects.ProtocolID, remote.ControlProtocol, remote.StatusProtocol, p2p.JoinProtocol}
+	protocols := []protocol.ID{session.ProtocolID, objects.ProtocolID, remote.ControlProtocol, remote.StatusProtocol, admission.JoinProtocol}
 	for i := range floodStreams {
 		if h.Network().Connectedness(target.ID) != network.Connected {
 			if err := h.Connect(ctx, target); err != nil {

@@ -16,6 +16,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // way is a secured connection to a peer that answers.
@@ -156,7 +157,7 @@ func (s *site) try(ctx context.Context, h *p2p.Host, a ma.Multiaddr, found *Addr
 	found.Local = conn.LocalMultiaddr().String()
 	if err != nil {
 		if found.Identify.Failure == FailGated {
-			found.Standing = p2p.Refused.String()
+			found.Standing = admission.Refused.String()
 		}
 		return w
 	}

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
@@ -46,8 +46,8 @@ func askPeer(ctx context.Context, open opener, p peer.ID) (*asked, error) {
 	if err := ask(ctx, open, identify.ID, askTimeout, a.identify); err != nil {
 		return nil, err
 	}
-	if a.speaks(p2p.ObserveProtocol) {
-		if err := ask(ctx, open, p2p.ObserveProtocol, askTimeout, a.observe); err != nil {
+	if a.speaks(admission.ObserveProtocol) {
+		if err := ask(ctx, open, admission.ObserveProtocol, askTimeout, a.observe); err != nil {
 			log.Debug("clock and round trip are not known", "peer", p, "err", err)
 		}
 	}
@@ -73,7 +73,7 @@ func (a *asked) identify(s network.MuxedStream) error {
 		a.protocols = append(a.protocols, protocol.ID(name))
 	}
 	a.agent = printable.Line(whole.GetAgentVersion(), maxDetail)
-	a.standing = p2p.StandingAt(a.protocols).String()
+	a.standing = admission.StandingAt(a.protocols).String()
 	if raw := whole.GetObservedAddr(); len(raw) > 0 {
 		observed, err := ma.NewMultiaddrBytes(raw)
 		if err != nil {

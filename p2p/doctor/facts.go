@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // endpoint is what a firewall rule is about.
@@ -171,9 +171,9 @@ func (f facts) relayNames(relays []Relay) string {
 // standings at the link, over all ways.
 func (f facts) standings() (refused, joining, member bool) {
 	count := func(s string) {
-		refused = refused || s == p2p.Refused.String()
-		joining = joining || s == p2p.Joining.String()
-		member = member || s == p2p.Member.String()
+		refused = refused || s == admission.Refused.String()
+		joining = joining || s == admission.Joining.String()
+		member = member || s == admission.Member.String()
 	}
 	for _, a := range which(f.link, works) {
 		count(a.Standing)

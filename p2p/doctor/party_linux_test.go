@@ -25,6 +25,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
@@ -123,11 +124,11 @@ func (p party) runLink(identity identity.Identity) error {
 	isMember := func(id peer.ID) bool { return slices.Contains(p.Members, id) }
 	h, err := p2p.NewHost(p2p.Config{
 		Identity: identity, Role: p2p.Hub, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket, Relays: p.Relays},
-		Gate: p2p.GateFunc(func(id peer.ID) p2p.Standing {
+		Gate: admission.GateFunc(func(id peer.ID) admission.Standing {
 			if isMember(id) {
-				return p2p.Member
+				return admission.Member
 			}
-			return p2p.Joining
+			return admission.Joining
 		}),
 	})
 	if err != nil {

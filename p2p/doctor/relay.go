@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
@@ -128,7 +129,7 @@ func (s *site) circuit(ctx context.Context, h *p2p.Host, found *Relay) *way {
 	case err == nil:
 		found.Standing, found.RTT = heard.standing, millis(heard.rtt)
 	case failureOf(err) == FailGated:
-		found.Standing = p2p.Refused.String()
+		found.Standing = admission.Refused.String()
 	default:
 		found.Circuit = done(began, err)
 	}

@@ -14,8 +14,8 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/rhizome-fl/rhizome/internal/logs"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
@@ -43,7 +43,7 @@ type Server struct {
 }
 
 // Serve begins to answer on a host. Who may do what is the host's to say, since it lets
-// strangers reach [p2p.ObserveProtocol] and nothing else of ours; throughput is for
+// strangers reach [admission.ObserveProtocol] and nothing else of ours; throughput is for
 // those that member also names. A nil member: no throughput at all, as on relays. Close
 // the server before the host.
 func Serve(h host.Host, member func(peer.ID) bool) *Server {
@@ -55,7 +55,7 @@ func Serve(h host.Host, member func(peer.ID) bool) *Server {
 		transfers: make(chan struct{}, maxTransfers),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	h.SetStreamHandler(p2p.ObserveProtocol, s.handler(s.observe))
+	h.SetStreamHandler(admission.ObserveProtocol, s.handler(s.observe))
 	h.SetStreamHandler(KnockProtocol, s.handler(s.knock))
 	if member != nil {
 		h.SetStreamHandler(ThroughputProtocol, s.handler(s.transfer))
@@ -65,7 +65,7 @@ func Serve(h host.Host, member func(peer.ID) bool) *Server {
 
 // Close ends the service and what it is at, and waits for it.
 func (s *Server) Close() {
-	for _, proto := range []protocol.ID{p2p.ObserveProtocol, KnockProtocol, ThroughputProtocol} {
+	for _, proto := range []protocol.ID{admission.ObserveProtocol, KnockProtocol, ThroughputProtocol} {
 		s.host.RemoveStreamHandler(proto)
 	}
 	s.mu.Lock()

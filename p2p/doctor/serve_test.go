@@ -18,6 +18,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
@@ -46,13 +47,13 @@ type testLink struct {
 	server   *Server
 }
 
-func newTestLink(t *testing.T, standing p2p.Standing) *testLink {
+func newTestLink(t *testing.T, standing admission.Standing) *testLink {
 	t.Helper()
 	l := new(testLink)
 	l.standing.Store(int32(standing))
-	now := func() p2p.Standing { return p2p.Standing(l.standing.Load()) }
+	now := func() admission.Standing { return admission.Standing(l.standing.Load()) }
 	h, err := p2p.NewHost(p2p.Config{
-		Identity: testIdentity(t), Role: p2p.Hub, Gate: p2p.GateFunc(func(peer.ID) p2p.Standing { return now() }),
+		Identity: testIdentity(t), Role: p2p.Hub, Gate: admission.GateFunc(func(peer.ID) admission.Standing { return now() }),
 		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")}},
 	})
 	if err != nil {
@@ -63,7 +64,7 @@ func newTestLink(t *testing.T, standing p2p.Standing) *testLink {
 		t.Error("the doctor joined")
 		return p2p.JoinAnswer{}, errors.New("not now")
 	})
-	l.server = Serve(h, func(peer.ID) bool { return now() == p2p.Member })
+	l.server = Serve(h, func(peer.ID) bool { return now() == admission.Member })
 	t.Cleanup(func() {
 		l.server.Close()
 		if err := h.Close(); err != nil {
@@ -98,9 +99,9 @@ func (l *testLink) reach(t *testing.T) []*way {
 }
 
 func TestWhoMayAskWhat(t *testing.T) {
-	for standing, may := range map[p2p.Standing]map[protocol.ID]bool{
-		p2p.Member:  {p2p.ObserveProtocol: true, KnockProtocol: true, ThroughputProtocol: true},
-		p2p.Joining: {p2p.ObserveProtocol: true, KnockProtocol: false, ThroughputProtocol: false},
+	for standing, may := range map[admission.Standing]map[protocol.ID]bool{
+		admission.Member:  {admission.ObserveProtocol: true, KnockProtocol: true, ThroughputProtocol: true},
+		admission.Joining: {admission.ObserveProtocol: true, KnockProtocol: false, ThroughputProtocol: false},
 	} {
 		for _, w := range newTestLink(t, standing).reach(t) {
 			if w.asked == nil || w.standing != standing.String() {
@@ -121,7 +122,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 }
 
 func TestRefusedPeersLearnThatTheyAre(t *testing.T) {
-	l := newTestLink(t, p2p.Refused)
+	l := newTestLink(t, admission.Refused)
 	r, err := Examine(t.Context(), Config{Link: l.ID(), Addrs: l.Network().ListenAddresses()})
 	if err != nil {
 		t.Fatal(err)
@@ -132,9 +133,9 @@ func TestRefusedPeersLearnThatTheyAre(t *testing.T) {
 }
 
 func TestObserveEndsAStreamThatAsksForEver(t *testing.T) {
-	w := newTestLink(t, p2p.Joining).reach(t)[0]
+	w := newTestLink(t, admission.Joining).reach(t)[0]
 	answers := 0
-	err := ask(t.Context(), w.OpenStream, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
+	err := ask(t.Context(), w.OpenStream, admission.ObserveProtocol, patience, func(s network.MuxedStream) error {
 		for {
 			if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 				return err
@@ -152,7 +153,7 @@ func TestObserveEndsAStreamThatAsksForEver(t *testing.T) {
 
 func TestThroughputIsBoundedAndWaits(t *testing.T) {
 	t.Parallel()
-	l := newTestLink(t, p2p.Member)
+	l := newTestLink(t, admission.Member)
 	w := l.reach(t)[0]
 	err := ask(t.Context(), w.OpenStream, ThroughputProtocol, patience, func(s network.MuxedStream) error {
 		granted, err := agree(s, &doctorpb.TransferRequest{Bytes: 1 << 62})
@@ -187,7 +188,7 @@ func TestThroughputIsBoundedAndWaits(t *testing.T) {
 }
 
 func TestKnockTriesTheAskersOwnAddressOnly(t *testing.T) {
-	l := newTestLink(t, p2p.Member)
+	l := newTestLink(t, admission.Member)
 	answer := l.server.answerKnock(ma.StringCast("/ip4/11.0.0.1/tcp/1/p2p/"+l.ID().String()+"/p2p-circuit"), &doctorpb.KnockRequest{TcpPort: 1})
 	if answer.GetRefused() == "" || answer.GetTcp() != doctorpb.KnockAnswer_NOT_TRIED {
 		t.Errorf("through a relay: %v", answer)
@@ -229,7 +230,7 @@ func TestKnock(t *testing.T) {
 }
 
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
-	l := newTestLink(t, p2p.Member)
+	l := newTestLink(t, admission.Member)
 	w := l.reach(t)[0]
 	s, err := w.OpenStream(t.Context())
 	if err != nil {
@@ -238,7 +239,7 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	began := make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- ask(t.Context(), func(context.Context) (network.MuxedStream, error) { return s, nil }, p2p.ObserveProtocol, patience, func(s network.MuxedStream) error {
+		ended <- ask(t.Context(), func(context.Context) (network.MuxedStream, error) { return s, nil }, admission.ObserveProtocol, patience, func(s network.MuxedStream) error {
 			if err := delimited.Write(s, new(doctorpb.ObserveRequest)); err != nil {
 				return err
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
@@ -77,12 +78,12 @@ func (s *site) host(listen bool, port int) (*p2p.Host, error) {
 	}
 	return p2p.NewHost(p2p.Config{
 		Identity: s.cfg.Identity, Role: p2p.Leaf, Overlay: p2p.Overlay{NoListen: !listen, Port: port, Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs}, UserAgent: s.cfg.Software,
-		Gate: p2p.GateFunc(func(p peer.ID) p2p.Standing {
+		Gate: admission.GateFunc(func(p peer.ID) admission.Standing {
 			known := func(r peer.AddrInfo) bool { return r.ID == p }
 			if p == s.cfg.Link || slices.ContainsFunc(s.relays, known) {
-				return p2p.Member
+				return admission.Member
 			}
-			return p2p.Refused
+			return admission.Refused
 		}),
 	})
 }

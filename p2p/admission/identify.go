@@ -1,4 +1,4 @@
-package p2p
+package admission
 
 import (
 	"errors"
@@ -14,19 +14,19 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 )
 
-// strangersAgent is the agent that a host calls itself before peers that are not members.
-const strangersAgent = "rhizome"
+// StrangersAgent is what a host calls itself before peers that are not members.
+const StrangersAgent = "rhizome"
 
 // identifyBriefly answers an identify request with what any peer knows or must know: this
 // host's key, the peer's own address as it is seen here, and the protocols that it may use.
 // libp2p's own answer names all protocols and all addresses, those in the LAN too.
-func (h *Host) identifyBriefly(s network.Stream, protocols []string) error {
-	key, err := crypto.MarshalPublicKey(h.identity.Key.GetPublic())
+func (c *Controller) identifyBriefly(s network.Stream, protocols []string) error {
+	key, err := crypto.MarshalPublicKey(c.key)
 	if err != nil {
 		s.Reset()
 		return fmt.Errorf("encode own public key: %w", err)
 	}
-	agent, version := strangersAgent, ""
+	agent, version := StrangersAgent, ""
 	s.SetDeadline(time.Now().Add(negotiateTime))
 	if _, err := protodelim.MarshalTo(s, &pb.Identify{
 		PublicKey:       key,
@@ -41,12 +41,15 @@ func (h *Host) identifyBriefly(s network.Stream, protocols []string) error {
 	return s.Close()
 }
 
+// Resources are libp2p's resource manager for the host.
+func (c *Controller) Resources() network.ResourceManager { return &quiet{c.limits, c} }
+
 // quiet is a resource manager that keeps identify from pushing the long answer to peers
 // that get the short one. A push opens a stream on all connections by itself; that the stream's
 // protocol must be granted is the only place to stop it.
 type quiet struct {
 	network.ResourceManager
-	h *Host
+	c *Controller
 }
 
 var errNoPush = errors.New("identify is not pushed to peers that are not members")
@@ -56,17 +59,17 @@ func (q *quiet) OpenStream(p peer.ID, dir network.Direction) (network.StreamMana
 	if err != nil || dir != network.DirOutbound {
 		return scope, err
 	}
-	return &quietStream{scope, q.h, p}, nil
+	return &quietStream{scope, q.c, p}, nil
 }
 
 type quietStream struct {
 	network.StreamManagementScope
-	h    *Host
+	c    *Controller
 	peer peer.ID
 }
 
 func (s *quietStream) SetProtocol(proto protocol.ID) error {
-	if proto == identify.IDPush && s.h.Standing(s.peer) != Member {
+	if proto == identify.IDPush && s.c.Standing(s.peer) != Member {
 		return errNoPush
 	}
 	return s.StreamManagementScope.SetProtocol(proto)

@@ -1,11 +1,12 @@
-package p2p
+package admission
 
 import (
 	"fmt"
 
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
-	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	manager "github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/pbnjay/memory"
 )
@@ -21,7 +22,7 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	total = max(total, minMemory)
 	conns := rcmgr.LimitVal(maxPeers * 4) // each may replace a relayed pair by a direct pair
 	perSubnet := connsPerAddress
-	if maxPeers > defaultMaxPeers {
+	if maxPeers > DefaultMaxPeers {
 		perSubnet = maxPeers // who wants more than usual may have them all at one address
 	}
 	handshakes := rcmgr.LimitVal(perSubnet * transientConns / connsPerAddress)
@@ -39,11 +40,14 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	perPeer.Conns, perPeer.ConnsInbound = 2*connsPerPeer, connsPerPeer
 	perPeer.StreamsInbound = streamsPerPeer
 	perPeer.Memory = rcmgr.LimitVal64(min(memoryPerPeer, total/2))
+	// A stream counts under its service once the service that it is for has been named on it.
+	perService := perPeer
+	perService.StreamsInbound = streamsPerService
 
 	limits := rcmgr.PartialLimitConfig{
 		System: system, Transient: transient, PeerDefault: perPeer,
 		AllowlistedSystem: free, AllowlistedTransient: free,
-		ServiceDefault: free, ServicePeerDefault: perPeer,
+		ServiceDefault: free, ServicePeerDefault: perService,
 		ProtocolDefault: free, ProtocolPeerDefault: perPeer,
 		Conn: free, Stream: free,
 	}
@@ -64,10 +68,13 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	return m, nil
 }
 
+// Connections is libp2p's connection manager for the host.
+func (c *Controller) Connections() connmgr.ConnManager { return c.conns }
+
 // newConnManager makes the manager that closes connections when there are too many. Those
-// of members are protected (host.go), so it can only ever hit others.
-func newConnManager(maxPeers int) (*connmgr.BasicConnMgr, error) {
-	m, err := connmgr.NewConnManager(maxPeers, maxPeers+maxPeers/8, connmgr.WithGracePeriod(lobbyTime))
+// of members are protected, so it can only ever hit others.
+func newConnManager(maxPeers int) (*manager.BasicConnMgr, error) {
+	m, err := manager.NewConnManager(maxPeers, maxPeers+maxPeers/8, manager.WithGracePeriod(lobbyTime))
 	if err != nil {
 		return nil, fmt.Errorf("connection manager: %w", err)
 	}

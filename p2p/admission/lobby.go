@@ -1,7 +1,6 @@
-package p2p
+package admission
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -34,8 +33,9 @@ import (
 // identify is the short one of identify.go. A peer whose standing changes is judged anew at
 // its next stream.
 type lobby struct {
-	h       *Host
-	through network.StreamHandler // the host's own
+	c         *Controller
+	protocols protocol.Switch       // of the host
+	through   network.StreamHandler // the host's own
 
 	relay, joining, refused, stranger *doors
 
@@ -54,17 +54,14 @@ type doors struct {
 	names []string
 }
 
-func newLobby(h *Host, through network.StreamHandler) *lobby {
-	l := &lobby{h: h, through: through, peers: make(map[network.Conn]*guest)}
+func newLobby(c *Controller, protocols protocol.Switch, through network.StreamHandler) *lobby {
+	l := &lobby{c: c, protocols: protocols, through: through, peers: make(map[network.Conn]*guest)}
 	l.relay = l.doors(ping.ID, identify.IDPush, circuit.ProtoIDv2Stop, autonatv2.DialBackProtocol)
 	l.joining = l.doors(JoinProtocol, ObserveProtocol)
 	l.refused = l.doors(refusedProtocol)
 	l.stranger = l.doors(autonatv2.DialBackProtocol)
 	return l
 }
-
-// refusedProtocol is no protocol; a host names it to peers that it refuses.
-const refusedProtocol protocol.ID = "/rhizome/refused/1"
 
 // doors makes a switch that hands streams of some protocols to the host, and answers
 // identify itself.
@@ -73,10 +70,10 @@ func (l *lobby) doors(protos ...protocol.ID) *doors {
 	for _, proto := range protos {
 		d.names = append(d.names, string(proto))
 		served := func(asked protocol.ID) bool {
-			return asked == proto && slices.Contains(l.h.Mux().Protocols(), proto)
+			return asked == proto && slices.Contains(l.protocols.Protocols(), proto)
 		}
 		d.mux.AddHandlerWithFunc(proto, served, func(proto protocol.ID, rwc io.ReadWriteCloser) error {
-			handle, err := handlerOf(l.h.Mux(), proto)
+			handle, err := handlerOf(l.protocols, proto)
 			if err != nil {
 				return rwc.(network.Stream).ResetWithError(network.StreamProtocolNegotiationFailed)
 			}
@@ -85,7 +82,7 @@ func (l *lobby) doors(protos ...protocol.ID) *doors {
 	}
 	d.names = append(d.names, identify.ID)
 	d.mux.AddHandler(identify.ID, func(_ protocol.ID, rwc io.ReadWriteCloser) error {
-		return l.h.identifyBriefly(rwc.(network.Stream), l.open(d))
+		return l.c.identifyBriefly(rwc.(network.Stream), l.open(d))
 	})
 	return d
 }
@@ -93,7 +90,7 @@ func (l *lobby) doors(protos ...protocol.ID) *doors {
 // open names the protocols of d that the host serves: whoever is told of one speaks it
 // without asking first.
 func (l *lobby) open(d *doors) (names []string) {
-	served := l.h.Mux().Protocols()
+	served := l.protocols.Protocols()
 	for _, name := range d.names {
 		if slices.Contains(served, protocol.ID(name)) || name == string(refusedProtocol) {
 			names = append(names, name)
@@ -105,10 +102,10 @@ func (l *lobby) open(d *doors) (names []string) {
 // doorsFor tells which switch a peer meets; nil: that of the host.
 func (l *lobby) doorsFor(c network.Conn) *doors {
 	p := c.RemotePeer()
-	switch standing := l.h.Standing(p); {
+	switch standing := l.c.Standing(p); {
 	case standing == Member:
 		return nil
-	case l.h.isRelay(p):
+	case l.c.peers.IsRelay(p):
 		return l.relay
 	case c.Stat().Direction == network.DirOutbound:
 		return l.stranger
@@ -154,25 +151,25 @@ func (l *lobby) handle(s network.Stream) {
 // has announced the connection, and judges it a second time: whoever was revoked since the
 // gater let it in is among those that Disconnect could not see yet.
 func (l *lobby) arrived(c network.Conn) {
-	if !l.h.mayConnect(c) {
-		l.h.background(func() { c.CloseWithError(network.ConnGated) })
+	if !l.c.mayConnect(c) {
+		l.c.background(func() { c.CloseWithError(network.ConnGated) })
 		return
 	}
-	if c.Stat().Direction == network.DirOutbound || l.h.isRelay(c.RemotePeer()) || l.h.Standing(c.RemotePeer()) == Member {
+	if c.Stat().Direction == network.DirOutbound || l.c.peers.IsRelay(c.RemotePeer()) || l.c.Standing(c.RemotePeer()) == Member {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.peers) >= lobbyPeers {
-		l.h.background(func() { c.CloseWithError(network.ConnResourceLimitExceeded) })
+		l.c.background(func() { c.CloseWithError(network.ConnResourceLimitExceeded) })
 		return
 	}
 	stay := lobbyTime
-	if l.h.Standing(c.RemotePeer()) == Refused {
+	if l.c.Standing(c.RemotePeer()) == Refused {
 		stay = refusedTime
 	}
 	l.peers[c] = &guest{timer: time.AfterFunc(stay, func() {
-		switch l.h.Standing(c.RemotePeer()) {
+		switch l.c.Standing(c.RemotePeer()) {
 		case Refused:
 			c.CloseWithError(network.ConnGated)
 		case Joining: // it was slow, or this host was; it may come again
@@ -243,16 +240,3 @@ type question struct{ io.Reader }
 
 func (question) Write(p []byte) (int, error) { return len(p), nil }
 func (question) Close() error                { return nil }
-
-// closeReason is the error that a closed connection gives; nil for one that is open.
-func closeReason(c network.Conn) error {
-	if !c.IsClosed() {
-		return nil
-	}
-	// On a closed connection this does not wait.
-	s, err := c.NewStream(network.WithAllowLimitedConn(context.Background(), "reason"))
-	if err == nil {
-		s.Reset()
-	}
-	return err
-}
