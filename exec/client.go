@@ -34,9 +34,8 @@ type client struct {
 
 func newClient(cfg Config) (*client, error) {
 	transport := &http.Transport{
-		// Two connections stay open for each app (held request, log lines); loopback mostly.
-		MaxIdleConnsPerHost: 4,
-		IdleConnTimeout:     time.Minute,
+		MaxIdleConnsPerHost: maxIdleConns,
+		IdleConnTimeout:     idleConnLimit,
 		TLSHandshakeTimeout: callLimit,
 	}
 	c := &client{base: "http://" + cfg.RuntimeAddress, http: &http.Client{Transport: transport}}

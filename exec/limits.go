@@ -56,4 +56,9 @@ const (
 
 	// maxDetail is how much of an app's last line goes into a report, in bytes.
 	maxDetail = 300
+
+	// maxIdleConns are kept for the next requests, and each of them no longer than idleConnLimit.
+	// Two stay open for each app (held request, log lines), most of them on loopback.
+	maxIdleConns  = 4
+	idleConnLimit = time.Minute
 )

@@ -29,11 +29,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit is when an installation counts as done though nothing told so. Unpacking 10 MiB
-// takes a second and a cold start of Python ten on a small machine; the task itself must
-// have been started within 30 s of its claim or goes back to its host.
-const limit = 30 * time.Second
-
 // hashLength is how much of the hash Flower puts into the name of the folder.
 const hashLength = 8
 

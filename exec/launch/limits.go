@@ -25,4 +25,8 @@ const (
 	// last words, of which a traceback has the reason in the end.
 	maxReadyLine = 4 << 10
 	maxWords     = 4 << 10
+
+	// ownedStop bounds the stop of an owned SuperExec: it asks its apps, kills them after their
+	// grace, and reports their ends.
+	ownedStop = 10 * time.Second
 )

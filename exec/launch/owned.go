@@ -4,14 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
-
-// ownedStop bounds the stop of an owned SuperExec: it asks its apps, kills them after their
-// grace, and reports their ends.
-const ownedStop = 10 * time.Second
 
 // Owned is the SuperExec of a link or a node, which starts it, tells how it stands, and
 // stops it or leaves it to its successor. Its methods may be called concurrently.

@@ -13,12 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
-
-// askLimit bounds how long an interpreter may take to tell its scripts folder: a cold start
-// from a slow disk takes seconds, more means that it hangs.
-const askLimit = 30 * time.Second
 
 // Env is one environment. The zero value looks programs up in PATH.
 type Env struct {

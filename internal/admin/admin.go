@@ -26,13 +26,6 @@ import (
 // SocketName is the name of the socket in a data directory.
 const SocketName = "admin.sock"
 
-const (
-	// maxAnswer bounds what a client reads; a status of 10,000 nodes is about 5 MiB.
-	maxAnswer = 64 << 20
-	// maxSocketPath is what the kernel allows in sockaddr_un, less its closing zero.
-	maxSocketPath = 103
-)
-
 // ErrNotRunning means that no daemon serves the data directory.
 var ErrNotRunning = errors.New("not running")
 

@@ -34,8 +34,6 @@ const (
 	markerName = "rhizome.json"
 	// format counts changes of what lies where in a data directory.
 	format = 1
-	// maxMarker bounds what is read of the marker and of the lock file.
-	maxMarker = 4 << 10
 )
 
 // Dir is a data directory that this process holds.

@@ -13,14 +13,6 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-const (
-	// forgetBatch is how many runs one transaction removes; their logs may be megabytes, and
-	// other writers wait.
-	forgetBatch = 16
-	// forgetRetry is when runs are looked at again whose objects were not released yet.
-	forgetRetry = time.Minute
-)
-
 // ForgetRuns implements state.Runs.
 func (s *Store) ForgetRuns(ctx context.Context, now time.Time, keep state.Retention) (forgotten []uint64, next time.Time, err error) {
 	plan, err := s.planForget(ctx, now, keep)

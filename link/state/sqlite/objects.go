@@ -11,10 +11,6 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// releaseBatch bounds how many objects are removed while writers wait: files that are
-// unlinked one by one, in milliseconds altogether.
-const releaseBatch = 64
-
 // RegisterObjects implements state.Runs.
 func (s *Store) RegisterObjects(ctx context.Context, runID uint64, objectIDs []string) error {
 	for _, id := range objectIDs {
