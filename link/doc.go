@@ -5,7 +5,7 @@
 //	flwr ──► control ─┐                       ┌─ join (tickets), membership gate
 //	apps ──► apps ────┼── state ── objects ───┼─ sessions        ── object exchange
 //	stock ─► stock ───┘     │                 ├─ control for operators
-//	SuperNodes              └─ reaper, runs   └─ announcements
+//	SuperNodes              └─ keeping        └─ announcements
 //
 // It guarantees that a link that was killed at any moment continues from its data
 // directory, and that [Link.Close] leaves nothing behind in the process. What it answers

@@ -6,17 +6,9 @@ const (
 	// minControlToken is how many bytes a control token has at least: 16 hexadecimal digits of
 	// chance are beyond guessing over a network.
 	minControlToken = 16
-	// retainPause is how long after the end of a run older ones are looked at: its objects
-	// are released by then, and runs that end together cost one look.
-	retainPause = time.Second
 	// followRest is how many times as long as a load of the membership took nobody loads it again
 	// for a change that the gate knows already: a fifth of the time goes into it while 10,000 nodes join.
 	followRest = 4
-	// spareEvery is how often spare objects of unfinished runs are looked at, and spareAge how
-	// long ago an object was registered that may be one: the message that needs it is stored
-	// milliseconds after, and a ServerApp reads a reply at once that it was told of.
-	spareEvery = 30 * time.Second
-	spareAge   = 2 * time.Minute
 	// maxNodes that a link can be told to have room for; 10,000 were tried.
 	maxNodes = 100_000
 	// tokenBytes of a ticket's secret: not to be guessed.
@@ -39,6 +31,4 @@ const (
 
 	// statusRuns is how many finished runs a status shows.
 	statusRuns = 20
-	// maxFinishing is how many finished runs are cleaned up at once.
-	maxFinishing = 4
 )

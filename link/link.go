@@ -13,6 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/apps"
+	"github.com/rhizome-fl/rhizome/link/keeping"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -96,10 +97,10 @@ func (l *Link) Run(ctx context.Context) error {
 func (l *Link) addParts() {
 	part := l.daemon.Part
 	part("sessions", l.nodes.Run)
-	part("deadlines", func(ctx context.Context) error { return reap(ctx, l.store) })
-	part("runs", l.newRunKeeper().run)
-	part("retention", func(ctx context.Context) error { return retain(ctx, l.store, l.cfg.Keep) })
-	part("spare objects", l.newSpareKeeper().run)
+	part("deadlines", func(ctx context.Context) error { return keeping.Deadlines(ctx, l.store) })
+	part("runs", l.newRunKeeper().Run)
+	part("retention", func(ctx context.Context) error { return keeping.Retain(ctx, l.store, l.cfg.Keep) })
+	part("spare objects", l.newSpareKeeper().Run)
 	part("membership", l.members.follow)
 	part("HTTP", l.serveHTTP)
 	part("control for operators", l.serveControl)
@@ -115,12 +116,12 @@ func (l *Link) addParts() {
 }
 
 // newRunKeeper connects the ends of runs with everything that holds something for them.
-func (l *Link) newRunKeeper() *runKeeper {
-	return &runKeeper{
-		store:    l.store,
-		announce: l.announce,
-		remove:   l.objects.Remove,
-		end: func(ctx context.Context, run state.Run) error {
+func (l *Link) newRunKeeper() *keeping.Runs {
+	return &keeping.Runs{
+		Store:    l.store,
+		Announce: l.announce,
+		Remove:   l.objects.Remove,
+		End: func(ctx context.Context, run state.Run) error {
 			if err := l.nodes.CancelRun(ctx, run.ID, "the run is finished: "+string(run.PrimaryTask.SubStatus)); err != nil {
 				return err
 			}
@@ -130,6 +131,6 @@ func (l *Link) newRunKeeper() *runKeeper {
 	}
 }
 
-func (l *Link) newSpareKeeper() *spareKeeper {
-	return &spareKeeper{store: l.store, size: l.objects.Size, remove: l.objects.Remove, free: l.dir.Free, keep: l.cfg.KeepSpare}
+func (l *Link) newSpareKeeper() *keeping.Spare {
+	return &keeping.Spare{Store: l.store, Size: l.objects.Size, Remove: l.objects.Remove, Free: l.dir.Free, Keep: l.cfg.KeepSpare}
 }

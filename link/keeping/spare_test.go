@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -67,11 +67,11 @@ func TestOldestSpareObjectsGo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &hoard{spare: map[uint64][]string{1: {"a", "b", "lost", "c"}, 2: {"d"}}, released: make(map[uint64][]string)}
 				var removed []string
-				keeper := &spareKeeper{
-					store: store, keep: test.keep,
-					free:   func() (int64, error) { return test.free, nil },
-					remove: func(id string) error { removed = append(removed, id); return nil },
-					size: func(id string) (int64, error) {
+				keeper := &Spare{
+					Store: store, Keep: test.keep,
+					Free:   func() (int64, error) { return test.free, nil },
+					Remove: func(id string) error { removed = append(removed, id); return nil },
+					Size: func(id string) (int64, error) {
 						if id == "lost" {
 							return 0, errors.New("not there")
 						}
@@ -80,7 +80,7 @@ func TestOldestSpareObjectsGo(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
-				go func() { ended <- keeper.run(ctx) }()
+				go func() { ended <- keeper.Run(ctx) }()
 				time.Sleep(spareEvery + time.Second)
 				cancel()
 				if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -102,15 +102,15 @@ func TestOldestSpareObjectsGo(t *testing.T) {
 func TestNobodyLooksForSpareObjectsWithoutRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &hoard{idle: true, spare: map[uint64][]string{1: {"a"}}, released: make(map[uint64][]string)}
-		keeper := &spareKeeper{
-			store:  store,
-			free:   func() (int64, error) { return 0, nil },
-			remove: func(string) error { return nil },
-			size:   func(string) (int64, error) { return 20, nil },
+		keeper := &Spare{
+			Store:  store,
+			Free:   func() (int64, error) { return 0, nil },
+			Remove: func(string) error { return nil },
+			Size:   func(string) (int64, error) { return 20, nil },
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- keeper.run(ctx) }()
+		go func() { ended <- keeper.Run(ctx) }()
 		<-time.After(time.Hour) // of virtual time
 		synctest.Wait()
 		if store.looks != 1 {

@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -9,21 +9,23 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// spareKeeper lets go of objects of unfinished runs that no message needs any more, so that
+// Spare lets go of objects of unfinished runs that no message needs any more, so that
 // a training of weeks takes the room of its last rounds. Those that were used last stay, up
 // to a bound: evaluation sends the model again that training has sent, and need not.
-type spareKeeper struct {
-	store  state.Store
-	size   func(objectID string) (int64, error)
-	remove func(objectID string) error
-	// free is the room that is left on the disk. Spare objects take no more than that.
-	free func() (int64, error)
-	keep int64 // bytes of spare objects of all runs; 0: no bound but the disk
+type Spare struct {
+	Store SpareStore
+	// Size and Remove are of an object on the disk.
+	Size   func(objectID string) (int64, error)
+	Remove func(objectID string) error
+	// Free is the room that is left on the disk. Spare objects take no more than that.
+	Free func() (int64, error)
+	// Keep bounds the spare objects of all runs, in bytes; 0: no bound but the disk.
+	Keep int64
 }
 
-// run looks from time to time while there are unfinished runs.
-func (k *spareKeeper) run(ctx context.Context) error {
-	started := k.store.Bell().Watch(state.KeyPendingTask()) // as every run begins
+// Run looks from time to time while there are unfinished runs.
+func (k *Spare) Run(ctx context.Context) error {
+	started := k.Store.Bell().Watch(state.KeyPendingTask()) // as every run begins
 	defer started.Close()
 	timer := time.NewTimer(spareEvery)
 	defer timer.Stop()
@@ -49,17 +51,17 @@ func (k *spareKeeper) run(ctx context.Context) error {
 }
 
 // look shares the room out evenly between the unfinished runs, and tells how many there are.
-func (k *spareKeeper) look(ctx context.Context) (int, error) {
-	runs, err := k.store.UnfinishedRuns(ctx)
+func (k *Spare) look(ctx context.Context) (int, error) {
+	runs, err := k.Store.UnfinishedRuns(ctx)
 	if err != nil || len(runs) == 0 {
 		return 0, err
 	}
-	room, err := k.free()
+	room, err := k.Free()
 	if err != nil {
 		return len(runs), fmt.Errorf("look how much room is left: %w", err)
 	}
-	if k.keep > 0 {
-		room = min(room, k.keep)
+	if k.Keep > 0 {
+		room = min(room, k.Keep)
 	}
 	before := time.Now().Add(-spareAge)
 	var errs []error
@@ -74,14 +76,14 @@ func (k *spareKeeper) look(ctx context.Context) (int, error) {
 
 // trim releases the spare objects of a run that were used longest ago, until those that are
 // left fit in room.
-func (k *spareKeeper) trim(ctx context.Context, runID uint64, before time.Time, room int64) error {
-	spare, err := k.store.SpareObjects(ctx, runID, before)
+func (k *Spare) trim(ctx context.Context, runID uint64, before time.Time, room int64) error {
+	spare, err := k.Store.SpareObjects(ctx, runID, before)
 	if err != nil {
 		return err
 	}
 	left, taken := len(spare), int64(0)
 	for ; left > 0; left-- {
-		size, err := k.size(spare[left-1])
+		size, err := k.Size(spare[left-1])
 		if err != nil {
 			size = 0 // it never came, or is damaged: it takes no room, and goes in its turn
 		}
@@ -94,5 +96,5 @@ func (k *spareKeeper) trim(ctx context.Context, runID uint64, before time.Time, 
 		return nil
 	}
 	log.Debug("objects that no message needs are let go", "run", runID, "objects", left)
-	return k.store.ReleaseSpareObjects(ctx, runID, before, spare[:left], k.remove)
+	return k.Store.ReleaseSpareObjects(ctx, runID, before, spare[:left], k.Remove)
 }

@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// reap applies deadlines when they come, without polling: it sleeps until the next one
-// that the store knows, or until the store has a nearer one.
-func reap(ctx context.Context, store state.Store) error {
+// Deadlines applies deadlines when they come, without polling: it sleeps until the next one
+// that the store knows, or until the store has a nearer one. It returns when ctx ends.
+func Deadlines(ctx context.Context, store DeadlineStore) error {
 	watch := store.Bell().Watch(state.KeyDeadline())
 	defer watch.Close()
 	timer := time.NewTimer(0)

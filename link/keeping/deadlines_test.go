@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestReaperSleepsUntilTheNextDeadline(t *testing.T) {
 		store := &deadlines{next: start.Add(time.Hour)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- reap(ctx, store) }()
+		go func() { ended <- Deadlines(ctx, store) }()
 		synctest.Wait()
 
 		time.Sleep(time.Minute)
@@ -70,7 +70,7 @@ func TestReaperGoesOnAfterAFailure(t *testing.T) {
 		store := &deadlines{fail: 3}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- reap(ctx, store) }()
+		go func() { ended <- Deadlines(ctx, store) }()
 		time.Sleep(10 * time.Minute) // three pauses of at most a minute
 		synctest.Wait()
 		if len(store.calls) != 1 {

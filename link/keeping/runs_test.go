@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -81,7 +81,7 @@ func (s *someRuns) ReleaseObjects(_ context.Context, id uint64, remove func(stri
 	return remove(fmt.Sprint("object-", id))
 }
 
-// diary is what a runKeeper did.
+// diary is what the keeper of runs did.
 type diary struct {
 	mu   sync.Mutex
 	said []string
@@ -105,17 +105,17 @@ func (d *diary) expect(t *testing.T, want ...string) {
 
 func keepRuns(t *testing.T, store *someRuns) *diary {
 	d := &diary{}
-	keeper := &runKeeper{
-		store:    store,
-		announce: func(_ context.Context, kind gossip.Kind, run state.Run) { d.note("announce %d %s", run.ID, kind) },
-		end:      func(_ context.Context, run state.Run) error { d.note("end %d", run.ID); return nil },
-		remove:   func(id string) error { d.note("remove %s", id); return nil },
+	keeper := &Runs{
+		Store:    store,
+		Announce: func(_ context.Context, kind gossip.Kind, run state.Run) { d.note("announce %d %s", run.ID, kind) },
+		End:      func(_ context.Context, run state.Run) error { d.note("end %d", run.ID); return nil },
+		Remove:   func(id string) error { d.note("remove %s", id); return nil },
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = keeper.run(ctx)
+		_ = keeper.Run(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	return d

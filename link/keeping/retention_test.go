@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"bytes"
@@ -43,7 +43,7 @@ func TestRetentionSleepsUntilSomethingCanGo(t *testing.T) {
 		store := &aging{start: time.Now(), next: 24 * time.Hour}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- retain(ctx, store, state.Retention{Age: time.Hour}) }()
+		go func() { ended <- Retain(ctx, store, state.Retention{Age: time.Hour}) }()
 		time.Sleep(25 * time.Hour)
 		store.bell.Ring(state.KeyRunEnds())
 		time.Sleep(2 * time.Second)

@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -15,21 +15,22 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// runKeeper sees runs begin and end: it announces both, and when one has ended it takes
+// Runs sees runs begin and end: it announces both, and when one has ended it takes
 // everything away that was kept for it.
 //
 //	UnfinishedRuns has it ──► announced ──► gone from there, or still holds objects
 //	                                          │
-//	          nodes cancel ─► intake drops ─► forgotten ─► objects released
+//	          nodes cancel ─► messages drop ─► forgotten ─► objects released
 //
 // The steps are repeated after a crash, for runs that still hold objects.
-type runKeeper struct {
-	store state.Store
-	// announce tells the nodes; failing costs them time only.
-	announce func(ctx context.Context, kind gossip.Kind, run state.Run)
-	// end does the steps of the drawing, but for the last.
-	end    func(ctx context.Context, run state.Run) error
-	remove func(objectID string) error
+type Runs struct {
+	Store RunStore
+	// Announce tells the nodes; failing costs them time only.
+	Announce func(ctx context.Context, kind gossip.Kind, run state.Run)
+	// End does the steps of the drawing, but for the last. It may be called again.
+	End func(ctx context.Context, run state.Run) error
+	// Remove takes an object off the disk.
+	Remove func(objectID string) error
 
 	active map[uint64]struct{}
 	slots  *semaphore.Weighted
@@ -39,11 +40,12 @@ type runKeeper struct {
 	ending map[uint64]struct{}
 }
 
-func (k *runKeeper) run(ctx context.Context) error {
+// Run keeps runs until ctx ends, and returns when nothing is cleaned up any more.
+func (k *Runs) Run(ctx context.Context) error {
 	k.active, k.ending = make(map[uint64]struct{}), make(map[uint64]struct{})
 	k.slots = semaphore.NewWeighted(maxFinishing)
 	defer k.wait.Wait()
-	watch := k.store.Bell().Watch(state.KeyRunEnds(), state.KeyPendingTask())
+	watch := k.Store.Bell().Watch(state.KeyRunEnds(), state.KeyPendingTask())
 	defer watch.Close()
 	for {
 		if err := retry.Do(ctx, log, "look at the runs", func() error { return k.look(ctx) }); err != nil {
@@ -58,12 +60,12 @@ func (k *runKeeper) run(ctx context.Context) error {
 }
 
 // look compares what the store says with what was seen before.
-func (k *runKeeper) look(ctx context.Context) error {
-	unfinished, err := k.store.UnfinishedRuns(ctx)
+func (k *Runs) look(ctx context.Context) error {
+	unfinished, err := k.Store.UnfinishedRuns(ctx)
 	if err != nil {
 		return fmt.Errorf("list unfinished runs: %w", err)
 	}
-	holding, err := k.store.FinishedRunsHoldingObjects(ctx)
+	holding, err := k.Store.FinishedRunsHoldingObjects(ctx)
 	if err != nil {
 		return fmt.Errorf("list finished runs: %w", err)
 	}
@@ -71,7 +73,7 @@ func (k *runKeeper) look(ctx context.Context) error {
 	for _, run := range unfinished {
 		now[run.ID] = struct{}{}
 		if _, seen := k.active[run.ID]; !seen {
-			k.announce(ctx, gossip.Started, run)
+			k.Announce(ctx, gossip.Started, run)
 		}
 	}
 	for id := range k.active {
@@ -88,7 +90,7 @@ func (k *runKeeper) look(ctx context.Context) error {
 }
 
 // finish ends a run in the background, once.
-func (k *runKeeper) finish(ctx context.Context, runID uint64) {
+func (k *Runs) finish(ctx context.Context, runID uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if _, already := k.ending[runID]; already {
@@ -105,8 +107,8 @@ func (k *runKeeper) finish(ctx context.Context, runID uint64) {
 	})
 }
 
-func (k *runKeeper) finishOnce(ctx context.Context, runID uint64) error {
-	run, err := k.store.Run(ctx, runID)
+func (k *Runs) finishOnce(ctx context.Context, runID uint64) error {
+	run, err := k.Store.Run(ctx, runID)
 	if errors.Is(err, state.ErrNotFound) {
 		return nil
 	}
@@ -117,8 +119,8 @@ func (k *runKeeper) finishOnce(ctx context.Context, runID uint64) error {
 	if run.PrimaryTask.SubStatus == task.Stopped {
 		kind = gossip.Stopped
 	}
-	k.announce(ctx, kind, run)
-	if err := k.end(ctx, run); err != nil {
+	k.Announce(ctx, kind, run)
+	if err := k.End(ctx, run); err != nil {
 		return fmt.Errorf("end run %d: %w", runID, err)
 	}
 	// Nodes have been told; removing files is not urgent and must not fill the disk's queue.
@@ -126,7 +128,7 @@ func (k *runKeeper) finishOnce(ctx context.Context, runID uint64) error {
 		return err
 	}
 	defer k.slots.Release(1)
-	if err := k.store.ReleaseObjects(ctx, runID, k.remove); err != nil {
+	if err := k.Store.ReleaseObjects(ctx, runID, k.Remove); err != nil {
 		return fmt.Errorf("release the objects of run %d: %w", runID, err)
 	}
 	return nil

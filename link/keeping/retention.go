@@ -1,4 +1,4 @@
-package link
+package keeping
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// retain forgets finished runs when they are too old, and when the end of another one makes
-// them too many. Like reap it sleeps in between.
-func retain(ctx context.Context, store state.Store, keep state.Retention) error {
+// Retain forgets finished runs when they are too old, and when the end of another one makes
+// them too many. Like [Deadlines] it sleeps in between.
+func Retain(ctx context.Context, store RetentionStore, keep state.Retention) error {
 	if keep == (state.Retention{}) {
 		return nil // everything is kept
 	}
