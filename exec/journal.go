@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
@@ -37,7 +38,6 @@ const (
 	recordSuffix = ".json"
 	tokenSuffix  = ".token"
 	pipeSuffix   = ".out"
-	newSuffix    = ".new"
 	// pidSuffix marks what a fork server leaves beside a token.
 	pidSuffix = tokenSuffix + ".pid"
 )
@@ -73,11 +73,7 @@ func (j *journal) put(name string, rec record) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(j.dir, name+recordSuffix)
-	if err := os.WriteFile(path+newSuffix, content, 0o600); err != nil {
-		return fmt.Errorf("write down the app of task %d: %w", rec.TaskID, err)
-	}
-	if err := os.Rename(path+newSuffix, path); err != nil {
+	if err := datadir.ReplaceFile(filepath.Join(j.dir, name+recordSuffix), content, 0o600); err != nil {
 		return fmt.Errorf("write down the app of task %d: %w", rec.TaskID, err)
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestJournalSurvives(t *testing.T) {
 	if err := j.begin(name, "token", rec); err != nil {
 		t.Fatal(err)
 	}
-	for _, junk := range []string{"9-ffff.token", "9-ffff.out", "8-eeee.json", "7-dddd.json.new"} {
+	for _, junk := range []string{"9-ffff.token", "9-ffff.out", "8-eeee.json", "7-dddd.json.new", ".new-123"} {
 		if err := os.WriteFile(filepath.Join(dir, junk), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}

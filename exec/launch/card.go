@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/rhizome-fl/rhizome/exec/process"
+	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
 // cardFile is where a SuperExec says who it is, in its data folder.
@@ -38,11 +39,7 @@ func WriteCard(dataDir string, args []string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dataDir, cardFile)
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		return fmt.Errorf("name this SuperExec: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := datadir.ReplaceFile(filepath.Join(dataDir, cardFile), content, 0o600); err != nil {
 		return fmt.Errorf("name this SuperExec: %w", err)
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sort"
 	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
 // What was learnt about an app is a file named by its FAB hash: the JSON list of modules
@@ -35,7 +37,7 @@ func (e *Executor) knows(fabHash string) bool {
 
 // forget keeps the app from being preloaded again; it stays with the server for all apps.
 func (e *Executor) forget(fabHash string) {
-	if err := os.WriteFile(e.learned(fabHash), []byte("[]"), 0o600); err != nil {
+	if err := datadir.ReplaceFile(e.learned(fabHash), []byte("[]"), 0o600); err != nil {
 		log.Warn("it was not noted that an app cannot be preloaded", "fab", fabHash, "err", err)
 	}
 }

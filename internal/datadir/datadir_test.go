@@ -141,19 +141,27 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-func TestWriteFileReplaces(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
-	for _, content := range []string{"one", "two"} {
-		if err := WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
+func TestFilesAreReplaced(t *testing.T) {
+	for name, replace := range map[string]func(string, []byte, os.FileMode) error{"WriteFile": WriteFile, "ReplaceFile": ReplaceFile} {
+		path := filepath.Join(t.TempDir(), "f")
+		for _, content := range []string{"one", "two"} {
+			if err := replace(path, []byte(content), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != content {
+				t.Fatalf("%s: %q, %v", name, got, err)
+			}
 		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != content {
-			t.Fatalf("%q, %v", got, err)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+			t.Errorf("%s: mode %v, %v", name, info.Mode(), err)
 		}
-	}
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil || len(entries) != 1 {
-		t.Errorf("%d files left, %v", len(entries), err)
+		entries, err := os.ReadDir(filepath.Dir(path))
+		if err != nil || len(entries) != 1 {
+			t.Errorf("%s: %d files left, %v", name, len(entries), err)
+		}
+		if err := replace(filepath.Join(path, "g"), nil, 0o600); err == nil {
+			t.Errorf("%s wrote into a folder that is none", name)
+		}
 	}
 }
 
