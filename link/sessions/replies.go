@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -140,8 +140,7 @@ func (one *peerSession) fetchMissing(ctx context.Context, in messages.Incoming) 
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	pause := backoff.NewExponentialBackOff()
-	pause.MaxInterval = fetchPauseMost
+	pause := retry.Between(fetchPauseFirst, fetchPauseMost)
 	for {
 		err := one.fetchOnce(ctx, in.Message.RunID, missing)
 		if err == nil {
@@ -151,9 +150,7 @@ func (one *peerSession) fetchMissing(ctx context.Context, in messages.Incoming) 
 			return one.giveUp(ctx, in, err)
 		}
 		log.Info("objects of a reply did not come; trying again", "node", one.node.ID, "run", in.Message.RunID, "message", in.Message.ReplyTo, "reply", in.Message.ID, "err", err)
-		select {
-		case <-time.After(pause.NextBackOff()):
-		case <-ctx.Done():
+		if !pause.Wait(ctx) {
 			return fmt.Errorf("fetch reply %s: %w", in.Message.ID, context.Cause(ctx))
 		}
 		if missing, err = one.missing(ctx, in); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/protocol/session"
@@ -125,9 +126,7 @@ func (one *peerSession) end() {
 			return
 		}
 		log.Error("the end of a session could not be noted", "node", one.node.ID, "in", storeDelay, "err", err)
-		select {
-		case <-time.After(storeDelay):
-		case <-one.serving.Done():
+		if !retry.Sleep(one.serving, storeDelay) {
 			return
 		}
 	}

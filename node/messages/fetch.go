@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/cenkalti/backoff/v5"
-
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
@@ -33,21 +32,21 @@ func (o *Office) Fetch(ctx context.Context, runID uint64, ids ...string) error {
 // fetch brings what is missing, trying again after failures.
 func (o *Office) fetch(ctx context.Context, w Want) error {
 	all := w.IDs
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = firstPause, maxPause
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	pause := retry.Between(firstPause, maxPause)
+	for try := 1; ; try++ {
 		w.IDs = o.cfg.Store.Missing(all)
 		if len(w.IDs) == 0 {
-			return struct{}{}, nil
+			return nil
 		}
 		err := o.cfg.Fetch(ctx, w)
-		if objects.Permanent(err) {
-			err = backoff.Permanent(err)
+		if err == nil {
+			return nil
 		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(0))
-	if err != nil {
-		return fmt.Errorf("fetch %d objects of run %d: %w", len(w.IDs), w.RunID, err)
+		if objects.Permanent(err) || try == maxTries {
+			return fmt.Errorf("fetch %d objects of run %d: %w", len(w.IDs), w.RunID, err)
+		}
+		if !pause.Wait(ctx) {
+			return fmt.Errorf("fetch %d objects of run %d: %w", len(w.IDs), w.RunID, context.Cause(ctx))
+		}
 	}
-	return nil
 }

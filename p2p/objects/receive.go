@@ -8,9 +8,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/libp2p/go-libp2p/core/network"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 )
 
@@ -20,8 +20,7 @@ var errFresh = errors.New("a fresh stream is needed")
 
 // work is one worker of a source: a stream at a time, with pauses after failures.
 func (j *fetch) work(src *source) {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = firstPause, maxPause
+	pause := retry.Between(firstPause, maxPause)
 	for {
 		batch := j.take(src)
 		if len(batch) == 0 {
@@ -33,7 +32,7 @@ func (j *fetch) work(src *source) {
 		if r.came {
 			pause.Reset()
 		}
-		switch next := pause.NextBackOff(); {
+		switch next := pause.Next(); {
 		case err == nil, errors.Is(err, errFresh):
 		case errors.Is(err, errSlow):
 			j.rest(src, err, maxPause)
@@ -56,13 +55,7 @@ func (j *fetch) rest(src *source, why error, pause time.Duration) {
 	j.mu.Unlock()
 	connects, stop := j.net.connects(src.Peer)
 	defer stop()
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-connects:
-	case <-j.ctx.Done():
-	}
+	retry.SleepUnless(j.ctx, pause, connects)
 }
 
 // receiving is one stream. What it has dealt with is taken off the batch.

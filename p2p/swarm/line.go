@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
@@ -68,8 +68,7 @@ func (l *line) gotLocked(id string) {
 // in the run, is taken as one that gives everything.
 func (l *line) run(ctx context.Context) {
 	q := l.search
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = firstPause, maxPause
+	pause := retry.Between(firstPause, maxPause)
 	for failed := 1; ; failed++ {
 		joins := q.joins()
 		began := time.Now()
@@ -91,7 +90,7 @@ func (l *line) run(ctx context.Context) {
 			q.found.Lost(l.to.Peer)
 		}
 		l.down()
-		l.rest(ctx, pause.NextBackOff(), joins)
+		l.rest(ctx, pause.Next(), joins)
 	}
 }
 
@@ -100,20 +99,10 @@ func (l *line) rest(ctx context.Context, pause time.Duration, joins <-chan struc
 	q := l.search
 	for end := time.Now().Add(pause); ctx.Err() == nil && time.Now().Before(end); {
 		was := q.hasDirect(l.to.Peer)
-		wait(ctx, time.Until(end), joins)
+		retry.SleepUnless(ctx, time.Until(end), joins)
 		if joins = q.joins(); !was && q.hasDirect(l.to.Peer) {
 			return
 		}
-	}
-}
-
-func wait(ctx context.Context, pause time.Duration, end <-chan struct{}) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-end:
-	case <-ctx.Done():
 	}
 }
 
@@ -272,7 +261,7 @@ func (l *line) connect(ctx context.Context) error {
 	if q.host.ID() > l.to.Peer {
 		joins := q.joins()
 		for deadline := time.Now().Add(yield); !q.hasDirect(l.to.Peer) && time.Now().Before(deadline) && ctx.Err() == nil; joins = q.joins() {
-			wait(ctx, time.Until(deadline), joins)
+			retry.SleepUnless(ctx, time.Until(deadline), joins)
 		}
 		if q.hasDirect(l.to.Peer) {
 			return nil
