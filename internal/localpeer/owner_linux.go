@@ -1,0 +1,68 @@
+package localpeer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Supported tells whether this system says whose socket is at the other end.
+const Supported = true
+
+// What follows is the question and the answer of sock_diag(7): struct inet_diag_req_v2 and
+// struct inet_diag_msg of linux/inet_diag.h. Ports and addresses are in network order, the rest
+// in that of the machine.
+const (
+	sockDiagByFamily = 20
+	questionLen      = 56
+	answerLen        = 72
+	uidAt            = 64
+	inodeAt          = 68
+	idAt             = 8 // of the struct inet_diag_sockid in the question
+	noCookie         = 0xffffffff
+)
+
+// ownerOf asks the kernel for the user of the TCP socket at the remote end of a connection of
+// this machine. The socket there calls our remote address its own.
+func ownerOf(local, remote netip.AddrPort) (uint32, error) {
+	question := make([]byte, questionLen)
+	question[0] = unix.AF_INET
+	if remote.Addr().Is6() {
+		question[0] = unix.AF_INET6
+	}
+	question[1] = unix.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(question[4:], noCookie) // in whatever state it is
+	id := question[idAt:]
+	binary.BigEndian.PutUint16(id[0:], remote.Port())
+	binary.BigEndian.PutUint16(id[2:], local.Port())
+	copy(id[4:20], remote.Addr().AsSlice())
+	copy(id[20:36], local.Addr().AsSlice())
+	binary.NativeEndian.PutUint32(id[40:], noCookie)
+	binary.NativeEndian.PutUint32(id[44:], noCookie)
+
+	conn, err := netlink.Dial(unix.NETLINK_INET_DIAG, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ask the kernel: %w", err)
+	}
+	defer conn.Close()
+	answers, err := conn.Execute(netlink.Message{
+		Header: netlink.Header{Type: sockDiagByFamily, Flags: netlink.Request},
+		Data:   question,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ask the kernel: %w", err)
+	}
+	if len(answers) != 1 || len(answers[0].Data) < answerLen {
+		return 0, errors.New("ask the kernel: it gave no answer that makes sense")
+	}
+	answer := answers[0].Data
+	if binary.NativeEndian.Uint32(answer[inodeAt:]) == 0 {
+		// The kernel says of a socket that its process has closed that it is root's.
+		return 0, errors.New("the process has closed its end")
+	}
+	return binary.NativeEndian.Uint32(answer[uidAt:]), nil
+}
