@@ -23,7 +23,7 @@ const (
 	RuleLifetime Rule = "lifetime"
 	// RuleType: its type is missing or too long.
 	RuleType Rule = "type"
-	// RuleGroup: its group id is too long, or not that of the instruction.
+	// RuleGroup: its group id is too long.
 	RuleGroup Rule = "group"
 	// RuleContent: it has both content and an error, or neither.
 	RuleContent Rule = "content"

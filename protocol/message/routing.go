@@ -19,7 +19,9 @@ func checkInstructionRouting(r Routing, known Addressed) error {
 }
 
 // checkReplyRouting holds a reply against its instruction. What a node could win by saying
-// something else: a reply in the name of another node, or in another run.
+// something else: a reply in the name of another node, or in another run. The group id is no
+// part of a message's way: an app may write what it likes into that of its reply, and the ServerApp
+// of a stock SuperLink gets it as it is.
 func checkReplyRouting(r Routing, known Answered) error {
 	instruction := known.Instruction
 	switch {
@@ -35,8 +37,6 @@ func checkReplyRouting(r Routing, known Answered) error {
 		return broken(RuleRouting, "it is of run %d, its instruction of run %d", r.RunID, instruction.RunID)
 	case r.Source != known.Node || r.Destination != instruction.Source:
 		return broken(RuleRouting, "it goes from node %d to node %d", r.Source, r.Destination)
-	case r.GroupID != instruction.GroupID:
-		return broken(RuleGroup, "its group is %.80q, that of its instruction %.80q", r.GroupID, instruction.GroupID)
 	}
 	return nil
 }
