@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 )
 
 // BenchmarkFetch moves a model in chunks over TCP on loopback, onto the disk of the receiver.
@@ -50,12 +52,12 @@ func BenchmarkServe(b *testing.B) {
 			dir := newDir(b)
 			_, ids := fillStore(b, dir, size)
 			s := serverFor(dir, ServerOptions{})
-			out := lively{&sink{}}
+			out := streams.Moving{Stream: &sink{}, Reads: idleLimit, Writes: idleLimit}
 			buf := make([]byte, copyBlock)
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				sending := sending{Server: s, ctx: context.Background(), out: out, left: maxChunk, buf: buf}
+				sending := sending{Server: s.Server, ctx: context.Background(), out: out, left: maxChunk, buf: buf}
 				if err := sending.answer(want{id: ids[0]}); err != nil {
 					b.Fatal(err)
 				}

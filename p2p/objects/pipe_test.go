@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -15,7 +16,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/semaphore"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // pipes is an overlay without a network, for virtual time: each stream is a pipe to a
@@ -37,7 +39,7 @@ func (p *pipes) open(context.Context, Provider) (network.Stream, error) {
 	near, far := net.Pipe()
 	p.ends.Go(func() {
 		defer far.Close()
-		p.play(&pipeStream{pipe: far})
+		p.play(&pipeStream{pipe: far, from: "me"})
 	})
 	return &pipeStream{pipe: near}, nil
 }
@@ -50,35 +52,62 @@ func (p *pipes) connects(peer.ID) (<-chan struct{}, func()) { return p.connect, 
 type pipeStream struct {
 	network.Stream
 	pipe net.Conn
+	from peer.ID
 }
 
-func (s *pipeStream) Read(p []byte) (int, error)         { return s.pipe.Read(p) }
-func (s *pipeStream) Write(p []byte) (int, error)        { return s.pipe.Write(p) }
-func (s *pipeStream) Close() error                       { return s.pipe.Close() }
-func (s *pipeStream) CloseWrite() error                  { return nil }
-func (s *pipeStream) Reset() error                       { return s.pipe.Close() }
-func (s *pipeStream) SetDeadline(t time.Time) error      { return s.pipe.SetDeadline(t) }
-func (s *pipeStream) SetReadDeadline(t time.Time) error  { return s.pipe.SetReadDeadline(t) }
-func (s *pipeStream) SetWriteDeadline(t time.Time) error { return s.pipe.SetWriteDeadline(t) }
+func (s *pipeStream) Read(p []byte) (int, error)                   { return s.pipe.Read(p) }
+func (s *pipeStream) Write(p []byte) (int, error)                  { return s.pipe.Write(p) }
+func (s *pipeStream) Close() error                                 { return s.pipe.Close() }
+func (s *pipeStream) CloseWrite() error                            { return nil }
+func (s *pipeStream) Reset() error                                 { return s.pipe.Close() }
+func (s *pipeStream) SetDeadline(t time.Time) error                { return s.pipe.SetDeadline(t) }
+func (s *pipeStream) SetReadDeadline(t time.Time) error            { return s.pipe.SetReadDeadline(t) }
+func (s *pipeStream) SetWriteDeadline(t time.Time) error           { return s.pipe.SetWriteDeadline(t) }
+func (s *pipeStream) ResetWithError(network.StreamErrorCode) error { return s.pipe.Close() }
+func (s *pipeStream) Scope() network.StreamScope                   { return &network.NullScope{} }
+func (s *pipeStream) Conn() network.Conn                           { return pipeConn{peer: s.from} }
+
+type pipeConn struct {
+	network.Conn
+	peer peer.ID
+}
+
+func (c pipeConn) RemotePeer() peer.ID           { return c.peer }
+func (c pipeConn) RemoteMultiaddr() ma.Multiaddr { return ma.StringCast("/ip4/11.0.0.1/tcp/4001") }
 
 // fetcherOver is a Fetcher on pipes.
 func fetcherOver(p *pipes, store Store, opts FetchOptions) *Fetcher {
 	return &Fetcher{net: p, self: "me", store: store, opts: opts.withDefaults(), blamed: newBlameList()}
 }
 
-// serverFor is a Server without a host.
-func serverFor(store Store, opts ServerOptions) *Server {
-	ctx, stop := context.WithCancel(context.Background())
-	opts = opts.withDefaults()
-	return &Server{
-		store: store, authorize: anybody, opts: opts, ctx: ctx, stop: stop,
-		serving: semaphore.NewWeighted(int64(opts.Serving)), byPeer: make(map[peer.ID]int),
-	}
+// pipeServer is a Server on a host that has no network: streams are handed to it.
+type pipeServer struct {
+	*Server
+	handler network.StreamHandler
 }
 
-func (p *pipes) from(s *Server) {
-	p.play = func(stream network.Stream) { _ = s.serve(s.ctx, "them", stream) }
+func (s *pipeServer) SetStreamHandler(_ protocol.ID, handler network.StreamHandler) {
+	s.handler = handler
 }
+func (s *pipeServer) RemoveStreamHandler(protocol.ID) {}
+
+func serverFor(store Store, opts ServerOptions) *pipeServer {
+	s := &pipeServer{}
+	s.Server = NewServer(s, store, anybody, opts)
+	return s
+}
+
+// asks has a peer open a stream, on which it asks for an object.
+func (s *pipeServer) asks(t *testing.T, from peer.ID, id string) (near *pipeStream) {
+	t.Helper()
+	a, b := net.Pipe()
+	go s.handler(&pipeStream{pipe: b, from: from})
+	near = &pipeStream{pipe: a}
+	go func() { _ = writeRequest(near, request{wants: []want{{id: id}}}) }()
+	return near
+}
+
+func (p *pipes) from(s *pipeServer) { p.play = s.handler }
 
 var them = Provider{Peer: "them"}
 
@@ -122,13 +151,8 @@ func TestASilentPeerIsGivenUp(t *testing.T) {
 		"is not there":    {refuse: errors.New("no route")},
 		"speaks nonsense": {play: func(s network.Stream) { _, _ = s.Write([]byte("HTTP/1.1 400 Bad Request\r\n")) }},
 		"is always busy": {play: func(s network.Stream) {
-			leave, err := serverFor(nil, ServerOptions{PerPeer: -1}).enter("me", false)
-			if err == nil {
-				leave()
-				return
-			}
 			go func() { _, _ = s.Read(make([]byte, 1<<10)) }()
-			_ = writeAnswer(s, answer{status: 4, detail: err.Error()})
+			_ = sayBusy(s, errors.New("too many streams"))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,20 +178,32 @@ func TestASilentPeerIsGivenUp(t *testing.T) {
 	}
 }
 
+// occupied is a server with one place, which somebody else has until free is called.
+func occupied(t *testing.T, store Store, id string) (s *pipeServer, free func()) {
+	served := make(chan struct{})
+	s = serverFor(store, ServerOptions{Serving: 1, Pace: func(_ context.Context, to peer.ID, _ int) error {
+		if to == "other" {
+			<-served
+		}
+		return nil
+	}})
+	other := s.asks(t, "other", id)
+	go func() { _, _ = io.Copy(io.Discard, other) }()
+	synctest.Wait()
+	return s, func() { close(served) }
+}
+
 func TestWaitingInAQueueIsLife(t *testing.T) {
 	content, id := blob(1, 100)
-	dir, to := newDir(t), newDir(t)
+	dir, to, again := newDir(t), newDir(t), newDir(t)
 	put(t, dir, content)
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{}
-		s := serverFor(dir, ServerOptions{Serving: 1})
+		s, free := occupied(t, dir, id)
 		p.from(s)
-		if err := s.serving.Acquire(t.Context(), 1); err != nil { // somebody else is served
-			t.Fatal(err)
-		}
 		go func() {
 			time.Sleep(time.Hour)
-			s.serving.Release(1)
+			free()
 		}()
 		if err := fetcherOver(p, to, FetchOptions{}).Fetch(t.Context(), testRun, []string{id}, them); err != nil {
 			t.Fatal(err)
@@ -176,10 +212,18 @@ func TestWaitingInAQueueIsLife(t *testing.T) {
 			t.Errorf("it took %d streams", p.opened.Load())
 		}
 		p.ends.Wait()
-		if !s.serving.TryAcquire(1) {
-			t.Error("the place was not given back")
-		}
+		wantFree(t, p, again, id)
 	})
+}
+
+// wantFree checks that a server has a place.
+func wantFree(t *testing.T, p *pipes, to Store, id string) {
+	t.Helper()
+	start := time.Now()
+	if err := fetcherOver(p, to, FetchOptions{}).Fetch(t.Context(), testRun, []string{id}, them); err != nil || time.Since(start) > 0 {
+		t.Errorf("the place was not given back: the next one waited %v (%v)", time.Since(start), err)
+	}
+	p.ends.Wait()
 }
 
 func TestAPeerThatLeavesTheQueueGivesItsPlaceBack(t *testing.T) {
@@ -187,11 +231,8 @@ func TestAPeerThatLeavesTheQueueGivesItsPlaceBack(t *testing.T) {
 	_, ids := fillStore(t, dir, 100)
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{}
-		s := serverFor(dir, ServerOptions{Serving: 1})
+		s, free := occupied(t, dir, ids[0])
 		p.from(s)
-		if err := s.serving.Acquire(t.Context(), 1); err != nil {
-			t.Fatal(err)
-		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		go func() {
 			time.Sleep(time.Minute)
@@ -201,10 +242,9 @@ func TestAPeerThatLeavesTheQueueGivesItsPlaceBack(t *testing.T) {
 			t.Error(err)
 		}
 		p.ends.Wait() // while the place is taken still
-		s.serving.Release(1)
-		if !s.serving.TryAcquire(1) {
-			t.Error("the place is lost")
-		}
+		free()
+		synctest.Wait()
+		wantFree(t, p, to, ids[0])
 	})
 }
 
@@ -240,7 +280,7 @@ func TestAPeerThatConnectsIsAskedAtOnce(t *testing.T) {
 		var back atomic.Bool
 		p.play = func(stream network.Stream) {
 			if back.Load() {
-				_ = s.serve(s.ctx, "them", stream)
+				s.handler(stream)
 			}
 		}
 		start := time.Now()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 )
 
 // errFresh ends a stream that is as it should be, in favour of a fresh one: a better path
@@ -95,7 +96,7 @@ func (r *receiving) stream() error {
 
 // exchange is the dialogue of exchange.proto.
 func (r *receiving) exchange(stream network.Stream) error {
-	lively := lively{stream}
+	lively := streams.Moving{Stream: stream, Reads: idleLimit, Writes: idleLimit}
 	wants := r.wants()
 	if err := writeRequest(lively, request{runID: r.runID, wants: wants, budget: r.opts.Chunk}); err != nil {
 		return fmt.Errorf("ask: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
@@ -28,6 +29,18 @@ type behindRelay struct {
 	relayed []bool // for each stream
 }
 
+// SetStreamHandler looks at each stream before the server does.
+func (b *behindRelay) SetStreamHandler(id protocol.ID, handler network.StreamHandler) {
+	b.host.SetStreamHandler(id, func(stream network.Stream) {
+		b.mu.Lock()
+		b.relayed = append(b.relayed, addr.Relayed(stream.Conn()))
+		b.mu.Unlock()
+		handler(stream)
+	})
+}
+
+func (b *behindRelay) RemoveStreamHandler(id protocol.ID) { b.host.RemoveStreamHandler(id) }
+
 func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit, listen ...string) (*behindRelay, host.Host) {
 	t.Helper()
 	relayHost := newRelayHost(t, anyPort)
@@ -40,14 +53,8 @@ func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit, listen
 	t.Cleanup(func() { r.Close() })
 
 	from := &behindRelay{serving: &serving{host: newRelayHost(t, listen...), store: store, meter: &meter{}}}
-	from.server = NewServer(from.host, store, anybody, ServerOptions{Meter: from.meter})
+	from.server = NewServer(from, store, anybody, ServerOptions{Meter: from.meter})
 	t.Cleanup(from.server.Close)
-	from.host.SetStreamHandler(ProtocolID, func(stream network.Stream) {
-		from.mu.Lock()
-		from.relayed = append(from.relayed, addr.Relayed(stream.Conn()))
-		from.mu.Unlock()
-		from.server.handle(stream)
-	})
 	relayInfo := peer.AddrInfo{ID: relayHost.ID(), Addrs: relayHost.Addrs()}
 	if err := from.host.Connect(t.Context(), relayInfo); err != nil {
 		t.Fatal(err)

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 )
 
 // ServerOptions of a Server. Zero values mean the defaults of limits.go.
@@ -64,131 +63,58 @@ func (o ServerOptions) withDefaults() ServerOptions {
 //	    │           │          └──────► reset: the peer is gone, silent or speaks nonsense
 //	    └───────────┴──► told to come back (too many streams)
 type Server struct {
-	host      host.Host
 	store     Store
 	authorize Authorize
 	opts      ServerOptions
-
-	ctx     context.Context
-	stop    context.CancelFunc
-	serving *semaphore.Weighted
-
-	mu      sync.Mutex
-	closed  bool
-	streams int
-	guests  int
-	byPeer  map[peer.ID]int
-	done    sync.WaitGroup
+	guests    *semaphore.Weighted
+	streams   *streams.Server
 }
 
 // NewServer starts to serve a store on a host. The caller must Close it.
-func NewServer(h host.Host, store Store, authorize Authorize, opts ServerOptions) *Server {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{
-		host: h, store: store, authorize: authorize, opts: opts.withDefaults(),
-		ctx: ctx, stop: stop, byPeer: make(map[peer.ID]int),
-	}
-	s.serving = semaphore.NewWeighted(int64(s.opts.Serving))
-	h.SetStreamHandler(ProtocolID, s.handle)
+func NewServer(h streams.Host, store Store, authorize Authorize, opts ServerOptions) *Server {
+	opts = opts.withDefaults()
+	s := &Server{store: store, authorize: authorize, opts: opts, guests: semaphore.NewWeighted(int64(opts.Guests))}
+	s.streams = streams.Serve(h, ProtocolID, streams.Options{
+		Places: opts.Serving, Queue: opts.Queued, PerPeer: opts.PerPeer,
+		First: requestLimit, Reads: idleLimit, Writes: idleLimit,
+		Admit: func(c network.Conn) bool { return !addr.Relayed(c) || !opts.Guest(c.RemotePeer()) },
+		Busy:  sayBusy,
+	}, s.handle)
 	return s
 }
 
 // Close ends all streams and waits for them.
-func (s *Server) Close() {
-	s.host.RemoveStreamHandler(ProtocolID)
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.stop()
-	s.done.Wait()
-}
+func (s *Server) Close() { s.streams.Close() }
 
-// handle is libp2p's entry, on a goroutine of its own.
-func (s *Server) handle(stream network.Stream) {
+func (s *Server) handle(ctx context.Context, stream *streams.Stream) error {
 	to := stream.Conn().RemotePeer()
-	guest := s.opts.Guest(to)
-	if guest && addr.Relayed(stream.Conn()) {
-		_ = stream.Reset()
-		return
+	if s.opts.Guest(to) {
+		if !s.guests.TryAcquire(1) {
+			return sayBusy(stream, fmt.Errorf("%d others are being served", s.opts.Guests))
+		}
+		defer s.guests.Release(1)
 	}
-	leave, err := s.enter(to, guest)
-	if err != nil {
-		_ = writeAnswer(lively{stream}, answer{status: exchangepb.Answer_BUSY, detail: err.Error()})
-		_ = stream.Close()
-		return
-	}
-	defer leave()
-	if err := s.serve(s.ctx, to, stream); err != nil {
-		log.Debug("objects were not sent", "peer", to, "err", err)
-		_ = stream.Reset()
-		return
-	}
-	_ = stream.Close()
+	return s.serve(ctx, to, stream)
 }
 
-// enter counts a stream in, unless there are too many.
-func (s *Server) enter(to peer.ID, guest bool) (leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	guests := 0
-	if guest {
-		guests = 1
-	}
-	switch {
-	case s.closed:
-		return nil, errors.New("shutting down")
-	case s.streams >= s.opts.Serving+s.opts.Queued:
-		return nil, fmt.Errorf("%d streams are waiting already", s.streams)
-	case s.byPeer[to] >= s.opts.PerPeer:
-		return nil, fmt.Errorf("a peer may have %d streams at a time", s.opts.PerPeer)
-	case s.guests+guests > s.opts.Guests:
-		return nil, fmt.Errorf("%d others are being served", s.guests)
-	}
-	s.streams++
-	s.guests += guests
-	s.byPeer[to]++
-	s.done.Add(1)
-	return func() {
-		s.mu.Lock()
-		s.streams--
-		s.guests -= guests
-		if s.byPeer[to]--; s.byPeer[to] == 0 {
-			delete(s.byPeer, to)
-		}
-		s.mu.Unlock()
-		s.done.Done()
-	}, nil
+// sayBusy has a peer come again.
+func sayBusy(to io.Writer, why error) error {
+	return writeAnswer(to, answer{status: exchangepb.Answer_BUSY, detail: why.Error()})
 }
 
 // serve answers one request.
-func (s *Server) serve(ctx context.Context, to peer.ID, stream network.Stream) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// Blocked reads and writes do not look at ctx.
-	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
-
-	out := lively{stream}
-	req, err := s.request(stream)
+func (s *Server) serve(ctx context.Context, to peer.ID, stream *streams.Stream) error {
+	req, err := readRequest(bufio.NewReaderSize(stream, 4<<10))
 	if err != nil {
 		return err
 	}
-	got := false // a turn may be got in the moment in which the peer goes
-	defer func() {
-		if got {
-			s.serving.Release(1)
-		}
-	}()
-	err = whileWaiting(ctx, out, func(ctx context.Context) error {
-		err := s.serving.Acquire(ctx, 1)
-		got = err == nil
-		return err
-	})
-	if err != nil {
+	stream.Begun()
+	if err := whileWaiting(ctx, stream, stream.Turn); err != nil {
 		return err
 	}
 	buf := blocks.get()
 	defer blocks.put(buf)
-	sending := sending{Server: s, ctx: ctx, to: to, runID: req.runID, out: out, left: req.budget, buf: *buf}
+	sending := sending{Server: s, ctx: ctx, to: to, runID: req.runID, out: stream, left: req.budget, buf: *buf}
 	for _, w := range req.wants {
 		if sending.left == 0 {
 			return nil
@@ -198,14 +124,6 @@ func (s *Server) serve(ctx context.Context, to peer.ID, stream network.Stream) e
 		}
 	}
 	return nil
-}
-
-// request reads the request within requestLimit in all, and not as long as bytes drip.
-func (s *Server) request(stream network.Stream) (request, error) {
-	if err := stream.SetReadDeadline(deadline(requestLimit)); err != nil {
-		return request{}, err
-	}
-	return readRequest(bufio.NewReaderSize(stream, 4<<10))
 }
 
 // sending is the serving of one request.

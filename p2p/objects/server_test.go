@@ -1,37 +1,44 @@
 package objects
 
 import (
+	"bufio"
+	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 )
 
-func TestStreamsAreBounded(t *testing.T) {
-	s := serverFor(nil, ServerOptions{Serving: 3, Queued: 2, PerPeer: 2})
-	enter := func(p peer.ID, want bool) func() {
-		t.Helper()
-		leave, err := s.enter(p, false)
-		if (err == nil) != want {
-			t.Errorf("a stream of %s: %v", string(p), err)
+func TestABusyServerHasPeersComeAgain(t *testing.T) {
+	dir := newDir(t)
+	_, ids := fillStore(t, dir, 100)
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		s := serverFor(dir, ServerOptions{Serving: 1, Queued: 1, PerPeer: 1, Pace: func(context.Context, peer.ID, int) error { <-free; return nil }})
+		status := func(p peer.ID) exchangepb.Answer_Status {
+			a, err := readAnswer(bufio.NewReader(s.asks(t, p, ids[0])), want{id: ids[0]}, func() {})
+			if err != nil {
+				t.Errorf("a stream of %s: %v", string(p), err)
+			}
+			return a.status
 		}
-		return leave
-	}
-	leave := enter("a", true)
-	enter("a", true)
-	enter("a", false) // its own limit
-	enter("b", true)
-	enter("b", true)
-	last := enter("c", true)
-	enter("d", false) // everybody's limit
-	last()
-	leave()
-	enter("d", true)
-	enter("a", true)
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	enter("e", false)
-	if s.streams != 5 || s.byPeer["a"] != 2 || s.byPeer["c"] != 0 || len(s.byPeer) != 3 {
-		t.Errorf("%d streams are counted, by peer: %v", s.streams, s.byPeer)
-	}
+		if got := status("a"); got != exchangepb.Answer_OK {
+			t.Errorf("the first is told %v", got)
+		}
+		if got := status("a"); got != exchangepb.Answer_BUSY { // its own limit
+			t.Errorf("its second stream is told %v", got)
+		}
+		queued := s.asks(t, "b", ids[0])
+		synctest.Wait()
+		if got := status("c"); got != exchangepb.Answer_BUSY { // everybody's limit
+			t.Errorf("a third peer is told %v", got)
+		}
+		close(free)
+		if a, err := readAnswer(bufio.NewReader(queued), want{id: ids[0]}, func() {}); a.status != exchangepb.Answer_OK || err != nil {
+			t.Errorf("who waited is told %v (%v)", a.status, err)
+		}
+		s.Close()
+	})
 }

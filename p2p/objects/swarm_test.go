@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 )
 
 // script is a Swarm that tells what a test says, and keeps what it is told.
@@ -246,22 +249,29 @@ func TestASwarmThatFindsNothingStalls(t *testing.T) {
 }
 
 func TestGuestsAreGivenWhatIsSpare(t *testing.T) {
-	s := serverFor(nil, ServerOptions{Guests: 2, PerPeer: 2})
-	enter := func(p peer.ID, guest, want bool) func() {
-		t.Helper()
-		leave, err := s.enter(p, guest)
-		if (err == nil) != want {
-			t.Errorf("a stream of %s: %v", string(p), err)
+	dir := newDir(t)
+	_, ids := fillStore(t, dir, 100)
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		s := serverFor(dir, ServerOptions{
+			Guests: 2, Guest: func(p peer.ID) bool { return p != "link" },
+			Pace: func(context.Context, peer.ID, int) error { <-free; return nil },
+		})
+		asks := func(p peer.ID, served bool) {
+			t.Helper()
+			a, err := readAnswer(bufio.NewReader(s.asks(t, p, ids[0])), want{id: ids[0]}, func() {})
+			if (a.status == exchangepb.Answer_OK) != served || err != nil {
+				t.Errorf("a stream of %s: %v %q (%v)", string(p), a.status, a.detail, err)
+			}
+			if !served && (a.status != exchangepb.Answer_BUSY || !strings.Contains(a.detail, "others are being served")) {
+				t.Errorf("the reason is %v: %s", a.status, a.detail)
+			}
 		}
-		if err != nil && !strings.Contains(err.Error(), "others are being served") {
-			t.Errorf("the reason is %v", err)
-		}
-		return leave
-	}
-	leave := enter("a", true, true)
-	enter("b", true, true)
-	enter("c", true, false)
-	enter("link", false, true)
-	leave()
-	enter("c", true, true)
+		asks("a", true)
+		asks("b", true)
+		asks("c", false)
+		asks("link", true)
+		close(free)
+		s.Close()
+	})
 }

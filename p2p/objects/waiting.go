@@ -31,5 +31,3 @@ func whileWaiting(ctx context.Context, out io.Writer, do func(context.Context) e
 		}
 	}
 }
-
-func deadline(in time.Duration) time.Time { return time.Now().Add(in) }

@@ -3,14 +3,9 @@ package objects
 import (
 	"bufio"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net"
-	"time"
-
-	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
@@ -119,32 +114,4 @@ func shorten(s string) string {
 		cut--
 	}
 	return s[:cut]
-}
-
-// lively is a stream whose reads and writes each have to move something within idleLimit.
-// However long a transfer takes, it goes on as long as that is so.
-type lively struct {
-	network.Stream
-}
-
-func (l lively) Read(p []byte) (int, error) {
-	if err := l.SetReadDeadline(time.Now().Add(idleLimit)); err != nil {
-		return 0, err
-	}
-	return l.Stream.Read(p)
-}
-
-func (l lively) Write(p []byte) (written int, err error) {
-	for {
-		if err := l.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
-			return written, err
-		}
-		n, err := l.Stream.Write(p[written:])
-		written += n
-		var timeout net.Error
-		if n == 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
-			return written, err
-		}
-		// A slow receiver took a part of the block in that time.
-	}
 }
