@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
@@ -69,7 +69,7 @@ func TestRemovedNodeIsCutOffForEver(t *testing.T) {
 	}
 }
 
-func members(w *world.World) (list []link.Member) {
+func members(w *world.World) (list []membership.Member) {
 	w.JSON(&list, "member", "ls", "--data", w.Path("link"), "--json")
 	return list
 }

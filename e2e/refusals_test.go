@@ -9,6 +9,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 )
 
 // refused runs a command that must end with exit code 1 and one line on stderr, besides logs.
@@ -56,7 +57,7 @@ func TestTicketsThatLetNobodyIn(t *testing.T) {
 	w.Node(once, 0, 1).Stop()
 	refused(t, w, "used up", join("second", once)...)
 
-	var made link.Ticket
+	var made membership.Ticket
 	w.JSON(&made, "ticket", "create", "--data", w.Path("link"), "--json")
 	w.Command("ticket", "revoke", "--data", w.Path("link"), made.ID)
 	refused(t, w, "revoked", join("revoked", made.Text)...)
@@ -70,7 +71,7 @@ func TestTicketsThatLetNobodyIn(t *testing.T) {
 	stranger := w.FreshID("stranger")
 	refused(t, w, "rhizome member add "+stranger, join("stranger", status.Addresses[0])...)
 
-	var members []link.Member
+	var members []membership.Member
 	w.JSON(&members, "member", "ls", "--data", w.Path("link"), "--json")
 	if len(members) != 1 || members[0].Name != "node0" {
 		t.Errorf("members are %+v, want node0 alone", members)
@@ -174,7 +175,7 @@ func TestPortsThatAreTaken(t *testing.T) {
 	refused(t, w, address, "proxy", "--data", w.Path("d"), "--join", ticket, "--http", address)
 	refused(t, w, port, "node", "--data", w.Path("e"), "--isolation", "process", "--listen", "none", "--join", w.Ticket(), "--runtime-port", port)
 
-	var members []link.Member
+	var members []membership.Member
 	w.JSON(&members, "member", "ls", "--data", w.Path("link"), "--json")
 	if len(members) != 0 {
 		t.Errorf("members are %+v", members)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -20,33 +21,33 @@ func (l *Link) AdminHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /doctor", l.targets)
 	mux.HandleFunc("GET /tickets", func(w http.ResponseWriter, r *http.Request) {
-		tickets, err := l.ListTickets(r.Context())
+		tickets, err := l.tickets.List(r.Context())
 		answer(w, tickets, err)
 	})
 	mux.HandleFunc("POST /tickets", func(w http.ResponseWriter, r *http.Request) {
-		var req TicketRequest
+		var req membership.TicketRequest
 		if !decode(w, r, &req) {
 			return
 		}
-		made, err := l.CreateTicket(r.Context(), req)
+		made, err := l.tickets.Create(r.Context(), req)
 		answer(w, made, err)
 	})
 	mux.HandleFunc("DELETE /tickets/{id}", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, struct{}{}, l.RevokeTicket(r.Context(), r.PathValue("id")))
+		answer(w, struct{}{}, l.tickets.Revoke(r.Context(), r.PathValue("id")))
 	})
 	mux.HandleFunc("GET /members", func(w http.ResponseWriter, r *http.Request) {
-		members, err := l.ListMembers(r.Context())
+		members, err := l.members.List(r.Context())
 		answer(w, members, err)
 	})
 	mux.HandleFunc("POST /members", func(w http.ResponseWriter, r *http.Request) {
-		var req MemberRequest
+		var req membership.MemberRequest
 		if !decode(w, r, &req) {
 			return
 		}
-		answer(w, struct{}{}, l.AddMember(r.Context(), req))
+		answer(w, struct{}{}, l.members.Add(r.Context(), req))
 	})
 	mux.HandleFunc("DELETE /members/{peer}", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, struct{}{}, l.RemoveMember(r.Context(), r.PathValue("peer")))
+		answer(w, struct{}{}, l.members.Remove(r.Context(), r.PathValue("peer")))
 	})
 	mux.HandleFunc("POST /backup", l.serveBackup)
 	return mux
@@ -64,7 +65,7 @@ func answer(w http.ResponseWriter, value any, err error) {
 	switch {
 	case err == nil:
 		admin.WriteJSON(w, value)
-	case errors.Is(err, errBadRequest):
+	case errors.Is(err, membership.ErrBadRequest):
 		admin.WriteError(w, http.StatusBadRequest, err)
 	case errors.Is(err, state.ErrNotFound):
 		admin.WriteError(w, http.StatusNotFound, err)

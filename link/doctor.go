@@ -11,7 +11,7 @@ import (
 
 // openDoctor answers the doctors of nodes and of those who may join.
 func (l *Link) openDoctor() {
-	answers := doctor.Serve(l.host, func(p peer.ID) bool { return l.members.is(p) })
+	answers := doctor.Serve(l.host, func(p peer.ID) bool { return l.members.Is(p) })
 	l.daemon.Opened(func() error { answers.Close(); return nil })
 }
 

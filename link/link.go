@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/apps"
 	"github.com/rhizome-fl/rhizome/link/keeping"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -39,7 +40,8 @@ type Link struct {
 	intake  *messages.Intake
 	appio   *apps.Host
 
-	members   *members
+	members   *membership.Members
+	tickets   *membership.Tickets
 	vouched   *relay.Members
 	host      *p2p.Host
 	gossip    *gossip.Publisher
@@ -84,10 +86,16 @@ func (l *Link) PeerID() peer.ID { return l.host.ID() }
 // HTTPAddress is host:port of Flower's APIs.
 func (l *Link) HTTPAddress() string { return l.listener.Addr().String() }
 
+// Members are those of the federation.
+func (l *Link) Members() *membership.Members { return l.members }
+
+// Tickets are those of the link.
+func (l *Link) Tickets() *membership.Tickets { return l.tickets }
+
 // Run serves until ctx ends, which is no error, or a part fails. When it returns, nothing
 // of it runs any more.
 func (l *Link) Run(ctx context.Context) error {
-	p2p.ServeJoin(l.host, l.join)
+	p2p.ServeJoin(l.host, l.members.Join)
 	defer l.host.RemoveStreamHandler(admission.JoinProtocol)
 	return l.daemon.Run(ctx)
 }
@@ -101,7 +109,7 @@ func (l *Link) addParts() {
 	part("runs", l.newRunKeeper().Run)
 	part("retention", func(ctx context.Context) error { return keeping.Retain(ctx, l.store, l.cfg.Keep) })
 	part("spare objects", l.newSpareKeeper().Run)
-	part("membership", l.members.follow)
+	part("membership", l.members.Follow)
 	part("HTTP", l.serveHTTP)
 	part("control for operators", l.serveControl)
 	part("status for observers", l.serveStatus)

@@ -16,6 +16,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -141,7 +142,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 	dir := t.TempDir()
 	l, stop := startLink(t, testConfig(dir))
 	id := l.PeerID()
-	made, err := l.CreateTicket(t.Context(), TicketRequest{MaxUses: 1})
+	made, err := l.Tickets().Create(t.Context(), membership.TicketRequest{MaxUses: 1})
 	must(t, err)
 	target, parsed := targetOf(t, made.Text)
 	if target.Peer != id || len(target.Addrs) == 0 || parsed.Federation != state.FederationDefault {
@@ -179,7 +180,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 		t.Errorf("the node was %d and is %d", first.GetWelcome().GetNodeId(), again.GetWelcome().GetNodeId())
 	}
 
-	must(t, l.RemoveMember(ctx, identity.ID.String()))
+	must(t, l.Members().Remove(ctx, identity.ID.String()))
 	if frame, err := greet(ctx, node, target); !errors.Is(err, admission.ErrRefused) {
 		t.Errorf("a removed member got %v, %v", frame, err)
 	}
@@ -238,9 +239,9 @@ func TestAdministration(t *testing.T) {
 
 func TestRevokedTicketLetsNobodyIn(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
-	made, err := l.CreateTicket(t.Context(), TicketRequest{})
+	made, err := l.Tickets().Create(t.Context(), membership.TicketRequest{})
 	must(t, err)
-	must(t, l.RevokeTicket(t.Context(), made.ID))
+	must(t, l.Tickets().Revoke(t.Context(), made.ID))
 	target, parsed := targetOf(t, made.Text)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -253,13 +254,13 @@ func TestRevokedTicketLetsNobodyIn(t *testing.T) {
 func TestJoinWithoutTicketNeedsTheOperator(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
 	stranger := newIdentity(t)
-	_, err := l.join(t.Context(), stranger.ID, p2p.JoinRequest{})
+	_, err := l.members.Join(t.Context(), stranger.ID, p2p.JoinRequest{})
 	var refusal *p2p.Refusal
 	if !errors.As(err, &refusal) || !strings.Contains(refusal.Reason, "rhizome member add "+stranger.ID.String()) {
 		t.Errorf("a stranger is told %v", err)
 	}
-	must(t, l.AddMember(t.Context(), MemberRequest{PeerID: stranger.ID.String(), Name: "friend"}))
-	answer, err := l.join(t.Context(), stranger.ID, p2p.JoinRequest{})
+	must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: stranger.ID.String(), Name: "friend"}))
+	answer, err := l.members.Join(t.Context(), stranger.ID, p2p.JoinRequest{})
 	must(t, err)
 	if answer.Name != "friend" || answer.Role != "node" {
 		t.Errorf("a friend is told %+v", answer)
@@ -270,7 +271,7 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
 	for role, want := range map[state.Role]int{state.RoleOperator: http.StatusOK, state.RoleNode: http.StatusForbidden, state.RoleObserver: http.StatusForbidden} {
 		identity := newIdentity(t)
-		must(t, l.AddMember(t.Context(), MemberRequest{PeerID: identity.ID.String(), Role: role}))
+		must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: identity.ID.String(), Role: role}))
 		h := newLeaf(t, identity)
 		must(t, h.Connect(t.Context(), peer.AddrInfo{ID: l.PeerID(), Addrs: l.host.Addresses()}))
 		client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -300,7 +301,7 @@ func TestTicketWaitsForTheRelay(t *testing.T) {
 	cfg.Listen, cfg.NoListen = nil, true
 	cfg.Relays = []peer.AddrInfo{{ID: relayHost.ID(), Addrs: relayHost.Addresses()}}
 	l, _ := startLink(t, cfg)
-	made, err := l.CreateTicket(t.Context(), TicketRequest{})
+	made, err := l.Tickets().Create(t.Context(), membership.TicketRequest{})
 	must(t, err)
 	target, parsed := targetOf(t, made.Text)
 	if len(target.Addrs) != 1 || !strings.Contains(target.Addrs[0].String(), relayHost.ID().String()) {
@@ -327,7 +328,7 @@ func TestLinkThatNobodyCanReachMakesNoTicket(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if made, err := l.CreateTicket(ctx, TicketRequest{}); err == nil {
+	if made, err := l.Tickets().Create(ctx, membership.TicketRequest{}); err == nil {
 		t.Errorf("made %+v", made)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
@@ -16,31 +17,18 @@ func (l *Link) serveStatus(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		status, err := l.Status(r.Context())
-		if p, bad := peer.Decode(r.RemoteAddr); bad != nil || !l.members.is(p, state.RoleOperator) {
+		if p, bad := peer.Decode(r.RemoteAddr); bad != nil || !l.members.Is(p, state.RoleOperator) {
 			status = status.forObservers()
 		}
 		answer(w, status, err)
 	})
-	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.StatusProtocol), l.only(mux, state.RoleObserver, state.RoleOperator))
-}
-
-// only lets members with one of the roles through. The role is looked up for each request,
-// since it may have been taken away.
-func (l *Link) only(next http.Handler, roles ...state.Role) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := peer.Decode(r.RemoteAddr)
-		if err != nil || !l.members.is(p, roles...) {
-			http.Error(w, `{"detail":"the role of this peer does not allow this"}`, http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.StatusProtocol), l.members.Only(mux, state.RoleObserver, state.RoleOperator))
 }
 
 // forObservers is the status without what tells where the members are and who they are: how
 // things stand is what an observer is let in for.
 func (s Status) forObservers() Status {
-	s.Members = []Member{}
+	s.Members = []membership.Member{}
 	s.Nodes = append([]NodeStatus{}, s.Nodes...)
 	for i := range s.Nodes {
 		n := &s.Nodes[i]

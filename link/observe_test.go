@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -23,7 +24,7 @@ import (
 func (l *Link) memberFor(t *testing.T, role state.Role) *p2p.Host {
 	t.Helper()
 	identity := newIdentity(t)
-	must(t, l.AddMember(t.Context(), MemberRequest{PeerID: identity.ID.String(), Role: role, Name: "a member called so"}))
+	must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: identity.ID.String(), Role: role, Name: "a member called so"}))
 	h := newLeaf(t, identity)
 	must(t, h.Connect(t.Context(), peer.AddrInfo{ID: l.PeerID(), Addrs: l.host.Addresses()}))
 	return h

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link/apps"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -35,8 +38,18 @@ func (l *Link) openState(ctx context.Context) (err error) {
 		return fmt.Errorf("take up incomplete messages: %w", err)
 	}
 	l.appio = apps.New(l.store, l.objects, l.intake)
-	l.members = newMembers(l.store)
 	l.vouched = relay.NewMembers(l.cfg.Federation, nil)
-	l.members.changed, l.members.joined = l.vouched.Set, l.vouched.Add
-	return l.members.load(ctx)
+	l.members = membership.New(membership.Config{
+		Store: l.store, Federation: l.cfg.Federation,
+		Changed: l.vouched.Set, Joined: l.vouched.Add, Settle: l.vouched.Sync,
+		Revoked:   l.cutOff,
+		Connected: func(p peer.ID) bool { return len(l.host.Paths(p)) > 0 },
+	})
+	return l.members.Load(ctx)
+}
+
+// cutOff ends everything with a peer that is no longer a member.
+func (l *Link) cutOff(p peer.ID) {
+	l.nodes.Revoke(p)
+	l.host.Disconnect(p)
 }

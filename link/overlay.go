@@ -11,6 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -29,12 +30,11 @@ func (l *Link) openOverlay(context.Context) (err error) {
 		return err
 	}
 	l.daemon.Opened(l.host.Close)
-	l.members.revoked = func(p peer.ID) {
-		l.nodes.Revoke(p)
-		l.host.Disconnect(p)
-	}
+	l.tickets = membership.NewTickets(l.members, membership.Issuer{
+		Link: l.host.ID(), Key: l.host.Identity().Key, Addresses: l.awaitAddresses, Federation: l.cfg.Federation, Swarm: l.cfg.Swarm,
+	})
 	// Announcements are for nodes: operators and observers are not told what the runs need.
-	isNode := func(p peer.ID) bool { return l.members.is(p, state.RoleNode) }
+	isNode := func(p peer.ID) bool { return l.members.Is(p, state.RoleNode) }
 	l.gossip, err = gossip.NewPublisher(l.host, gossip.Config{Link: l.host.ID(), Federation: l.cfg.Federation, Member: isNode})
 	if err != nil {
 		return fmt.Errorf("start announcements: %w", err)
@@ -63,39 +63,6 @@ func (l *Link) relayAddresses() []string {
 	return relays
 }
 
-// join decides about a peer that shows a ticket.
-func (l *Link) join(ctx context.Context, from peer.ID, req p2p.JoinRequest) (p2p.JoinAnswer, error) {
-	member, err := l.store.Member(ctx, from.String())
-	switch {
-	case err == nil && !member.RevokedAt.IsZero():
-		return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the membership of this peer was revoked"}
-	case err == nil:
-		// Joining again is how a member that lost its memory finds out what it is.
-	case !errors.Is(err, state.ErrNotFound):
-		return p2p.JoinAnswer{}, fmt.Errorf("look up member %s: %w", from, err)
-	case req.TokenID == "":
-		return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "this peer id is not a member; join with a ticket, or have the operator run: rhizome member add " + from.String()}
-	default:
-		member, err = l.store.Join(ctx, from.String(), req.TokenID, req.Secret, req.Name)
-		switch {
-		case errors.Is(err, state.ErrTokenSpent):
-			return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the ticket is not valid any more: it is unknown, expired, used up or revoked; ask for a new one"}
-		case errors.Is(err, state.ErrNotAllowed):
-			return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the membership of this peer was revoked"}
-		case err != nil:
-			return p2p.JoinAnswer{}, fmt.Errorf("let %s join: %w", from, err)
-		}
-	}
-	// The new member must find the gate, and the relays, open when it hears the answer.
-	if err := l.members.add(ctx, from); err != nil {
-		return p2p.JoinAnswer{}, err
-	}
-	if err := l.vouched.Sync(ctx); err != nil {
-		return p2p.JoinAnswer{}, err
-	}
-	return p2p.JoinAnswer{Role: string(member.Role), Name: member.Name, Federation: l.cfg.Federation}, nil
-}
-
 // vouch tells a relay who the members are, for as long as ctx lasts. A relay that refuses is
 // asked again now and then: its operator may have to allow the link first.
 func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
@@ -121,7 +88,7 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	log.Warn("the relay lets this link no more tell who its members are; nodes may be refused there", "relay", info.ID, "err", err)
+	log.Warn("the relay no longer lets this link tell it who the members are; nodes may be refused there", "relay", info.ID, "err", err)
 	return nil
 }
 
@@ -153,5 +120,5 @@ func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []stri
 
 // serveControl serves the Control API to operators through the overlay.
 func (l *Link) serveControl(ctx context.Context) error {
-	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.ControlProtocol), l.only(l.control, state.RoleOperator))
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.ControlProtocol), l.members.Only(l.control, state.RoleOperator))
 }

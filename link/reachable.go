@@ -7,13 +7,15 @@ import (
 	"slices"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
 // awaitAddresses waits, for a link that has only just started, until there is something to
 // put into a ticket: an address of its own, and a circuit if it has relays. When they do
 // not come it is content with what there is, but not with nothing.
-func (l *Link) awaitAddresses(ctx context.Context) error {
+func (l *Link) awaitAddresses(ctx context.Context) ([]ma.Multiaddr, error) {
 	events, stop := l.host.Events()
 	defer stop()
 	limit := time.NewTimer(addressTimeout)
@@ -22,18 +24,18 @@ func (l *Link) awaitAddresses(ctx context.Context) error {
 		select {
 		case _, open := <-events:
 			if !open {
-				return errors.New("the link is stopping")
+				return nil, errors.New("the link is stopping")
 			}
 		case <-limit.C:
-			if len(l.host.Addresses()) > 0 {
-				return nil
+			if addresses := l.host.Addresses(); len(addresses) > 0 {
+				return addresses, nil
 			}
-			return l.unreachable()
+			return nil, l.unreachable()
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return nil
+	return l.host.Addresses(), nil
 }
 
 // reachable tells whether nodes could come in by every kind of way that was configured.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/protocol/task"
@@ -16,17 +17,17 @@ import (
 // Status is what a link knows about itself and its federation. Ids of 64 bits are strings
 // in JSON, since many readers of JSON round them.
 type Status struct {
-	PeerID      string       `json:"peer_id"`
-	Software    string       `json:"software,omitempty"`
-	Federation  string       `json:"federation"`
-	StartedAt   time.Time    `json:"started_at"`
-	HTTPAddress string       `json:"http_address"`
-	TLS         bool         `json:"tls"`
-	Addresses   []string     `json:"addresses"`
-	SuperExec   string       `json:"superexec"`
-	Runs        []RunStatus  `json:"runs"`
-	Nodes       []NodeStatus `json:"nodes"`
-	Members     []Member     `json:"members"`
+	PeerID      string              `json:"peer_id"`
+	Software    string              `json:"software,omitempty"`
+	Federation  string              `json:"federation"`
+	StartedAt   time.Time           `json:"started_at"`
+	HTTPAddress string              `json:"http_address"`
+	TLS         bool                `json:"tls"`
+	Addresses   []string            `json:"addresses"`
+	SuperExec   string              `json:"superexec"`
+	Runs        []RunStatus         `json:"runs"`
+	Nodes       []NodeStatus        `json:"nodes"`
+	Members     []membership.Member `json:"members"`
 }
 
 // RunStatus tells how a run stands; unfinished runs come first, then the last finished ones.
@@ -90,7 +91,7 @@ func (l *Link) Status(ctx context.Context) (Status, error) {
 	if s.Runs, err = l.runStatuses(ctx, byID); err != nil {
 		return Status{}, err
 	}
-	if s.Members, err = l.ListMembers(ctx); err != nil {
+	if s.Members, err = l.members.List(ctx); err != nil {
 		return Status{}, err
 	}
 	return s, nil
@@ -127,8 +128,8 @@ func (l *Link) nodeStatus(n state.Node) NodeStatus {
 	}
 	if since, open := l.nodes.Connected(id); open {
 		node.Session = &since
-	} else if n.Status == state.NodeOnline {
-		node.AwayUntil = pointer(n.OnlineUntil)
+	} else if n.Status == state.NodeOnline && !n.OnlineUntil.IsZero() {
+		node.AwayUntil = &n.OnlineUntil
 	}
 	node.Report = l.host.Report(id)
 	return node

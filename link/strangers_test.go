@@ -19,6 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"google.golang.org/protobuf/encoding/protodelim"
 
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
@@ -77,6 +78,9 @@ func (s *stranger) read(stream network.Stream) int64 {
 	n, _ := io.Copy(s, io.LimitReader(stream, 1<<20))
 	return n
 }
+
+// secretBytes of a ticket.
+const secretBytes = 32
 
 // strangerPatience is how long a stranger waits for an answer on loopback.
 const strangerPatience = 2 * time.Second
@@ -149,8 +153,8 @@ func attempts(l *Link, runID uint64, secret string, expired ticket.Ticket) map[s
 			return s.say(ctx, l.PeerID(), "/rhizome/swarm/1", text("\x00"))
 		},
 		"join without a ticket":    join(&joinpb.Request{Name: "friend"}),
-		"join with a wrong token":  join(&joinpb.Request{TokenId: "0123456789ab", Secret: make([]byte, tokenBytes)}),
-		"join with a wrong secret": join(&joinpb.Request{TokenId: expired.TokenID, Secret: make([]byte, tokenBytes)}),
+		"join with a wrong token":  join(&joinpb.Request{TokenId: "0123456789ab", Secret: make([]byte, secretBytes)}),
+		"join with a wrong secret": join(&joinpb.Request{TokenId: expired.TokenID, Secret: make([]byte, secretBytes)}),
 		"join with a spent ticket": join(&joinpb.Request{TokenId: expired.TokenID, Secret: expired.Secret}),
 	}
 }
@@ -192,11 +196,11 @@ func TestThousandStrangersGetNothing(t *testing.T) {
 	l, _ := startLink(t, cfg)
 	runID, secret := l.secretRun(t)
 	member := l.memberFor(t, state.RoleNode)
-	spent, err := l.CreateTicket(t.Context(), TicketRequest{})
+	spent, err := l.Tickets().Create(t.Context(), membership.TicketRequest{})
 	must(t, err)
 	parsed, err := ticket.ParseJoin(spent.Text)
 	must(t, err)
-	must(t, l.RevokeTicket(t.Context(), spent.ID))
+	must(t, l.Tickets().Revoke(t.Context(), spent.ID))
 	markers := []string{secret, "confidential", fmt.Sprint(runID), member.ID().String(), string(member.ID()), "a member called so"}
 
 	ways := attempts(l, runID, secret, parsed)
@@ -204,13 +208,13 @@ func TestThousandStrangersGetNothing(t *testing.T) {
 	total, connected := 0, 0
 	for _, joinable := range []bool{true, false} {
 		if joinable {
-			_, err := l.CreateTicket(t.Context(), TicketRequest{})
+			_, err := l.Tickets().Create(t.Context(), membership.TicketRequest{})
 			must(t, err)
 		} else {
-			tickets, err := l.ListTickets(t.Context())
+			tickets, err := l.Tickets().List(t.Context())
 			must(t, err)
 			for _, one := range tickets {
-				must(t, l.RevokeTicket(t.Context(), one.ID))
+				must(t, l.Tickets().Revoke(t.Context(), one.ID))
 			}
 		}
 		for range 500/len(ways) + 1 {

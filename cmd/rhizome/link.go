@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -173,7 +174,7 @@ const ticketFile = "join.ticket"
 // firstTicket makes a ticket and gives what to write after --join. A person at a terminal
 // sees the ticket itself; in a log, which others may read, stands the file that holds it.
 func (o linkOptions) firstTicket(ctx context.Context, l *link.Link, out io.Writer) (string, error) {
-	made, err := l.CreateTicket(ctx, link.TicketRequest{})
+	made, err := l.Tickets().Create(ctx, membership.TicketRequest{})
 	if err != nil {
 		return "", err
 	}

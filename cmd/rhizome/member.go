@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -29,7 +29,7 @@ func newMemberList() *cobra.Command {
 		Example: "  rhizome member ls --data ./hub",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var members []link.Member
+			var members []membership.Member
 			if err := callDaemon(cmd, data, http.MethodGet, "/members", nil, &members); err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func newMemberAdd() *cobra.Command {
 		Example: "  rhizome member add --data ./hub 12D3KooW...   # then there: rhizome node --join /ip4/.../p2p/...",
 		Args:    exactlyOne("a peer id, see rhizome id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := link.MemberRequest{PeerID: args[0], Role: state.Role(role), Name: name}
+			req := membership.MemberRequest{PeerID: args[0], Role: state.Role(role), Name: name}
 			return callDaemon(cmd, data, http.MethodPost, "/members", req, nil)
 		},
 	}

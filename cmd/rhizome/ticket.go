@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -40,8 +40,8 @@ up, so give it away like a password. It names the addresses that the link has no
 			if expires < 0 || expires%time.Second != 0 {
 				return usageError{fmt.Errorf("--expires %s: want whole seconds, such as 24h", expires)}
 			}
-			req := link.TicketRequest{Role: state.Role(role), LifeSeconds: int64(expires / time.Second), MaxUses: uses}
-			var made link.Ticket
+			req := membership.TicketRequest{Role: state.Role(role), LifeSeconds: int64(expires / time.Second), MaxUses: uses}
+			var made membership.Ticket
 			if err := callDaemon(cmd, data, http.MethodPost, "/tickets", req, &made); err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ up, so give it away like a password. It names the addresses that the link has no
 	}
 	dataFlag(cmd, &data, "link")
 	cmd.Flags().StringVar(&role, "role", string(state.RoleNode), "node, operator (may use flwr through rhizome proxy) or observer (may read the status)")
-	cmd.Flags().DurationVar(&expires, "expires", link.DefaultTicketLife, "how long it lets somebody in")
+	cmd.Flags().DurationVar(&expires, "expires", membership.DefaultTicketLife, "how long it lets somebody in")
 	cmd.Flags().IntVar(&uses, "uses", 0, "how many may join with it (0: any number)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -69,7 +69,7 @@ func newTicketList() *cobra.Command {
 		Example: "  rhizome ticket ls --data ./hub",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var tickets []link.Ticket
+			var tickets []membership.Ticket
 			if err := callDaemon(cmd, data, http.MethodGet, "/tickets", nil, &tickets); err != nil {
 				return err
 			}
@@ -87,14 +87,14 @@ func newTicketList() *cobra.Command {
 	return cmd
 }
 
-func usesOf(t link.Ticket) string {
+func usesOf(t membership.Ticket) string {
 	if t.MaxUses == 0 {
 		return fmt.Sprint(t.Uses)
 	}
 	return fmt.Sprintf("%d/%d", t.Uses, t.MaxUses)
 }
 
-func ticketState(t link.Ticket) string {
+func ticketState(t membership.Ticket) string {
 	switch {
 	case t.Usable:
 		return "usable"

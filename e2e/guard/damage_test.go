@@ -12,6 +12,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 )
 
 // refusedLink starts a link that must not start, and gives the line that it prints.
@@ -129,7 +130,7 @@ func TestOldDatabase(t *testing.T) {
 		}
 		write(t, w.Path("link", "state.db"), content)
 		hub, _ := w.Link("--isolation", "process")
-		var members []link.Member
+		var members []membership.Member
 		w.JSON(&members, "member", "ls", "--data", w.Path("link"), "--json")
 		if len(members) != 1 || members[0].Name != "member" {
 			t.Errorf("%s: members %+v", filepath.Base(file), members)

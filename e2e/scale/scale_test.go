@@ -19,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/lightnode"
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/ticket"
 )
@@ -111,7 +112,7 @@ func startLink(t *testing.T) *hub {
 
 func (h *hub) ticket(t *testing.T) ticket.Ticket {
 	t.Helper()
-	made, err := h.CreateTicket(t.Context(), link.TicketRequest{})
+	made, err := h.Tickets().Create(t.Context(), membership.TicketRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

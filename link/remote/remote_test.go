@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -49,7 +50,7 @@ func run(t *testing.T, d interface {
 
 func ticketFor(t *testing.T, l *link.Link, role state.Role) string {
 	t.Helper()
-	made, err := l.CreateTicket(t.Context(), link.TicketRequest{Role: role})
+	made, err := l.Tickets().Create(t.Context(), membership.TicketRequest{Role: role})
 	if err != nil {
 		t.Fatal(err)
 	}

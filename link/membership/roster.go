@@ -1,4 +1,4 @@
-package link
+package membership
 
 import (
 	"context"
@@ -11,21 +11,40 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/internal/retry"
+	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
-// members answers from memory who is a member, as the overlay asks for every connection
-// and stream, and tells when somebody no longer is.
-type members struct {
-	store   state.Store
-	current atomic.Pointer[roster]
-	// revoked is called for each peer whose membership ended since the last load.
-	revoked func(peer.ID)
-	// changed is called with all members after each load, and joined with one that was added.
-	changed func([]peer.ID)
-	joined  func(peer.ID)
+// Store is what the membership is kept in; see [state.Store].
+type Store interface {
+	state.Membership
+	Bell() *wake.Bell
+}
 
+// Config of a membership. Only Store is required.
+type Config struct {
+	Store Store
+	// Federation is what a new member is told that it has joined.
+	Federation string
+
+	// Revoked is called for each peer whose membership ended since the last load.
+	Revoked func(peer.ID)
+	// Changed is called with all members after each load, and Joined with one that was added.
+	Changed func([]peer.ID)
+	Joined  func(peer.ID)
+	// Settle returns when those who let members pass elsewhere know of the latest.
+	Settle func(ctx context.Context) error
+	// Connected tells whether there is a connection to a peer now.
+	Connected func(peer.ID) bool
+}
+
+// Members are the members of a federation. Make them with New, then Load; Follow keeps them in
+// step with the store.
+type Members struct {
+	cfg     Config
+	store   Store
+	current atomic.Pointer[roster]
 	loading sync.Mutex
 }
 
@@ -36,15 +55,35 @@ type roster struct {
 	joinable bool
 }
 
-func newMembers(store state.Store) *members {
-	m := &members{store: store, revoked: func(peer.ID) {}, changed: func([]peer.ID) {}, joined: func(peer.ID) {}}
+// New makes a membership that lets nobody in before [Members.Load].
+func New(cfg Config) *Members {
+	m := &Members{cfg: cfg.withDefaults(), store: cfg.Store}
 	m.current.Store(&roster{members: make(map[peer.ID]state.Member)})
 	return m
 }
 
+func (c Config) withDefaults() Config {
+	if c.Revoked == nil {
+		c.Revoked = func(peer.ID) {}
+	}
+	if c.Changed == nil {
+		c.Changed = func([]peer.ID) {}
+	}
+	if c.Joined == nil {
+		c.Joined = func(peer.ID) {}
+	}
+	if c.Settle == nil {
+		c.Settle = func(context.Context) error { return nil }
+	}
+	if c.Connected == nil {
+		c.Connected = func(peer.ID) bool { return false }
+	}
+	return c
+}
+
 // Admit is the overlay's gate. While tickets are out, strangers may try to join; nobody
 // else learns more than that there is somebody.
-func (m *members) Admit(p peer.ID) admission.Standing {
+func (m *Members) Admit(p peer.ID) admission.Standing {
 	now := m.current.Load()
 	member, known := now.members[p]
 	switch {
@@ -56,8 +95,8 @@ func (m *members) Admit(p peer.ID) admission.Standing {
 	return admission.Refused
 }
 
-// is tells whether the peer is a member with one of the roles (none given: any role).
-func (m *members) is(p peer.ID, roles ...state.Role) bool {
+// Is tells whether the peer is a member with one of the roles (none given: any role).
+func (m *Members) Is(p peer.ID, roles ...state.Role) bool {
 	member, known := m.current.Load().members[p]
 	if !known || !member.RevokedAt.IsZero() {
 		return false
@@ -70,9 +109,9 @@ func (m *members) is(p peer.ID, roles ...state.Role) bool {
 	return len(roles) == 0
 }
 
-// load reads the membership. It returns when those who are no longer members have been
+// Load reads the membership. It returns when those who are no longer members have been
 // cut off.
-func (m *members) load(ctx context.Context) error {
+func (m *Members) Load(ctx context.Context) error {
 	m.loading.Lock()
 	defer m.loading.Unlock()
 	list, err := m.store.ListMembers(ctx)
@@ -98,18 +137,18 @@ func (m *members) load(ctx context.Context) error {
 		}
 	}
 	m.current.Store(now)
-	m.changed(present)
+	m.cfg.Changed(present)
 	for id, was := range before.members {
 		if is, known := now.members[id]; was.RevokedAt.IsZero() && (!known || !is.RevokedAt.IsZero()) {
-			m.revoked(id)
+			m.cfg.Revoked(id)
 		}
 	}
 	return nil
 }
 
-// add takes a new member in without reading all others: where thousands come together, each
+// admitted takes a new member in without reading all others: where thousands come together, each
 // would have to wait for as many reads of as many.
-func (m *members) add(ctx context.Context, p peer.ID) error {
+func (m *Members) admitted(ctx context.Context, p peer.ID) error {
 	m.loading.Lock()
 	defer m.loading.Unlock()
 	// Read here and not by the caller: it may have been revoked, and that been loaded, meanwhile.
@@ -125,14 +164,14 @@ func (m *members) add(ctx context.Context, p peer.ID) error {
 	now.members[p] = member
 	m.current.Store(now)
 	if member.RevokedAt.IsZero() {
-		m.joined(p)
+		m.cfg.Joined(p)
 	}
 	return nil
 }
 
-// follow loads the membership whenever it changes, until ctx ends. Changes are told to the gate
-// by whoever makes them, so this one may rest in between.
-func (m *members) follow(ctx context.Context) error {
+// Follow loads the membership whenever it changes, until ctx ends. Changes are told to the gate
+// by whoever makes them, so Follow may rest in between.
+func (m *Members) Follow(ctx context.Context) error {
 	watch := m.store.Bell().Watch(state.KeyMembers())
 	defer watch.Close()
 	for {
@@ -140,7 +179,7 @@ func (m *members) follow(ctx context.Context) error {
 		err := retry.Do(ctx, log, "load the membership", func() error {
 			began := time.Now()
 			defer func() { took = time.Since(began) }()
-			return m.load(ctx)
+			return m.Load(ctx)
 		})
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package link
+package membership
 
 import (
 	"context"
@@ -54,13 +54,13 @@ func TestGate(t *testing.T) {
 		{PeerID: gone.String(), Role: state.RoleNode, RevokedAt: time.Now()},
 		{PeerID: "no peer id", Role: state.RoleNode},
 	}}
-	m := newMembers(store)
+	m := New(Config{Store: store})
 	if got := m.Admit(node); got != admission.Refused {
 		t.Errorf("before the members are known a peer is %s", got)
 	}
 	for _, joinable := range []bool{false, true} {
 		store.joinable = joinable
-		if err := m.load(t.Context()); err != nil {
+		if err := m.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		unknown := admission.Refused
@@ -73,7 +73,7 @@ func TestGate(t *testing.T) {
 			}
 		}
 	}
-	if !m.is(operator, state.RoleOperator) || m.is(node, state.RoleOperator) || !m.is(node) || m.is(gone) || m.is(stranger) {
+	if !m.Is(operator, state.RoleOperator) || m.Is(node, state.RoleOperator) || !m.Is(node) || m.Is(gone) || m.Is(stranger) {
 		t.Error("roles are mixed up")
 	}
 }
@@ -81,17 +81,17 @@ func TestGate(t *testing.T) {
 func TestRevokedPeersAreCutOffOnce(t *testing.T) {
 	a, b := newPeer(t), newPeer(t)
 	store := &someMembers{list: []state.Member{{PeerID: a.String()}, {PeerID: b.String()}}}
-	m := newMembers(store)
+	m := New(Config{Store: store})
 	var cut, present []peer.ID
-	m.revoked = func(p peer.ID) {
+	m.cfg.Revoked = func(p peer.ID) {
 		if m.Admit(p) != admission.Refused {
 			t.Error("the gate must refuse a peer before it is cut off, or it returns")
 		}
 		cut = append(cut, p)
 	}
-	m.changed = func(all []peer.ID) { present = all }
+	m.cfg.Changed = func(all []peer.ID) { present = all }
 	load := func() {
-		if err := m.load(t.Context()); err != nil {
+		if err := m.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,16 +111,16 @@ func TestRevokedPeersAreCutOffOnce(t *testing.T) {
 func TestWhoJoinsIsAddedToTheOthers(t *testing.T) {
 	first, second, gone := newPeer(t), newPeer(t), newPeer(t)
 	store := &someMembers{list: []state.Member{{PeerID: first.String()}}, joinable: true}
-	m := newMembers(store)
+	m := New(Config{Store: store})
 	var joined []peer.ID
-	m.joined = func(p peer.ID) { joined = append(joined, p) }
-	if err := m.load(t.Context()); err != nil {
+	m.cfg.Joined = func(p peer.ID) { joined = append(joined, p) }
+	if err := m.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	store.list = append(store.list, state.Member{PeerID: second.String()}, state.Member{PeerID: gone.String(), RevokedAt: time.Now()})
 	store.joinable = false // that was the last use of the ticket
 	for _, p := range []peer.ID{second, gone} {
-		if err := m.add(t.Context(), p); err != nil {
+		if err := m.admitted(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,7 +133,7 @@ func TestWhoJoinsIsAddedToTheOthers(t *testing.T) {
 	if store.listed != 1 || !slices.Equal(joined, []peer.ID{second}) {
 		t.Errorf("read all members %d times, told of %v", store.listed, joined)
 	}
-	if err := m.add(t.Context(), newPeer(t)); err == nil {
+	if err := m.admitted(t.Context(), newPeer(t)); err == nil {
 		t.Error("a stranger was added")
 	}
 }

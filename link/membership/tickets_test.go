@@ -1,0 +1,167 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/link/state/sqlite"
+	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/ticket"
+)
+
+// newFederation is a membership on disk and the tickets to it.
+func newFederation(t *testing.T) (*Members, *Tickets) {
+	t.Helper()
+	store, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	self, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := New(Config{Store: store, Federation: "hospitals"})
+	return members, NewTickets(members, Issuer{
+		Link: self.ID, Key: self.Key, Federation: "hospitals", Swarm: true,
+		Addresses: func(context.Context) ([]ma.Multiaddr, error) {
+			return []ma.Multiaddr{ma.StringCast("/ip4/192.0.2.7/tcp/4001")}, nil
+		},
+	})
+}
+
+func TestTicketSaysWhatItsLinkIs(t *testing.T) {
+	_, tickets := newFederation(t)
+	made, err := tickets.Create(t.Context(), TicketRequest{Role: state.RoleObserver, LifeSeconds: 3600, MaxUses: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := ticket.Parse(made.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed.Link != tickets.issuer.Link || parsed.Federation != "hospitals" || !parsed.Swarm || parsed.Role != ticket.RoleObserver ||
+		len(parsed.Addrs) != 1 || parsed.TokenID != made.ID || !parsed.Expires.Equal(*made.ExpiresAt) {
+		t.Errorf("the ticket says %+v", parsed)
+	}
+}
+
+func TestEveryTicketEnds(t *testing.T) {
+	_, tickets := newFederation(t)
+	began := time.Now()
+	made, err := tickets.Create(t.Context(), TicketRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if life := made.ExpiresAt.Sub(began).Round(time.Minute); life != DefaultTicketLife || made.Role != state.RoleNode {
+		t.Errorf("a ticket of which nothing is said lives %s, for a %s", life, made.Role)
+	}
+	for _, bad := range []TicketRequest{
+		{LifeSeconds: -1}, {LifeSeconds: int64(maxTicketLife/time.Second) + 1}, {MaxUses: -1}, {Role: "king"},
+	} {
+		if made, err := tickets.Create(t.Context(), bad); !errors.Is(err, ErrBadRequest) {
+			t.Errorf("%+v gives %+v, %v", bad, made, err)
+		}
+	}
+}
+
+func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
+	members, tickets := newFederation(t)
+	usable := func(id string) bool {
+		t.Helper()
+		list, err := tickets.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range list {
+			if one.Text != "" {
+				t.Error("a list shows the text of a ticket")
+			}
+			if one.ID == id {
+				return one.Usable
+			}
+		}
+		t.Fatalf("ticket %s is not in the list", id)
+		return false
+	}
+	create := func(uses int) (Ticket, p2p.JoinRequest) {
+		t.Helper()
+		made, err := tickets.Create(t.Context(), TicketRequest{MaxUses: uses})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := ticket.Parse(made.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret, Name: "clinic"}
+	}
+
+	once, show := create(1)
+	if !usable(once.ID) {
+		t.Error("a new ticket is not usable")
+	}
+	clinic := newPeer(t)
+	answer, err := members.Join(t.Context(), clinic, show)
+	if err != nil || answer.Federation != "hospitals" || answer.Name != "clinic" || !members.Is(clinic, state.RoleNode) {
+		t.Errorf("joined as %+v, %v", answer, err)
+	}
+	if usable(once.ID) {
+		t.Error("a used ticket is usable")
+	}
+	var refusal *p2p.Refusal
+	if _, err := members.Join(t.Context(), newPeer(t), show); !errors.As(err, &refusal) {
+		t.Errorf("a second peer with a ticket for one: %v", err)
+	}
+	if _, err := members.Join(t.Context(), clinic, p2p.JoinRequest{}); err != nil {
+		t.Errorf("a member that has lost its memory: %v", err)
+	}
+
+	many, show := create(0)
+	if err := tickets.Revoke(t.Context(), many.ID); err != nil {
+		t.Fatal(err)
+	}
+	if usable(many.ID) {
+		t.Error("a revoked ticket is usable")
+	}
+	if _, err := members.Join(t.Context(), newPeer(t), show); !errors.As(err, &refusal) {
+		t.Errorf("joined with a revoked ticket: %v", err)
+	}
+
+	if err := members.Remove(t.Context(), clinic.String()); err != nil {
+		t.Fatal(err)
+	}
+	_, show = create(0)
+	if _, err := members.Join(t.Context(), clinic, show); !errors.As(err, &refusal) || members.Is(clinic) {
+		t.Errorf("a removed member came back: %v", err)
+	}
+}
+
+// Who joins must find the relays open when it hears that it is in.
+func TestJoinIsAnsweredWhenTheOthersKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		friend := newPeer(t)
+		store := &someMembers{list: []state.Member{{PeerID: friend.String(), Role: state.RoleNode}}}
+		m := New(Config{Store: store, Settle: func(context.Context) error { time.Sleep(time.Second); return nil }})
+		began := time.Now()
+		if _, err := m.Join(t.Context(), friend, p2p.JoinRequest{}); err != nil || time.Since(began) != time.Second {
+			t.Errorf("answered after %s, %v", time.Since(began), err)
+		}
+		m.cfg.Settle = func(context.Context) error { return errors.New("no relay answers") }
+		if answer, err := m.Join(t.Context(), friend, p2p.JoinRequest{}); err == nil {
+			t.Errorf("told %+v", answer)
+		}
+	})
+}
