@@ -9,6 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p/swarm"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -16,57 +17,43 @@ import (
 // ErrBadOffer says that an offer can never be accepted.
 var ErrBadOffer = errors.New("malformed offer")
 
-// MessageID is the id of the offered message, or empty if the offer does not parse.
+// MessageID is the id of the offered message, or empty if it cannot be read.
 func MessageID(o *sessionpb.Offer) string {
-	var msg flwrpb.Message
-	if proto.Unmarshal(o.GetMessage(), &msg) != nil {
+	says, err := message.Peek(o.GetMessage())
+	if err != nil {
 		return ""
 	}
-	return msg.GetMetadata().GetMessageId()
+	return says.ID
 }
 
-// parse checks an offer and turns it into what the store keeps. Errors wrap ErrBadOffer.
-// shared are the ids of all objects that go to other nodes too.
-func parse(o *sessionpb.Offer) (offer state.Offer, described *flwrpb.Run, shared []string, err error) {
-	var (
-		msg  flwrpb.Message
-		tree flwrpb.ObjectTree
-		run  flwrpb.Run
-	)
-	for _, part := range []struct {
-		name string
-		data []byte
-		into proto.Message
-	}{{"message", o.GetMessage(), &msg}, {"object tree", o.GetTree(), &tree}, {"run", o.GetRun(), &run}} {
-		if err := proto.Unmarshal(part.data, part.into); err != nil {
-			return state.Offer{}, nil, nil, fmt.Errorf("%w: %s: %w", ErrBadOffer, part.name, err)
-		}
+// parse checks an offer to the node and turns it into what the store keeps: the very bytes
+// of message and tree. Errors wrap ErrBadOffer. shared are the ids of all objects that go to
+// other nodes too.
+func parse(o *sessionpb.Offer, node uint64) (offer state.Offer, run *flwrpb.Run, shared []string, err error) {
+	run = new(flwrpb.Run)
+	if err := proto.Unmarshal(o.GetRun(), run); err != nil {
+		return state.Offer{}, nil, nil, fmt.Errorf("%w: run: %w", ErrBadOffer, err)
 	}
-	meta := msg.GetMetadata()
 	switch {
-	case !object.Valid(meta.GetMessageId()):
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: message id %q", ErrBadOffer, meta.GetMessageId())
-	case tree.GetObjectId() != meta.GetMessageId():
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: the object tree is of %q, not of the message", ErrBadOffer, tree.GetObjectId())
-	case run.GetRunId() == 0 || run.GetRunId() != meta.GetRunId():
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: message of run %d with run %d", ErrBadOffer, meta.GetRunId(), run.GetRunId())
+	case run.GetRunId() == 0:
+		return state.Offer{}, nil, nil, fmt.Errorf("%w: it has no run", ErrBadOffer)
 	case run.GetSeriesId() == 0:
 		return state.Offer{}, nil, nil, fmt.Errorf("%w: run %d has no series", ErrBadOffer, run.GetRunId())
 	case !object.Valid(run.GetFabHash()):
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: bundle hash %q", ErrBadOffer, run.GetFabHash())
+		return state.Offer{}, nil, nil, fmt.Errorf("%w: bundle hash %.80q", ErrBadOffer, run.GetFabHash())
 	}
-	ids, err := object.PostOrder(&tree, object.TreeLimits{})
+	m, err := message.ParseInstruction(o.GetMessage(), o.GetTree(), message.Addressed{RunID: run.GetRunId(), Node: node})
 	if err != nil {
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: %w", ErrBadOffer, err)
+		return state.Offer{}, nil, nil, fmt.Errorf("%w: message of run %d: %w", ErrBadOffer, run.GetRunId(), err)
 	}
-	if shared, err = sharedIn(&tree, o.GetShared()); err != nil {
+	if shared, err = sharedIn(m.Tree(), o.GetShared()); err != nil {
 		return state.Offer{}, nil, nil, fmt.Errorf("%w: %w", ErrBadOffer, err)
 	}
 	return state.Offer{
-		MessageID: meta.GetMessageId(),
-		Message:   o.GetMessage(),
-		Tree:      o.GetTree(),
-		ObjectIDs: ids,
+		MessageID: m.ID(),
+		Message:   m.Raw(),
+		Tree:      m.Tree(),
+		ObjectIDs: m.Objects(),
 		Run: state.Run{
 			ID:            run.GetRunId(),
 			SeriesID:      run.GetSeriesId(),
@@ -74,13 +61,18 @@ func parse(o *sessionpb.Offer) (offer state.Offer, described *flwrpb.Run, shared
 			Proto:         o.GetRun(),
 			Verifications: o.GetFabVerifications(),
 		},
-	}, &run, shared, nil
+	}, run, shared, nil
 }
 
-// sharedIn lists what is in the parts of a tree whose roots are named.
-func sharedIn(tree *flwrpb.ObjectTree, packed []byte) ([]string, error) {
+// sharedIn lists what is in the parts of a tree whose roots are named. The tree was found to
+// be small enough to be decoded.
+func sharedIn(raw, packed []byte) ([]string, error) {
 	if len(packed) == 0 {
 		return nil, nil
+	}
+	tree := new(flwrpb.ObjectTree)
+	if err := proto.Unmarshal(raw, tree); err != nil {
+		return nil, fmt.Errorf("object tree: %w", err)
 	}
 	ids, err := swarm.Unpack(packed)
 	if err != nil {

@@ -1,6 +1,7 @@
 package messages_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func TestAccept(t *testing.T) {
 	run.Override = map[string]*flwrpb.Scalar{"lr": {Scalar: &flwrpb.Scalar_Double{Double: 0.5}}}
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
-	f.TakeIn(m.Offer)
+	f.TakeIn(m.Offer, nodetest.NodeID)
 	if r := <-f.results; r.id != m.ID || r.err != nil {
 		t.Fatalf("result = %+v", r)
 	}
@@ -115,7 +116,7 @@ func TestAccept(t *testing.T) {
 
 	// Offered again, it is accepted again and nothing is fetched.
 	f.before = func(context.Context, messages.Want) error { return errors.New("fetched twice") }
-	f.TakeIn(m.Offer)
+	f.TakeIn(m.Offer, nodetest.NodeID)
 	if r := <-f.results; r.err != nil {
 		t.Errorf("second offer: %v", r.err)
 	}
@@ -127,9 +128,9 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	f.serve(run)
 	var wanted []string
 	f.before = func(_ context.Context, w messages.Want) error { wanted = w.IDs; return nil }
-	f.TakeIn(first.Offer)
+	f.TakeIn(first.Offer, nodetest.NodeID)
 	<-f.results
-	f.TakeIn(second.Offer)
+	f.TakeIn(second.Offer, nodetest.NodeID)
 	<-f.results
 	if !slices.Equal(wanted, []string{second.ID}) {
 		t.Errorf("fetched %v for a message that shares its model, want only %s", wanted, second.ID)
@@ -150,7 +151,7 @@ func TestRejected(t *testing.T) {
 			f := newFixture(t, tc.trusted)
 			m := tc.run.Instruction(t, 1, "model")
 			f.serve(tc.run)
-			f.TakeIn(m.Offer)
+			f.TakeIn(m.Offer, nodetest.NodeID)
 			if r := <-f.results; r.err != nil {
 				t.Fatalf("a rejected message is accepted, and answered: %v", r.err)
 			}
@@ -181,13 +182,22 @@ func TestBadOffers(t *testing.T) {
 		"no tree":         func(o *sessionpb.Offer) { o.Tree = nil },
 		"no run":          func(o *sessionpb.Offer) { o.Run = nil },
 		"other run":       func(o *sessionpb.Offer) { o.Run = other.GetRun() },
+		"other node": func(o *sessionpb.Offer) {
+			var msg flwrpb.Message
+			if err := proto.Unmarshal(o.GetMessage(), &msg); err != nil {
+				t.Fatal(err)
+			}
+			msg.Metadata.DstNodeId++
+			o.Message, _ = proto.Marshal(&msg)
+		},
+		"too many objects": func(o *sessionpb.Offer) { o.Tree = bytes.Repeat([]byte{0x12, 0}, 15<<20) },
 		"no bundle": func(o *sessionpb.Offer) {
 			o.Run, _ = proto.Marshal(&flwrpb.Run{RunId: 7, SeriesId: 9, FabHash: "../../etc/passwd"})
 		},
 	} {
 		o := proto.CloneOf(good)
 		change(o)
-		f.TakeIn(o)
+		f.TakeIn(o, nodetest.NodeID)
 		if r := <-f.results; !errors.Is(r.err, messages.ErrBadOffer) {
 			t.Errorf("%s: %v", name, r.err)
 		}
@@ -210,7 +220,7 @@ func TestFetchIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		f.TakeIn(m.Offer)
+		f.TakeIn(m.Offer, nodetest.NodeID)
 		if r := <-f.results; r.err != nil {
 			t.Errorf("after %d tries: %v", tries, r.err)
 		}
@@ -225,7 +235,7 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 		down := errors.New("line is down")
 		f.before = func(context.Context, messages.Want) error { return down }
 		began := time.Now()
-		f.TakeIn(m.Offer)
+		f.TakeIn(m.Offer, nodetest.NodeID)
 		if r := <-f.results; !errors.Is(r.err, down) {
 			t.Errorf("result = %v", r.err)
 		}
@@ -233,7 +243,7 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 			t.Errorf("declined after %s", waited)
 		}
 		f.before = nil
-		f.TakeIn(m.Offer)
+		f.TakeIn(m.Offer, nodetest.NodeID)
 		if r := <-f.results; r.err != nil {
 			t.Errorf("second offer: %v", r.err)
 		}
@@ -250,7 +260,7 @@ func TestDropRun(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	f.TakeIn(m.Offer)
+	f.TakeIn(m.Offer, nodetest.NodeID)
 	<-fetching
 	if _, err := f.DropRun(t.Context(), run.ID); err != nil {
 		t.Fatal(err)
@@ -281,7 +291,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	f.serve(run)
 	for _, o := range offers {
-		f.TakeIn(o)
+		f.TakeIn(o, nodetest.NodeID)
 	}
 	accepted, busy := 0, 0
 	for range n {

@@ -18,10 +18,10 @@ import (
 // ErrBusy says that too much is under way; the message may be offered again.
 var ErrBusy = errors.New("too many messages are being fetched")
 
-// TakeIn takes an offered message in; [Link] is told the end. A message that is under way
-// already is left alone.
-func (o *Office) TakeIn(offered *sessionpb.Offer) {
-	offer, run, shared, err := parse(offered)
+// TakeIn takes in a message that is offered to this node, under the id by which the link
+// knows it; [Link] is told the end. A message that is under way already is left alone.
+func (o *Office) TakeIn(offered *sessionpb.Offer, node uint64) {
+	offer, run, shared, err := parse(offered, node)
 	if err != nil {
 		o.tell(MessageID(offered), err)
 		return

@@ -48,8 +48,9 @@ func (e *RefusedError) Final() bool { return e.Reason == sessionpb.Refused_REVOK
 type Office interface {
 	// Inventory is what the node has of earlier sessions.
 	Inventory(ctx context.Context) (state.Inventory, error)
-	// TakeIn takes in a message that the link offers. It must not block.
-	TakeIn(offered *sessionpb.Offer)
+	// TakeIn takes in a message that the link offers to this node, under the id by which it
+	// knows the node. It must not block.
+	TakeIn(offered *sessionpb.Offer, node uint64)
 	// Deliver hands the replies that are not confirmed to send, until ctx ends or send fails.
 	Deliver(ctx context.Context, send func(state.Reply) error) error
 	// Confirm says that the link has stored the reply to an instruction, or does not want
@@ -108,6 +109,7 @@ type open struct {
 	conn    *session.Conn
 	stream  network.Stream
 	office  Office
+	node    uint64 // what the link calls this node
 	beat    time.Duration
 	heard   *atomic.Int64 // of the Client
 	wrote   atomic.Int64  // when the last frame was written, as Unix nanoseconds
@@ -147,7 +149,7 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream, office Office
 		_ = stream.Reset()
 		return err
 	}
-	o := c.newOpen(conn, stream, office, heartbeat(welcome))
+	o := c.newOpen(conn, stream, office, welcome)
 	c.opened(o, welcome)
 	c.cfg.Swarm.Opened(welcome.GetSwarm())
 	defer c.cfg.Swarm.Closed()
@@ -169,9 +171,10 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream, office Office
 	return g.Wait()
 }
 
-func (c *Client) newOpen(conn *session.Conn, stream network.Stream, office Office, beat time.Duration) *open {
+func (c *Client) newOpen(conn *session.Conn, stream network.Stream, office Office, w *sessionpb.Welcome) *open {
+	beat := heartbeat(w)
 	return &open{
-		conn: conn, stream: stream, office: office, beat: beat, heard: &c.heard, look: time.NewTimer(beat),
+		conn: conn, stream: stream, office: office, node: w.GetNodeId(), beat: beat, heard: &c.heard, look: time.NewTimer(beat),
 		control: make(chan *sessionpb.Frame, maxControl), ended: make(chan struct{}),
 	}
 }

@@ -25,7 +25,7 @@ func (c *Client) read(ctx context.Context, o *open) error {
 func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) error {
 	switch body := frame.GetBody().(type) {
 	case *sessionpb.Frame_Offer:
-		o.office.TakeIn(body.Offer)
+		o.office.TakeIn(body.Offer, o.node)
 	case *sessionpb.Frame_ReplyAck:
 		return c.confirmed(ctx, o, body.ReplyAck)
 	case *sessionpb.Frame_Cancel:

@@ -99,7 +99,7 @@ func (r *Run) Instruction(t testing.TB, n int, model string) Message {
 	t.Helper()
 	meta := &flwrpb.Metadata{
 		RunId: r.ID, SrcNodeId: 1, DstNodeId: NodeID, GroupId: fmt.Sprint(n), MessageType: "train",
-		Ttl: 3600, CreatedAt: float64(time.Now().Unix()),
+		Ttl: 3600, CreatedAt: createdAt(),
 	}
 	m := assemble(t, r.Objects, meta, model)
 	m.Offer = &sessionpb.Offer{
@@ -111,6 +111,11 @@ func (r *Run) Instruction(t testing.TB, n int, model string) Message {
 		FabVerifications: r.Verifications,
 	}
 	return m
+}
+
+// createdAt is now, or a time that Flower takes where the time is virtual and begins in 2000.
+func createdAt() float64 {
+	return float64(max(time.Now().Unix(), time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()))
 }
 
 // Reply makes the answer to an instruction, with its objects in blobs.
