@@ -1,7 +1,6 @@
 package scale
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
@@ -12,22 +11,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
-
-const project = `
-[project]
-name = "app"
-version = "1.0.0"
-[tool.flwr.app]
-publisher = "scale"
-[tool.flwr.app.components]
-serverapp = "app:server"
-clientapp = "app:client"
-`
 
 // serverApp says what flwr-serverapp says, to a link's Runtime API.
 type serverApp struct {
@@ -42,23 +31,12 @@ type serverApp struct {
 // startServerApp submits a run and takes its task, as a SuperExec does.
 func startServerApp(t *testing.T, ctx context.Context, address string) *serverApp {
 	t.Helper()
-	var fab bytes.Buffer
-	w := zip.NewWriter(&fab)
-	file, err := w.Create("pyproject.toml")
-	if err == nil {
-		_, err = io.WriteString(file, project)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	bundle := fabtest.App(t, "")
 	a := &serverApp{t: t, ctx: ctx, base: "http://" + address, http: &http.Client{Transport: &http.Transport{}}}
 	t.Cleanup(a.http.CloseIdleConnections)
 	var started flwrpb.StartRunResponse
 	a.call(flwr.PathStartRun, &flwrpb.StartRunRequest{
-		Fab: &flwrpb.Fab{HashStr: object.Sum(fab.Bytes()), Content: fab.Bytes()},
+		Fab: &flwrpb.Fab{HashStr: object.Sum(bundle), Content: bundle},
 	}, &started)
 	a.run = started.GetRunId()
 	var acquired flwrpb.AcquireTaskResponse

@@ -1,9 +1,6 @@
 package sim
 
 import (
-	"archive/zip"
-	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,6 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/node/state"
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 )
 
 var seeds = flag.Int("sim.seeds", 2000, "how many simulations to run")
@@ -132,30 +130,5 @@ func makeTemplates(t *testing.T) templates {
 		}
 		return content
 	}
-	return templates{link: read("link.db"), node: read("node.db"), fab: bundle(t)}
-}
-
-// bundle is an app without settings.
-func bundle(t *testing.T) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := zip.NewWriter(&buf)
-	f, err := w.Create("pyproject.toml")
-	if err == nil {
-		_, err = f.Write([]byte(`
-[project]
-name = "app"
-version = "1"
-license = "Apache-2.0"
-[tool.flwr.app]
-publisher = "me"
-[tool.flwr.app.components]
-serverapp = "a.server:app"
-clientapp = "a.client:app"
-`))
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return templates{link: read("link.db"), node: read("node.db"), fab: fabtest.App(t, "")}
 }

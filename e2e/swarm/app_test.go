@@ -3,7 +3,6 @@
 package swarm
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -31,17 +31,6 @@ type app struct {
 	token  string
 }
 
-const pyproject = `
-[project]
-name = "model"
-version = "1.0.0"
-[tool.flwr.app]
-publisher = "test"
-[tool.flwr.app.components]
-serverapp = "model.server:app"
-clientapp = "model.client:app"
-`
-
 // begin starts a run as flwr does, and takes its task as a SuperExec and a ServerApp do.
 func (f *federation) begin() *app {
 	f.t.Helper()
@@ -51,20 +40,8 @@ func (f *federation) begin() *app {
 		return conn, err
 	}}
 	f.t.Cleanup(a.client.CloseIdleConnections)
-	var bundle bytes.Buffer
-	w := zip.NewWriter(&bundle)
-	file, err := w.Create("pyproject.toml")
-	if err == nil {
-		_, err = file.Write([]byte(pyproject))
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		f.t.Fatal(err)
-	}
 	var started flwrpb.StartRunResponse
-	a.call(flwr.PathStartRun, &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: bundle.Bytes()}}, &started)
+	a.call(flwr.PathStartRun, &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: fabtest.App(f.t, "")}}, &started)
 	a.runID = started.GetRunId()
 	var task flwrpb.AcquireTaskResponse
 	a.call(flwr.PathAcquireTask, &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{"flwr-serverapp"}}, &task)

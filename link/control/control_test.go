@@ -19,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
@@ -187,7 +188,7 @@ func TestRegisterNodeRefusals(t *testing.T) {
 func TestAFailingStoreIsATemporaryFailure(t *testing.T) {
 	l := newLinkWith(t, func(store state.Store) state.Store { return broken{store} })
 	for path, req := range map[string]proto.Message{
-		flwr.PathStartRun:       &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: pack(t, "pyproject.toml", pyproject)}},
+		flwr.PathStartRun:       &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: fabtest.Zip(t, "pyproject.toml", pyproject)}},
 		flwr.PathListRuns:       &flwrpb.ListRunsRequest{},
 		flwr.PathStopRun:        &flwrpb.StopRunRequest{RunId: 5},
 		flwr.PathStreamLogs:     &flwrpb.StreamLogsRequest{RunId: 5},

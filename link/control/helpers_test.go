@@ -1,8 +1,6 @@
 package control_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
@@ -72,31 +71,11 @@ func newLinkWith(t testing.TB, wrap func(state.Store) state.Store) *link {
 	return &link{t: t, store: store, objects: stored, Client: flwrtest.Serve(t, handler)}
 }
 
-// pack makes a bundle of names and texts.
-func pack(t testing.TB, files ...string) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := zip.NewWriter(&out)
-	for i := 0; i+1 < len(files); i += 2 {
-		file, err := w.Create(files[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := file.Write([]byte(files[i+1])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
 // start starts a run of the sample app.
 func (l *link) start() uint64 {
 	l.t.Helper()
 	res := &flwrpb.StartRunResponse{}
-	l.Post(flwr.PathStartRun, &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: pack(l.t, "pyproject.toml", pyproject)}}).Into(l.t, res)
+	l.Post(flwr.PathStartRun, &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: fabtest.Zip(l.t, "pyproject.toml", pyproject)}}).Into(l.t, res)
 	if res.GetRunId() == 0 {
 		l.t.Fatal("the run was not started")
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -21,7 +22,7 @@ import (
 
 func TestStartRun(t *testing.T) {
 	l := newLink(t)
-	content := pack(t, "pyproject.toml", pyproject, "quick/server.py", "app = 1")
+	content := fabtest.Zip(t, "pyproject.toml", pyproject, "quick/server.py", "app = 1")
 	override := map[string]*flwrpb.Scalar{
 		"rounds": {Scalar: &flwrpb.Scalar_Sint64{Sint64: 5}}, "optimizer.rate": {Scalar: &flwrpb.Scalar_Double{Double: 1}},
 	}
@@ -68,7 +69,7 @@ func TestStartRun(t *testing.T) {
 func TestStartRunRefusals(t *testing.T) {
 	l := newLink(t)
 	app := func(files ...string) *flwrpb.StartRunRequest {
-		return &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: pack(t, files...)}}
+		return &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: fabtest.Zip(t, files...)}}
 	}
 	with := func(change func(*flwrpb.StartRunRequest)) *flwrpb.StartRunRequest {
 		req := app("pyproject.toml", pyproject)

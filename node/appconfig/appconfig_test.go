@@ -1,7 +1,6 @@
 package appconfig
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/rhizome-fl/rhizome/protocol/fab"
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
@@ -63,21 +63,13 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	bundle := zipOf(t, map[string]string{"pyproject.toml": `
-[project]
-name = "demo"
-version = "1.0.0"
-[tool.flwr.app]
-publisher = "us"
-[tool.flwr.app.components]
-serverapp = "demo:server"
-clientapp = "demo:client"
+	bundle := fabtest.App(t, `
 [tool.flwr.app.config]
 rounds = 3
 lr = 0.1
 [tool.flwr.app.config.model]
 name = "cnn"
-`})
+`)
 	got, err := Defaults(bytes.NewReader(bundle), int64(len(bundle)))
 	if err != nil {
 		t.Fatal(err)
@@ -97,27 +89,8 @@ name = "cnn"
 }
 
 func TestDefaultsBlamesTheBundle(t *testing.T) {
-	bundle := zipOf(t, map[string]string{"a.py": ""})
+	bundle := fabtest.Zip(t, "a.py", "")
 	if _, err := Defaults(bytes.NewReader(bundle), int64(len(bundle))); !errors.Is(err, fab.ErrInvalid) {
 		t.Errorf("error = %v, want fab.ErrInvalid", err)
 	}
-}
-
-func zipOf(t testing.TB, files map[string]string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := zip.NewWriter(&buf)
-	for name, content := range files {
-		f, err := w.Create(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.Write([]byte(content)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
 }

@@ -3,7 +3,6 @@
 package nodetest
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/fab/fabtest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -52,35 +52,11 @@ func NewRun(t testing.TB, id uint64) *Run {
 	return NewRunOf(t, id, id+1000, fmt.Sprintf("[tool.flwr.app.config]\nlr = 0.1\nrun = %d\n", id))
 }
 
-// app is what the pyproject.toml of every app has.
-const app = `
-[project]
-name = "app"
-version = "1.0.0"
-[tool.flwr.app]
-publisher = "us"
-[tool.flwr.app.components]
-serverapp = "app:server"
-clientapp = "app:client"
-`
-
 // NewRunOf makes a run of a series, whose bundle has this at the end of its pyproject.toml.
 func NewRunOf(t testing.TB, id, seriesID uint64, more string) *Run {
 	t.Helper()
-	var fab bytes.Buffer
-	w := zip.NewWriter(&fab)
-	f, err := w.Create("pyproject.toml")
-	if err == nil {
-		_, err = f.Write([]byte(app + more))
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &Run{ID: id, SeriesID: seriesID, Objects: make(Blobs)}
-	r.FABHash = r.Objects.Add(fab.Bytes())
+	r.FABHash = r.Objects.Add(fabtest.App(t, more))
 	return r
 }
 
