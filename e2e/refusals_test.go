@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 )
 
@@ -66,7 +66,7 @@ func TestTicketsThatLetNobodyIn(t *testing.T) {
 	refused(t, w, "operator", join("wrong-role", operator)...)
 	refused(t, w, "for the role node", "proxy", "--data", w.Path("proxy"), "--http", w.FreeAddress(), "--join", good)
 
-	var status link.Status
+	var status linkadmin.Status
 	w.JSON(&status, "status", "--data", w.Path("link"), "--json")
 	stranger := w.FreshID("stranger")
 	refused(t, w, "rhizome member add "+stranger, join("stranger", status.Addresses[0])...)
@@ -162,7 +162,7 @@ func TestPortsThatAreTaken(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
 	_, address := w.Link()
-	var status link.Status
+	var status linkadmin.Status
 	w.JSON(&status, "status", "--data", w.Path("link"), "--json")
 	taken, _, _ := strings.Cut(status.Addresses[0], "/p2p/")
 	ticket := w.Ticket("--role", "operator")

@@ -14,9 +14,4 @@ const (
 	// vouchAgain is the pause after a relay has refused to hear who the members are; that
 	// changes when its operator does something, and costs one stream to find out.
 	vouchAgain = time.Minute
-	// maxAdminBody of a request on the admin socket.
-	maxAdminBody = 64 << 10
-
-	// statusRuns is how many finished runs a status shows.
-	statusRuns = 20
 )

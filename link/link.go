@@ -12,10 +12,13 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/internal/logs"
+	"github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/apps"
+	"github.com/rhizome-fl/rhizome/link/backup"
 	"github.com/rhizome-fl/rhizome/link/keeping"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/messages"
+	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -48,6 +51,7 @@ type Link struct {
 	fetcher   *objects.Fetcher
 	nodes     *sessions.Server
 	superExec *launch.Owned
+	admin     *admin.Admin
 
 	listener net.Listener // of HTTP
 	handler  http.Handler
@@ -73,6 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Link, error) {
 		return nil, err
 	}
 	l.superExec = l.newSuperExec()
+	l.admin = l.newAdmin()
 	l.addParts()
 	return l, nil
 }
@@ -85,6 +90,16 @@ func (l *Link) PeerID() peer.ID { return l.host.ID() }
 
 // HTTPAddress is host:port of Flower's APIs.
 func (l *Link) HTTPAddress() string { return l.listener.Addr().String() }
+
+// Addresses are the link's addresses with its peer id, best first.
+func (l *Link) Addresses() []string { return l.admin.Addresses() }
+
+// Status tells the truth about the link as it is now.
+func (l *Link) Status(ctx context.Context) (admin.Status, error) { return l.admin.Status(ctx) }
+
+// AdminHandler serves what commands ask of a running link. Whoever can reach it may do
+// everything; serve it on the admin socket only.
+func (l *Link) AdminHandler() http.Handler { return l.admin.Handler() }
 
 // Members are those of the federation.
 func (l *Link) Members() *membership.Members { return l.members }
@@ -112,7 +127,9 @@ func (l *Link) addParts() {
 	part("membership", l.members.Follow)
 	part("HTTP", l.serveHTTP)
 	part("control for operators", l.serveControl)
-	part("status for observers", l.serveStatus)
+	part("status for observers", func(ctx context.Context) error {
+		return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.StatusProtocol), l.admin.ObserverHandler())
+	})
 	for _, info := range l.cfg.Relays {
 		part("relay "+info.ID.String(), func(ctx context.Context) error { return l.vouch(ctx, info) })
 	}
@@ -141,4 +158,18 @@ func (l *Link) newRunKeeper() *keeping.Runs {
 
 func (l *Link) newSpareKeeper() *keeping.Spare {
 	return &keeping.Spare{Store: l.store, Size: l.objects.Size, Remove: l.objects.Remove, Free: l.dir.Free, Keep: l.cfg.KeepSpare}
+}
+
+// newAdmin shows the administration everything that it tells of.
+func (l *Link) newAdmin() *admin.Admin {
+	return admin.New(admin.Config{
+		Software: l.cfg.Software, Federation: l.cfg.Federation, Started: l.started,
+		HTTPAddress: l.HTTPAddress(), TLS: l.cfg.CertFile != "", Relays: l.cfg.Relays,
+		Store: l.store, Host: l.host, Sessions: l.nodes, Members: l.members, Tickets: l.tickets,
+		SuperExec: l.superExec.Describe,
+		Backup: backup.Source{
+			PeerID: l.host.ID().String(), Software: l.cfg.Software, DataDir: l.dir.Path(),
+			Snapshot: l.copy, Export: l.objects.Export,
+		},
+	})
 }

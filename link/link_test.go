@@ -16,6 +16,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
+	"github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -340,7 +341,7 @@ func TestStatusSaysWhatARunWaitsFor(t *testing.T) {
 		Federation: state.FederationDefault, AccountID: state.AccountNone,
 	})
 	must(t, err)
-	waiting := func() RunStatus {
+	waiting := func() admin.RunStatus {
 		t.Helper()
 		status, err := l.Status(t.Context())
 		must(t, err)

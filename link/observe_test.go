@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -71,7 +72,7 @@ func TestStatusOverTheOverlay(t *testing.T) {
 		if code != http.StatusOK {
 			continue
 		}
-		var status Status
+		var status admin.Status
 		must(t, json.Unmarshal(body, &status))
 		if len(status.Nodes) != 1 || (len(status.Members) > 0) != c.sees {
 			t.Errorf("%s sees %d nodes and %d members", role, len(status.Nodes), len(status.Members))

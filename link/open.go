@@ -8,6 +8,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/link/apps"
+	"github.com/rhizome-fl/rhizome/link/backup"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
@@ -21,7 +22,7 @@ func (l *Link) openState(ctx context.Context) (err error) {
 		return err
 	}
 	l.daemon.Opened(l.dir.Close)
-	if err := sweepBackups(l.dir.Path()); err != nil {
+	if err := backup.Sweep(l.dir.Path()); err != nil {
 		return err
 	}
 	store, err := sqlite.Open(ctx, l.dir.Path("state.db"), sqlite.Options{})

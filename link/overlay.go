@@ -16,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/doctor"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
@@ -45,7 +46,8 @@ func (l *Link) openOverlay(context.Context) (err error) {
 		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses, Swarm: l.cfg.Swarm,
 	})
 	l.openExchange()
-	l.openDoctor()
+	answers := doctor.Serve(l.host, func(p peer.ID) bool { return l.members.Is(p) })
+	l.daemon.Opened(func() error { answers.Close(); return nil })
 	return nil
 }
 

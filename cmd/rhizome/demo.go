@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/p2p/relayd"
 )
 
@@ -94,7 +94,7 @@ func (d *demo) play(ctx context.Context, flwr string) error {
 	if err := d.flwrRun(ctx, flwr); err != nil {
 		return err
 	}
-	var status link.Status
+	var status linkadmin.Status
 	if err := d.ask(ctx, "link", "/status", &status); err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (d *demo) ask(ctx context.Context, name, path string, out any) error {
 
 // flwrRun submits the app with the stock command and shows what it prints.
 func (d *demo) flwrRun(ctx context.Context, flwr string) error {
-	var status link.Status
+	var status linkadmin.Status
 	if err := d.ask(ctx, "link", "/status", &status); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (d *demo) flwrRun(ctx context.Context, flwr string) error {
 		return fmt.Errorf("flwr run: %w", err)
 	}
 	d.summary.run = time.Since(started)
-	var after link.Status
+	var after linkadmin.Status
 	if err := d.ask(ctx, "link", "/status", &after); err != nil {
 		return err
 	}

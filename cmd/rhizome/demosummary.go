@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 )
 
 // demoSummary is what the demo shows when all is over: what came out, by which paths, and
@@ -52,7 +52,7 @@ func (l *roundListener) Write(p []byte) (int, error) {
 }
 
 // addPaths notes how each node reaches the link.
-func (s *demoSummary) addPaths(nodes []link.NodeStatus) {
+func (s *demoSummary) addPaths(nodes []linkadmin.NodeStatus) {
 	for _, node := range nodes {
 		s.paths = append(s.paths, []string{node.Name, describePath(node.Path, node.LastFailure)})
 	}

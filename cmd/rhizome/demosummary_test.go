@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/p2p"
 )
 
@@ -22,7 +22,7 @@ func TestSummaryOfADemo(t *testing.T) {
 	if passed.String() != said {
 		t.Errorf("passed on %q", passed.String())
 	}
-	s.addPaths([]link.NodeStatus{{Name: "node1"}, {Name: "node2", Report: p2p.Report{LastFailure: "it is gone"}}})
+	s.addPaths([]linkadmin.NodeStatus{{Name: "node1"}, {Name: "node2", Report: p2p.Report{LastFailure: "it is gone"}}})
 	s.run = 12 * time.Second
 	var shown strings.Builder
 	if err := s.print(&shown, 15*time.Second); err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/printable"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/node"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -81,7 +81,7 @@ func showStatus(w io.Writer, raw json.RawMessage) error {
 	}
 	switch {
 	case kind.HTTPAddress != nil:
-		return decodeAnd(raw, func(s link.Status) error { return showLink(w, s) })
+		return decodeAnd(raw, func(s linkadmin.Status) error { return showLink(w, s) })
 	case kind.RuntimeAddress != nil:
 		return decodeAnd(raw, func(s node.Status) error { return showNode(w, s) })
 	case kind.Relay != nil:
@@ -99,7 +99,7 @@ func decodeAnd[S any](raw json.RawMessage, show func(S) error) error {
 	return show(status)
 }
 
-func showLink(w io.Writer, s link.Status) error {
+func showLink(w io.Writer, s linkadmin.Status) error {
 	fmt.Fprintf(w, "link %s of %s, flwr address %s, SuperExec %s\n", s.PeerID, s.Federation, s.HTTPAddress, s.SuperExec)
 	for _, run := range s.Runs {
 		fmt.Fprintf(w, "run %d %s: %s since %s", run.ID, printable.Line(run.App, 0), run.Status, run.Since.Local().Format(time.DateTime))

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/node"
 )
 
@@ -120,7 +120,7 @@ func (f *federation) ours(pid int) int {
 }
 
 // status asks the link; false while it does not answer.
-func (f *federation) status() (status link.Status, ok bool) {
+func (f *federation) status() (status linkadmin.Status, ok bool) {
 	f.t.Helper()
 	ok = f.ask(f.link, &status)
 	return status, ok
@@ -146,9 +146,9 @@ func (f *federation) ask(d *world.Daemon, status any) bool {
 }
 
 // awaitEnd waits until a run is finished, and gives it as the status shows it.
-func (f *federation) awaitEnd(runID string, limit time.Duration) link.RunStatus {
+func (f *federation) awaitEnd(runID string, limit time.Duration) linkadmin.RunStatus {
 	f.t.Helper()
-	var found link.RunStatus
+	var found linkadmin.RunStatus
 	f.Eventually("the end of run "+runID, limit, func() bool {
 		status, ok := f.status()
 		for _, run := range status.Runs {

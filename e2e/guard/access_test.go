@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -204,7 +204,7 @@ func TestObserverFromOutside(t *testing.T) {
 	w.Link("--isolation", "process")
 	w.Nodes(1, "--isolation", "process")
 	ticket := w.Ticket("--role", "observer")
-	var seen link.Status
+	var seen linkadmin.Status
 	w.JSON(&seen, "status", "--data", w.Path("me"), "--join", ticket, "--json")
 	if len(seen.Nodes) != 1 || len(seen.Members) != 0 || seen.Nodes[0].PeerID != "" {
 		t.Errorf("the observer sees %d nodes, %d members, peer id %q", len(seen.Nodes), len(seen.Members), seen.Nodes[0].PeerID)

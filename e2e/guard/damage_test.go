@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 )
 
@@ -174,7 +174,7 @@ func TestFlippedBitInAnObject(t *testing.T) {
 	if started := bad.Read("server"); len(started) > 0 {
 		t.Error("the damaged app was run")
 	}
-	var status link.Status
+	var status linkadmin.Status
 	w.JSON(&status, "status", "--data", w.Path("link"), "--json")
 	for _, run := range status.Runs {
 		if run.ID == number(t, badRun) && !strings.Contains(run.Details, "damaged") {

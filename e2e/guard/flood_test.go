@@ -19,7 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -73,7 +73,7 @@ func attacker(t *testing.T, key crypto.PrivKey) host.Host {
 func TestFloods(t *testing.T) {
 	w := world.New(t)
 	hub, _ := w.Link("--isolation", "process")
-	var status link.Status
+	var status linkadmin.Status
 	w.JSON(&status, "status", "--data", w.Path("link"), "--json")
 	target, err := peer.AddrInfoFromString(status.Addresses[0])
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/natlab"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/node"
 )
 
@@ -138,7 +138,7 @@ func (f *field) node(w *world.World, name string, partition int, args ...string)
 
 // awaitNode waits until a node has a session on the path that it should have: one that began on
 // a relayed path is opened anew on the direct one.
-func (f *field) awaitNode(t *testing.T, name string, direct bool) (n link.NodeStatus) {
+func (f *field) awaitNode(t *testing.T, name string, direct bool) (n linkadmin.NodeStatus) {
 	t.Helper()
 	world.Eventually(t, name+" is on its path", pathLimit, look, func() bool {
 		n = f.sees(t, name)
@@ -148,17 +148,17 @@ func (f *field) awaitNode(t *testing.T, name string, direct bool) (n link.NodeSt
 }
 
 // sees is how the link sees a node.
-func (f *field) sees(t *testing.T, name string) link.NodeStatus {
+func (f *field) sees(t *testing.T, name string) linkadmin.NodeStatus {
 	t.Helper()
-	var status link.Status
+	var status linkadmin.Status
 	world.Eventually(t, "the link tells its status", world.StartLimit, look, func() bool {
-		status = link.Status{}
+		status = linkadmin.Status{}
 		return ask(f.World, f.link.Name, &status)
 	})
-	if i := slices.IndexFunc(status.Nodes, func(n link.NodeStatus) bool { return n.Name == name }); i >= 0 {
+	if i := slices.IndexFunc(status.Nodes, func(n linkadmin.NodeStatus) bool { return n.Name == name }); i >= 0 {
 		return status.Nodes[i]
 	}
-	return link.NodeStatus{}
+	return linkadmin.NodeStatus{}
 }
 
 // run is one `flwr run --stream` on the link's host.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/rhizome-fl/rhizome/e2e/world"
-	"github.com/rhizome-fl/rhizome/link"
+	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 )
 
 // The other half-open connection: it is the link that dies with all its state, without a word to
@@ -42,8 +42,8 @@ func TestLinkDiesSilently(t *testing.T) {
 	// The command that followed the run may have ended with the link.
 	id := startedRun.FindStringSubmatch(x.run.Output())[1]
 	world.Eventually(t, "the end of the run", runLimit, look, func() bool {
-		var status link.Status
-		return ask(f.World, f.link.Name, &status) && slices.ContainsFunc(status.Runs, func(r link.RunStatus) bool {
+		var status linkadmin.Status
+		return ask(f.World, f.link.Name, &status) && slices.ContainsFunc(status.Runs, func(r linkadmin.RunStatus) bool {
 			return fmt.Sprint(r.ID) == id && strings.HasPrefix(r.Status, "finished:")
 		})
 	})

@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/link"
+	"github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
@@ -68,7 +69,7 @@ func TestObserverJoinsOnceAndIsRemembered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var status link.Status
+		var status admin.Status
 		if err := json.Unmarshal(raw, &status); err != nil || status.PeerID != l.PeerID().String() {
 			t.Errorf("status of %q, %v", status.PeerID, err)
 		}

@@ -1,28 +1,26 @@
-package link
+package admin
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/link/membership"
-	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// serveStatus answers observers through the overlay.
-func (l *Link) serveStatus(ctx context.Context) error {
+// ObserverHandler answers members with the role observer or operator, who come through the
+// overlay: their peer ids are the remote addresses of the requests.
+func (a *Admin) ObserverHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		status, err := l.Status(r.Context())
-		if p, bad := peer.Decode(r.RemoteAddr); bad != nil || !l.members.Is(p, state.RoleOperator) {
+		status, err := a.Status(r.Context())
+		if p, bad := peer.Decode(r.RemoteAddr); bad != nil || !a.cfg.Members.Is(p, state.RoleOperator) {
 			status = status.forObservers()
 		}
 		answer(w, status, err)
 	})
-	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.StatusProtocol), l.members.Only(mux, state.RoleObserver, state.RoleOperator))
+	return a.cfg.Members.Only(mux, state.RoleObserver, state.RoleOperator)
 }
 
 // forObservers is the status without what tells where the members are and who they are: how

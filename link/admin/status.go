@@ -1,4 +1,4 @@
-package link
+package admin
 
 import (
 	"context"
@@ -69,84 +69,84 @@ type NodeStatus struct {
 }
 
 // Status tells the truth about the link as it is now.
-func (l *Link) Status(ctx context.Context) (Status, error) {
+func (a *Admin) Status(ctx context.Context) (Status, error) {
 	s := Status{
-		PeerID: l.host.ID().String(), Software: l.cfg.Software, Federation: l.cfg.Federation, StartedAt: l.started,
-		HTTPAddress: l.HTTPAddress(), TLS: l.cfg.CertFile != "", SuperExec: l.superExec.Describe(),
-		Addresses: l.Addresses(), Nodes: []NodeStatus{},
+		PeerID: a.cfg.Host.ID().String(), Software: a.cfg.Software, Federation: a.cfg.Federation, StartedAt: a.cfg.Started,
+		HTTPAddress: a.cfg.HTTPAddress, TLS: a.cfg.TLS, SuperExec: a.cfg.SuperExec(),
+		Addresses: a.Addresses(), Nodes: []NodeStatus{},
 	}
-	known, err := l.store.ListNodes(ctx)
+	known, err := a.cfg.Store.ListNodes(ctx)
 	if err != nil {
 		return Status{}, fmt.Errorf("list the nodes: %w", err)
 	}
-	l.measure(ctx, known)
+	a.measure(ctx, known)
 	byID := make(map[uint64]NodeStatus, len(known))
 	for _, n := range known {
-		node := l.nodeStatus(n)
+		node := a.nodeStatus(n)
 		byID[n.ID] = node
 		if n.Status != state.NodeUnregistered {
 			s.Nodes = append(s.Nodes, node)
 		}
 	}
-	if s.Runs, err = l.runStatuses(ctx, byID); err != nil {
+	if s.Runs, err = a.runStatuses(ctx, byID); err != nil {
 		return Status{}, err
 	}
-	if s.Members, err = l.members.List(ctx); err != nil {
+	if s.Members, err = a.cfg.Members.List(ctx); err != nil {
 		return Status{}, err
 	}
 	return s, nil
 }
 
 // Addresses are the link's addresses with its peer id, best first.
-func (l *Link) Addresses() []string {
-	addresses := []string{}
-	for _, a := range l.host.Addresses() {
-		addresses = append(addresses, a.String()+"/p2p/"+l.host.ID().String())
+func (a *Admin) Addresses() []string {
+	all := []string{}
+	for _, address := range a.cfg.Host.Addresses() {
+		all = append(all, address.String()+"/p2p/"+a.cfg.Host.ID().String())
 	}
-	return addresses
+	return all
 }
 
 // measure has the round trips to nodes with a session measured: the nodes dial, so nobody
 // did it here.
-func (l *Link) measure(ctx context.Context, known []state.Node) {
+func (a *Admin) measure(ctx context.Context, known []state.Node) {
 	var connected []peer.ID
 	for _, n := range known {
 		if id, err := peer.Decode(n.PeerID); err == nil {
-			if _, open := l.nodes.Connected(id); open {
+			if _, open := a.cfg.Sessions.Connected(id); open {
 				connected = append(connected, id)
 			}
 		}
 	}
-	l.host.Measure(ctx, connected...)
+	a.cfg.Host.Measure(ctx, connected...)
 }
 
-func (l *Link) nodeStatus(n state.Node) NodeStatus {
+func (a *Admin) nodeStatus(n state.Node) NodeStatus {
 	node := NodeStatus{ID: n.ID, Name: n.Name, PeerID: n.PeerID, Status: n.Status}
 	id, err := peer.Decode(n.PeerID)
 	if err != nil {
 		return node
 	}
-	if since, open := l.nodes.Connected(id); open {
+	if since, open := a.cfg.Sessions.Connected(id); open {
 		node.Session = &since
 	} else if n.Status == state.NodeOnline && !n.OnlineUntil.IsZero() {
 		node.AwayUntil = &n.OnlineUntil
 	}
-	node.Report = l.host.Report(id)
+	node.Report = a.cfg.Host.Report(id)
 	return node
 }
 
-func (l *Link) runStatuses(ctx context.Context, nodes map[uint64]NodeStatus) ([]RunStatus, error) {
-	unfinished, err := l.store.UnfinishedRuns(ctx)
+func (a *Admin) runStatuses(ctx context.Context, nodes map[uint64]NodeStatus) ([]RunStatus, error) {
+	unfinished, err := a.cfg.Store.UnfinishedRuns(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list unfinished runs: %w", err)
 	}
-	recent, err := l.store.ListRuns(ctx, uint64(statusRuns+len(unfinished)), 0)
+	recent, err := a.cfg.Store.ListRuns(ctx, uint64(statusRuns+len(unfinished)), 0)
 	if err != nil {
 		return nil, fmt.Errorf("list the last runs: %w", err)
 	}
 	runs := []RunStatus{}
 	for _, run := range unfinished {
-		status, err := l.runStatus(ctx, run, nodes)
+		status, err := a.runStatus(ctx, run, nodes)
 		if err != nil {
 			return nil, err
 		}
@@ -165,13 +165,13 @@ func (l *Link) runStatuses(ctx context.Context, nodes map[uint64]NodeStatus) ([]
 }
 
 // runStatus of an unfinished run says what it waits for.
-func (l *Link) runStatus(ctx context.Context, run state.Run, nodes map[uint64]NodeStatus) (RunStatus, error) {
+func (a *Admin) runStatus(ctx context.Context, run state.Run, nodes map[uint64]NodeStatus) (RunStatus, error) {
 	t := run.PrimaryTask
 	status := RunStatus{ID: run.ID, App: run.FABID, Status: string(t.Status), Details: t.Details}
 	switch t.Status {
 	case task.Pending:
 		status.Since = t.PendingAt
-		status.Waiting = "a SuperExec to take its ServerApp; the SuperExec is " + l.superExec.Describe()
+		status.Waiting = "a SuperExec to take its ServerApp; the SuperExec is " + a.cfg.SuperExec()
 		return status, nil
 	case task.Starting:
 		status.Since = t.StartingAt
@@ -179,7 +179,7 @@ func (l *Link) runStatus(ctx context.Context, run state.Run, nodes map[uint64]No
 		return status, nil
 	}
 	status.Since = t.RunningAt
-	owed, err := l.store.UnansweredByNode(ctx, run.ID)
+	owed, err := a.cfg.Store.UnansweredByNode(ctx, run.ID)
 	if err != nil {
 		return RunStatus{}, fmt.Errorf("look who owes run %d replies: %w", run.ID, err)
 	}

@@ -1,4 +1,4 @@
-package link
+package admin
 
 import (
 	"encoding/json"
@@ -11,17 +11,17 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// AdminHandler serves what commands ask of a running link. Who can reach it may do
+// Handler serves what commands ask of a running link. Who can reach it may do
 // everything; serve it on the admin socket only.
-func (l *Link) AdminHandler() http.Handler {
+func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		status, err := l.Status(r.Context())
+		status, err := a.Status(r.Context())
 		answer(w, status, err)
 	})
-	mux.HandleFunc("GET /doctor", l.targets)
+	mux.HandleFunc("GET /doctor", a.targets)
 	mux.HandleFunc("GET /tickets", func(w http.ResponseWriter, r *http.Request) {
-		tickets, err := l.tickets.List(r.Context())
+		tickets, err := a.cfg.Tickets.List(r.Context())
 		answer(w, tickets, err)
 	})
 	mux.HandleFunc("POST /tickets", func(w http.ResponseWriter, r *http.Request) {
@@ -29,14 +29,14 @@ func (l *Link) AdminHandler() http.Handler {
 		if !decode(w, r, &req) {
 			return
 		}
-		made, err := l.tickets.Create(r.Context(), req)
+		made, err := a.cfg.Tickets.Create(r.Context(), req)
 		answer(w, made, err)
 	})
 	mux.HandleFunc("DELETE /tickets/{id}", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, struct{}{}, l.tickets.Revoke(r.Context(), r.PathValue("id")))
+		answer(w, struct{}{}, a.cfg.Tickets.Revoke(r.Context(), r.PathValue("id")))
 	})
 	mux.HandleFunc("GET /members", func(w http.ResponseWriter, r *http.Request) {
-		members, err := l.members.List(r.Context())
+		members, err := a.cfg.Members.List(r.Context())
 		answer(w, members, err)
 	})
 	mux.HandleFunc("POST /members", func(w http.ResponseWriter, r *http.Request) {
@@ -44,17 +44,17 @@ func (l *Link) AdminHandler() http.Handler {
 		if !decode(w, r, &req) {
 			return
 		}
-		answer(w, struct{}{}, l.members.Add(r.Context(), req))
+		answer(w, struct{}{}, a.cfg.Members.Add(r.Context(), req))
 	})
 	mux.HandleFunc("DELETE /members/{peer}", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, struct{}{}, l.members.Remove(r.Context(), r.PathValue("peer")))
+		answer(w, struct{}{}, a.cfg.Members.Remove(r.Context(), r.PathValue("peer")))
 	})
-	mux.HandleFunc("POST /backup", l.serveBackup)
+	mux.HandleFunc("POST /backup", a.serveBackup)
 	return mux
 }
 
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(into); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into); err != nil {
 		admin.WriteError(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
 		return false
 	}
