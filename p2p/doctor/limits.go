@@ -64,11 +64,16 @@ const (
 const (
 	// maxObserved answers on one stream.
 	maxObserved = 8
+	// maxPerPeer streams of each protocol: a doctor asks over all addresses at once, of which
+	// it tries maxAddresses.
+	maxPerPeer = 48
 	// maxObservers at a time; each holds its goroutine for streamTimeout at most.
 	maxObservers = 256
 	// maxKnocks at a time. Each takes up to knockTimeout, so a relay sends 20 packets a second
-	// at most.
-	maxKnocks = 16
+	// at most. maxKnocking are those who have yet to say where to knock; they are refused if
+	// there is no place by then.
+	maxKnocks   = 16
+	maxKnocking = 240
 	// maxTransfers at a time, so that curious members take a small part of a link's line.
 	maxTransfers = 2
 	// maxWaiting for a transfer, each for transferWait: fast lines are done in a tenth of that.
@@ -78,6 +83,8 @@ const (
 	transferBytes = 4 << 20
 	// transferLimit of one transfer on the server, with time for the line to drain.
 	transferLimit = 1500 * time.Millisecond
+	// transferWhole of one stream: asking, waiting, the transfer, and its result.
+	transferWhole = streamTimeout + transferWait + transferLimit + streamTimeout
 	// transferChunk that is written at once.
 	transferChunk = 32 << 10
 	// streamTimeout of everything else that a stream does.

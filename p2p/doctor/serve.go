@@ -2,11 +2,11 @@ package doctor
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -17,6 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
@@ -29,91 +30,39 @@ const KnockProtocol protocol.ID = "/rhizome/knock/1"
 const ThroughputProtocol protocol.ID = "/rhizome/throughput/1"
 
 // Server answers the doctors of others.
-type Server struct {
-	host   host.Host
-	member func(peer.ID) bool
-
-	observers, knocks, waiting, transfers chan struct{}
-
-	ctx    context.Context // ends what is under way
-	cancel context.CancelFunc
-	mu     sync.Mutex
-	closed bool
-	work   sync.WaitGroup
-}
+type Server struct{ servers []*streams.Server }
 
 // Serve begins to answer on a host. Who may do what is the host's to say, since it lets
 // strangers reach [admission.ObserveProtocol] and nothing else of ours; throughput is for
 // those that member also names. A nil member: no throughput at all, as on relays. Close
 // the server before the host.
-func Serve(h host.Host, member func(peer.ID) bool) *Server {
-	s := &Server{
-		host: h, member: member,
-		observers: make(chan struct{}, maxObservers),
-		knocks:    make(chan struct{}, maxKnocks),
-		waiting:   make(chan struct{}, maxWaiting),
-		transfers: make(chan struct{}, maxTransfers),
-	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	h.SetStreamHandler(admission.ObserveProtocol, s.handler(s.observe))
-	h.SetStreamHandler(KnockProtocol, s.handler(s.knock))
+func Serve(h streams.Host, member func(peer.ID) bool) *Server {
+	s := new(Server)
+	s.serve(h, admission.ObserveProtocol, observe, streams.Options{Places: maxObservers, Whole: streamTimeout})
+	s.serve(h, KnockProtocol, knock, streams.Options{Places: maxKnocks, Queue: maxKnocking, Whole: streamTimeout})
 	if member != nil {
-		h.SetStreamHandler(ThroughputProtocol, s.handler(s.transfer))
+		s.serve(h, ThroughputProtocol, transfer, streams.Options{
+			Places: maxTransfers, Queue: maxWaiting, First: streamTimeout, Whole: transferWhole,
+			Admit: func(c network.Conn) bool { return member(c.RemotePeer()) },
+			Busy:  func(to io.Writer, _ error) error { return refuseTransfer(to) },
+		})
 	}
 	return s
 }
 
+func (s *Server) serve(h streams.Host, proto protocol.ID, handle streams.Handler, opts streams.Options) {
+	opts.PerPeer = maxPerPeer
+	s.servers = append(s.servers, streams.Serve(h, proto, opts, handle))
+}
+
 // Close ends the service and what it is at, and waits for it.
 func (s *Server) Close() {
-	for _, proto := range []protocol.ID{admission.ObserveProtocol, KnockProtocol, ThroughputProtocol} {
-		s.host.RemoveStreamHandler(proto)
-	}
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.cancel()
-	s.work.Wait()
-}
-
-// handler bounds a stream in time, and ends it with the server.
-func (s *Server) handler(serve func(network.Stream) error) network.StreamHandler {
-	return func(stream network.Stream) {
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			_ = stream.Reset()
-			return
-		}
-		s.work.Add(1)
-		s.mu.Unlock()
-		defer s.work.Done()
-		stop := context.AfterFunc(s.ctx, func() { _ = stream.Reset() })
-		defer stop()
-		_ = stream.SetDeadline(time.Now().Add(streamTimeout))
-		if err := serve(stream); err != nil {
-			log.Debug("stream", "protocol", stream.Protocol(), "peer", stream.Conn().RemotePeer(), "err", err)
-			_ = stream.Reset()
-			return
-		}
-		_ = stream.Close()
+	for _, server := range s.servers {
+		server.Close()
 	}
 }
 
-// take gets a slot, or is false at once when there is none.
-func take(slots chan struct{}) bool {
-	select {
-	case slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *Server) observe(stream network.Stream) error {
-	if !take(s.observers) {
-		return stream.ResetWithError(network.StreamResourceLimitExceeded)
-	}
-	defer func() { <-s.observers }()
+func observe(_ context.Context, stream *streams.Stream) error {
 	// Where a relayed peer is, the relay knows and this host does not.
 	var seen []byte
 	if a := stream.Conn().RemoteMultiaddr(); !addr.IsCircuit(a) {
@@ -130,15 +79,16 @@ func (s *Server) observe(stream network.Stream) error {
 	return nil
 }
 
-func (s *Server) knock(stream network.Stream) error {
+func knock(ctx context.Context, stream *streams.Stream) error {
 	var req doctorpb.KnockRequest
 	if err := readMessage(stream, &req); err != nil {
 		return err
 	}
-	return delimited.Write(stream, s.answerKnock(stream.Conn().RemoteMultiaddr(), &req))
+	return delimited.Write(stream, answerKnock(ctx, stream.Conn().RemoteMultiaddr(), &req, stream.TryTurn))
 }
 
-func (s *Server) answerKnock(from ma.Multiaddr, req *doctorpb.KnockRequest) *doctorpb.KnockAnswer {
+// answerKnock knocks if there is a place.
+func answerKnock(ctx context.Context, from ma.Multiaddr, req *doctorpb.KnockRequest, place func() bool) *doctorpb.KnockAnswer {
 	// The address has been proven by the handshake of the connection, so that nobody can be
 	// knocked at who did not ask.
 	at, ok := addressOf(from)
@@ -147,11 +97,10 @@ func (s *Server) answerKnock(from ma.Multiaddr, req *doctorpb.KnockRequest) *doc
 		return &doctorpb.KnockAnswer{Refused: "the connection is relayed: your own address is not known here"}
 	case req.GetTcpPort() > maxPort || req.GetUdpPort() > maxPort:
 		return &doctorpb.KnockAnswer{Refused: "there is no such port"}
-	case !take(s.knocks):
+	case !place():
 		return &doctorpb.KnockAnswer{Refused: "too many others ask at the moment"}
 	}
-	defer func() { <-s.knocks }()
-	ctx, cancel := context.WithTimeout(s.ctx, knockTimeout)
+	ctx, cancel := context.WithTimeout(ctx, knockTimeout)
 	defer cancel()
 	answer := new(doctorpb.KnockAnswer)
 	var both sync.WaitGroup

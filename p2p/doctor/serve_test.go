@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
+	"github.com/multiformats/go-multistream"
 
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
@@ -169,19 +171,33 @@ func TestThroughputIsBoundedAndWaits(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for range maxTransfers { // as if others were at it
-		l.server.transfers <- struct{}{}
+	var others []network.MuxedStream
+	for range maxTransfers + maxWaiting { // others, who have not said yet what they want
+		s, err := w.OpenStream(t.Context())
+		if err == nil {
+			err = multistream.SelectProtoOrFail(ThroughputProtocol, s)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, s)
 	}
 	var p Path
 	measurePath(t.Context(), w.OpenStream, &p, true)
-	if p.Down != 0 || p.Why == "" {
-		t.Errorf("measured without a slot: %+v", p)
+	if p.Down != 0 || !strings.Contains(p.Why, "others measure") {
+		t.Errorf("measured without a place: %+v", p)
 	}
-	for range maxTransfers {
-		<-l.server.transfers
+	for _, s := range others[1:] {
+		_ = s.Reset()
 	}
-	p = Path{}
-	measurePath(t.Context(), w.OpenStream, &p, true)
+	// One place is taken still, by somebody whose transfer stands still; another is free.
+	if err := delimited.Write(others[0], &doctorpb.TransferRequest{Upload: true, Bytes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(patience); p.Why != "" && time.Now().Before(until); {
+		p = Path{} // until the server has heard of the resets
+		measurePath(t.Context(), w.OpenStream, &p, true)
+	}
 	if p.Down <= 0 || p.Up <= 0 || p.Why != "" {
 		t.Errorf("not measured: %+v", p)
 	}
@@ -189,12 +205,17 @@ func TestThroughputIsBoundedAndWaits(t *testing.T) {
 
 func TestKnockTriesTheAskersOwnAddressOnly(t *testing.T) {
 	l := newTestLink(t, admission.Member)
-	answer := l.server.answerKnock(ma.StringCast("/ip4/11.0.0.1/tcp/1/p2p/"+l.ID().String()+"/p2p-circuit"), &doctorpb.KnockRequest{TcpPort: 1})
+	place := func() bool { t.Error("it was to be knocked"); return true }
+	answer := answerKnock(t.Context(), ma.StringCast("/ip4/11.0.0.1/tcp/1/p2p/"+l.ID().String()+"/p2p-circuit"), &doctorpb.KnockRequest{TcpPort: 1}, place)
 	if answer.GetRefused() == "" || answer.GetTcp() != doctorpb.KnockAnswer_NOT_TRIED {
 		t.Errorf("through a relay: %v", answer)
 	}
-	if answer := l.server.answerKnock(ma.StringCast("/ip4/127.0.0.1/tcp/1"), &doctorpb.KnockRequest{TcpPort: 1 << 16}); answer.GetRefused() == "" {
+	if answer := answerKnock(t.Context(), ma.StringCast("/ip4/127.0.0.1/tcp/1"), &doctorpb.KnockRequest{TcpPort: 1 << 16}, place); answer.GetRefused() == "" {
 		t.Errorf("port 65536: %v", answer)
+	}
+	full := func() bool { return false }
+	if answer := answerKnock(t.Context(), ma.StringCast("/ip4/127.0.0.1/tcp/1"), &doctorpb.KnockRequest{TcpPort: 1}, full); answer.GetRefused() == "" {
+		t.Errorf("without a place: %v", answer)
 	}
 	ports := make(map[bool]uint32)
 	for _, a := range l.Network().ListenAddresses() {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,23 +11,23 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
 // transfer serves one request: it sends or takes bytes until there are as many as agreed,
 // or the time is over.
-func (s *Server) transfer(stream network.Stream) error {
-	if !s.member(stream.Conn().RemotePeer()) {
-		return errors.New("not a member")
-	}
+func transfer(ctx context.Context, stream *streams.Stream) error {
 	var req doctorpb.TransferRequest
 	if err := readMessage(stream, &req); err != nil {
 		return err
 	}
-	if !s.awaitTransfer() {
-		return delimited.Write(stream, &doctorpb.TransferAnswer{Refused: "others measure at the moment"})
+	stream.Begun()
+	waiting, cancel := context.WithTimeout(ctx, transferWait)
+	defer cancel()
+	if err := stream.Turn(waiting); err != nil {
+		return refuseTransfer(stream)
 	}
-	defer func() { <-s.transfers }()
 	granted := min(req.GetBytes(), transferBytes)
 	if err := delimited.Write(stream, &doctorpb.TransferAnswer{Bytes: granted}); err != nil {
 		return err
@@ -44,21 +45,8 @@ func (s *Server) transfer(stream network.Stream) error {
 	return delimited.Write(stream, &doctorpb.TransferResult{Bytes: got, Nanos: int64(took)})
 }
 
-// awaitTransfer takes a slot, for which it waits a little.
-func (s *Server) awaitTransfer() bool {
-	if !take(s.waiting) {
-		return false
-	}
-	defer func() { <-s.waiting }()
-	limit := time.NewTimer(transferWait)
-	defer limit.Stop()
-	select {
-	case s.transfers <- struct{}{}:
-		return true
-	case <-limit.C:
-	case <-s.ctx.Done():
-	}
-	return false
+func refuseTransfer(to io.Writer) error {
+	return delimited.Write(to, &doctorpb.TransferAnswer{Refused: "others measure at the moment"})
 }
 
 // push writes up to n bytes for up to limit, and says how many it wrote.

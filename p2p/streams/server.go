@@ -8,14 +8,15 @@ import (
 	"sync"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-var log = logging.Logger("p2p/streams")
+var log = logs.For("p2p/streams")
 
 // Why the context of a stream ends before its handler has returned.
 var (
@@ -100,7 +101,7 @@ func (s *Server) arrived(raw network.Stream) {
 	defer s.work.Done()
 	defer func() {
 		if reason := recover(); reason != nil {
-			log.Errorw("a handler panicked", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "panic", reason, "stack", string(debug.Stack()))
+			log.Error("a handler panicked", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "panic", reason, "stack", string(debug.Stack()))
 			_ = raw.Reset()
 		}
 	}()
@@ -138,7 +139,7 @@ func (s *Server) admit(raw network.Stream) {
 
 // turnAway says that there is no place.
 func (s *Server) turnAway(raw network.Stream, why error) {
-	log.Debugw("there is no place for a stream", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", why)
+	log.Debug("there is no place for a stream", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", why)
 	if s.opts.Busy != nil {
 		_ = raw.SetWriteDeadline(time.Now().Add(busyTime))
 		if s.opts.Busy(raw, why) == nil {
@@ -198,7 +199,7 @@ func (s *Server) run(raw network.Stream) {
 		err = cause // and what the handler says came of the reset
 	}
 	if err != nil {
-		log.Debugw("a stream failed", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", err)
+		log.Debug("a stream failed", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", err)
 		_ = raw.ResetWithError(codeOf(err))
 		return
 	}

@@ -67,6 +67,9 @@ const (
 	// maxStreams of one peer at a time: one for each message that it is fetching, and runs
 	// side by side.
 	maxStreams = 32
+	// maxAskers are the streams of all peers together: of ten thousand nodes, half a dozen
+	// each. One takes about 12 KiB while it waits.
+	maxAskers = 64 << 10
 	// firstLimit bounds how long a peer takes to say what it wants, writeLimit how long it
 	// does not read.
 	firstLimit = 15 * time.Second

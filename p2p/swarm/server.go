@@ -9,11 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/p2p/swarm/swarmpb"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
@@ -34,81 +34,35 @@ type Asker interface {
 
 // Server answers streams of askers.
 type Server struct {
-	host   host.Host
-	source Source
-	direct bool
-
-	ctx  context.Context
-	stop context.CancelFunc
-
-	mu     sync.Mutex
-	closed bool
-	byPeer map[peer.ID]int
-	done   sync.WaitGroup
+	source  Source
+	streams *streams.Server
 }
 
 // NewServer starts to answer on a host; with onlyDirect it takes no relayed streams. The
 // caller must Close it.
-func NewServer(h host.Host, source Source, onlyDirect bool) *Server {
-	s := &Server{host: h, source: source, direct: onlyDirect, byPeer: make(map[peer.ID]int)}
-	s.ctx, s.stop = context.WithCancel(context.Background())
-	h.SetStreamHandler(ProtocolID, s.handle)
+func NewServer(h streams.Host, source Source, onlyDirect bool) *Server {
+	s := &Server{source: source}
+	s.streams = streams.Serve(h, ProtocolID, streams.Options{
+		Places: maxAskers, PerPeer: maxStreams, First: firstLimit, Writes: writeLimit,
+		Admit: func(c network.Conn) bool { return !onlyDirect || !addr.Relayed(c) },
+	}, s.handle)
 	return s
 }
 
 // Close ends all streams and waits for them.
-func (s *Server) Close() {
-	s.host.RemoveStreamHandler(ProtocolID)
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.stop()
-	s.done.Wait()
-}
+func (s *Server) Close() { s.streams.Close() }
 
-// handle is libp2p's entry, on a goroutine of its own.
-func (s *Server) handle(stream network.Stream) {
-	p := stream.Conn().RemotePeer()
-	if s.direct && addr.Relayed(stream.Conn()) || !s.enter(p) {
-		_ = stream.Reset()
-		return
+func (s *Server) handle(ctx context.Context, stream *streams.Stream) error {
+	a := &answering{stream: stream, wake: make(chan struct{}, 1)}
+	if err := a.serve(ctx, s.source); !errors.Is(err, io.EOF) {
+		return err
 	}
-	defer s.leave(p)
-	ctx, cancel := context.WithCancelCause(s.ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
-	a := &answering{stream: stream, end: cancel, wake: make(chan struct{}, 1)}
-	err := a.serve(ctx, p, s.source)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
-		log.Debug("an asker was left", "peer", p, "err", err)
-	}
-	_ = stream.Reset()
-}
-
-func (s *Server) enter(p peer.ID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.byPeer[p] >= maxStreams {
-		return false
-	}
-	s.byPeer[p]++
-	s.done.Add(1)
-	return true
-}
-
-func (s *Server) leave(p peer.ID) {
-	s.mu.Lock()
-	if s.byPeer[p]--; s.byPeer[p] == 0 {
-		delete(s.byPeer, p)
-	}
-	s.mu.Unlock()
-	s.done.Done()
+	return nil
 }
 
 // answering is one stream of an asker. What is to be told is bounded by what it asked for.
 type answering struct {
-	stream network.Stream
-	end    context.CancelCauseFunc
+	stream *streams.Stream
 	wake   chan struct{}
 
 	mu   sync.Mutex
@@ -116,26 +70,32 @@ type answering struct {
 }
 
 // serve reads until the asker goes.
-func (a *answering) serve(ctx context.Context, p peer.ID, source Source) error {
-	_ = a.stream.SetReadDeadline(time.Now().Add(firstLimit))
+func (a *answering) serve(ctx context.Context, source Source) error {
 	in := bufio.NewReaderSize(a.stream, 4<<10)
 	runID, first, err := readAsk(in)
 	if err != nil {
 		return fmt.Errorf("read what it wants: %w", err)
 	}
-	_ = a.stream.SetReadDeadline(time.Time{})
-	asker, err := source.Begin(p, runID, a.tell)
+	a.stream.Begun()
+	asker, err := source.Begin(a.stream.Conn().RemotePeer(), runID, a.tell)
 	if err != nil {
-		_ = a.stream.SetWriteDeadline(time.Now().Add(writeLimit))
 		refusal := delimited.Write(a.stream, &swarmpb.Tell{Refused: true})
 		_ = a.stream.CloseWrite()
 		return errors.Join(err, refusal, drain(a.stream))
 	}
 	defer asker.Close()
+	writing, stop := context.WithCancel(ctx)
 	var writer sync.WaitGroup
-	writer.Go(func() { a.end(a.write(ctx)) })
+	writer.Go(func() {
+		if err := a.write(writing); err != nil {
+			_ = a.stream.Reset() // which ends the reader
+		}
+	})
 	defer writer.Wait()
-	defer a.end(nil)
+	defer func() {
+		stop()
+		_ = a.stream.Reset() // a blocked write does not look at its context
+	}()
 	for ask := first; ; {
 		if err := asker.Heard(ask); err != nil {
 			return err
@@ -163,7 +123,7 @@ func (a *answering) tell(ids []string) {
 	}
 }
 
-// write sends what is to be told, and signs of life.
+// write sends what is to be told, and signs of life, until ctx ends.
 func (a *answering) write(ctx context.Context) error {
 	life := time.NewTicker(sign)
 	defer life.Stop()
@@ -174,7 +134,7 @@ func (a *answering) write(ctx context.Context) error {
 		more := len(a.have) > 0
 		a.mu.Unlock()
 		if len(have) > 0 {
-			if err := a.send(have); err != nil {
+			if err := writeTell(a.stream, have); err != nil {
 				return err
 			}
 		}
@@ -184,16 +144,11 @@ func (a *answering) write(ctx context.Context) error {
 		select {
 		case <-a.wake:
 		case <-life.C:
-			if err := a.send(nil); err != nil {
+			if err := writeTell(a.stream, nil); err != nil {
 				return err
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		}
 	}
-}
-
-func (a *answering) send(have []string) error {
-	_ = a.stream.SetWriteDeadline(time.Now().Add(writeLimit))
-	return writeTell(a.stream, have)
 }
