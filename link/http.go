@@ -41,7 +41,7 @@ func (l *Link) openHTTP(ctx context.Context) error {
 	all.Mount(flwr.PathRuntime, l.runtimeHandler())
 	if l.cfg.FleetHTTP {
 		all.Mount(flwr.PathFleet, stock.New(stock.Config{
-			Store: l.store, Objects: l.objects, Intake: l.intake, RegisteredOnly: l.cfg.RegisteredNodesOnly,
+			Store: l.store, Objects: l.objects, Office: l.office, RegisteredOnly: l.cfg.RegisteredNodesOnly,
 		}))
 	}
 	l.handler = all

@@ -40,7 +40,7 @@ type Link struct {
 	store   state.Store
 	copy    func(ctx context.Context, path string) (objectIDs []string, err error) // of the store
 	objects *objects.Dir
-	intake  *messages.Intake
+	office  *messages.Office
 	appio   *apps.Host
 
 	members   *membership.Members
@@ -151,7 +151,7 @@ func (l *Link) newRunKeeper() *keeping.Runs {
 				return err
 			}
 			l.appio.RunEnded(run.ID, run.PrimaryTask.ID)
-			return l.intake.DropRun(ctx, run.ID)
+			return l.office.DropRun(ctx, run.ID)
 		},
 	}
 }

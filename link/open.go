@@ -34,11 +34,11 @@ func (l *Link) openState(ctx context.Context) (err error) {
 	if l.objects, err = objects.OpenDir(l.dir.Path("objects"), objects.DirOptions{}); err != nil {
 		return err
 	}
-	l.intake = messages.New(l.store, l.objects)
-	if err := l.intake.Resume(ctx); err != nil {
+	l.office = messages.New(l.store, l.objects)
+	if err := l.office.Resume(ctx); err != nil {
 		return fmt.Errorf("take up incomplete messages: %w", err)
 	}
-	l.appio = apps.New(l.store, l.objects, l.intake)
+	l.appio = apps.New(l.store, l.objects, l.office)
 	l.vouched = relay.NewMembers(l.cfg.Federation, nil)
 	l.members = membership.New(membership.Config{
 		Store: l.store, Federation: l.cfg.Federation,

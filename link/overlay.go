@@ -42,7 +42,7 @@ func (l *Link) openOverlay(context.Context) (err error) {
 	}
 	l.daemon.Opened(func() error { l.gossip.Close(); return nil })
 	l.nodes = sessions.New(sessions.Config{
-		Host: l.host, Store: l.store, Objects: l.objects, Fetch: l.fetch, Federation: l.cfg.Federation,
+		Host: l.host, Store: l.store, Objects: l.objects, Office: l.office, Fetch: l.fetch, Federation: l.cfg.Federation,
 		Heartbeat: l.cfg.Heartbeat, Grace: l.cfg.Grace, Relays: l.relayAddresses, Swarm: l.cfg.Swarm,
 	})
 	l.openExchange()

@@ -144,10 +144,14 @@ func (a *app) takeMessage(ctx context.Context, h *apps.Host, t task.Task) (*answ
 	if err != nil {
 		return nil, err
 	}
-	if len(res.GetMessagesList()) != 1 {
+	if len(res.GetMessages()) != 1 {
 		return nil, errAppGone
 	}
-	md := object.ReplyTo(res.GetMessagesList()[0].GetMetadata(), time.Now())
+	var instruction flwrpb.Message
+	if err := proto.Unmarshal(res.GetMessages()[0], &instruction); err != nil {
+		return nil, err
+	}
+	md := object.ReplyTo(instruction.GetMetadata(), time.Now())
 	return newAnswer(md)
 }
 
@@ -169,9 +173,15 @@ func newAnswer(md *flwrpb.Metadata) (*answer, error) {
 
 // push sends the reply and what the node lacks of it.
 func (r *answer) push(ctx context.Context, h *apps.Host, t task.Task) error {
-	res, err := h.PushMessages(ctx, t, &flwrpb.PushAppMessagesRequest{
-		MessagesList: []*flwrpb.Message{proto.CloneOf(r.msg)}, MessageObjectTrees: []*flwrpb.ObjectTree{r.tree},
-	})
+	raw, err := proto.Marshal(r.msg)
+	if err != nil {
+		return err
+	}
+	tree, err := proto.Marshal(r.tree)
+	if err != nil {
+		return err
+	}
+	res, err := h.PushMessages(ctx, t, &flwrpb.RawPushAppMessagesRequest{Messages: [][]byte{raw}, Trees: [][]byte{tree}})
 	if err != nil {
 		return err
 	}

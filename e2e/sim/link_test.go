@@ -6,6 +6,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
@@ -38,7 +39,7 @@ func (l *linkSide) start() {
 	w.must(err)
 	one.store, one.owned = store, owned{l.objects, one.life}
 	one.server = sessions.New(sessions.Config{
-		Host: l.host, Store: store, Objects: one.owned, Federation: state.FederationDefault, Grace: grace,
+		Host: l.host, Store: store, Objects: one.owned, Office: messages.New(store, one.owned), Federation: state.FederationDefault, Grace: grace,
 		Fetch: func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(string)) error {
 			return w.fetchFromNode(ctx, one, from, runID, ids, shown)
 		},

@@ -30,9 +30,9 @@ type Host interface {
 	PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.PushTaskOutputRequest) error
 
 	// PushMessages stores messages of the app and names the objects that are missing.
-	PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error)
+	PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error)
 	// PullMessages gives the app what is there for it. May wait.
-	PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.PullAppMessagesResponse, error)
+	PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.RawPullAppMessagesResponse, error)
 	// ConfirmMessageReceived ends the lease on a pulled message.
 	ConfirmMessageReceived(ctx context.Context, t task.Task, req *flwrpb.ConfirmMessageReceivedRequest) error
 	// PushObject stores one object from body, durably, before it returns. It must read

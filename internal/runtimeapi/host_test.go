@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
@@ -97,14 +99,18 @@ func (h *scripted) PushTaskOutput(_ context.Context, t task.Task, _ *flwrpb.Push
 	return h.called("PushTaskOutput", t)
 }
 
-func (h *scripted) PushMessages(_ context.Context, t task.Task, req *flwrpb.PushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
-	return &flwrpb.PushAppMessagesResponse{MessageIds: make([]string, len(req.GetMessagesList()))}, h.called("PushMessages", t)
+func (h *scripted) PushMessages(_ context.Context, t task.Task, req *flwrpb.RawPushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
+	return &flwrpb.PushAppMessagesResponse{MessageIds: make([]string, len(req.GetMessages()))}, h.called("PushMessages", t)
 }
 
-func (h *scripted) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.PullAppMessagesResponse, error) {
-	res := &flwrpb.PullAppMessagesResponse{}
+func (h *scripted) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.RawPullAppMessagesResponse, error) {
+	res := &flwrpb.RawPullAppMessagesResponse{}
 	for _, id := range req.GetMessageIds() {
-		res.MessageObjectTrees = append(res.MessageObjectTrees, &flwrpb.ObjectTree{ObjectId: id})
+		tree, err := proto.Marshal(&flwrpb.ObjectTree{ObjectId: id})
+		if err != nil {
+			return nil, err
+		}
+		res.Trees = append(res.Trees, tree)
 	}
 	return res, h.waited(ctx, "PullMessages", t)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func (s *server) pushMessages(w http.ResponseWriter, r *http.Request, t task.Task) error {
-	req := &flwrpb.PushAppMessagesRequest{}
+	req := &flwrpb.RawPushAppMessagesRequest{}
 	if err := flwr.ReadRequest(r, req, flwr.MaxMessages); err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, t task.Tas
 	if err := flwr.ReadRequest(r, req, flwr.MaxMessages); err != nil {
 		return err
 	}
-	var res *flwrpb.PullAppMessagesResponse
+	var res *flwrpb.RawPullAppMessagesResponse
 	err := hold(w, r, func(ctx context.Context) (err error) {
 		res, err = s.host.PullMessages(ctx, t, req)
 		return err

@@ -10,9 +10,9 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/proto"
 )
 
 // typeSystem is the message type of errors that answer an instruction nobody knows.
@@ -32,22 +32,22 @@ var reasons = map[state.AnswerKind]struct {
 type errorMessage struct {
 	instruction string
 	id          string
-	msg         *flwrpb.Message
-	content     []byte
+	raw, tree   []byte // as in a reply
+	content     []byte // of its object
 }
 
 // errorReplies gives the errors among the answers, by the ids of their instructions. They are
 // stored as objects, so that the app can pull them, and are the same when asked again. One that
 // asks for thousands costs the disk that all runs share a few transactions, and shared fsyncs.
-func (h *Host) errorReplies(ctx context.Context, runID uint64, answers []state.Answer) (map[string]*flwrpb.Message, error) {
-	found := make(map[string]*flwrpb.Message)
+func (h *Host) errorReplies(ctx context.Context, runID uint64, answers []state.Answer) (map[string]errorMessage, error) {
+	found := make(map[string]errorMessage)
 	var fresh []errorMessage
 	for _, a := range answers {
 		if a.Kind == state.Replied {
 			continue
 		}
-		if msg, known := h.errors.of(a.InstructionID); known {
-			found[a.InstructionID] = msg
+		if e, known := h.errors.of(a.InstructionID); known {
+			found[a.InstructionID] = e
 			continue
 		}
 		e, err := newErrorMessage(runID, a)
@@ -60,8 +60,9 @@ func (h *Host) errorReplies(ctx context.Context, runID uint64, answers []state.A
 		return nil, err
 	}
 	for _, e := range fresh {
-		h.errors.add(runID, e.instruction, e.msg)
-		found[e.instruction] = e.msg
+		e.content = nil // it is on disk
+		h.errors.add(runID, e)
+		found[e.instruction] = e
 	}
 	return found, nil
 }
@@ -71,15 +72,18 @@ func newErrorMessage(runID uint64, a state.Answer) (errorMessage, error) {
 	if !known {
 		return errorMessage{}, fmt.Errorf("answer of unknown kind %d to %s", a.Kind, a.InstructionID)
 	}
-	md, err := replyMetadata(runID, a)
-	if err != nil {
-		return errorMessage{}, err
-	}
-	msg, content, id, err := object.ErrorReply(md, why.code, why.reason)
+	msg, content, id, err := object.ErrorReply(replyMetadata(runID, a), why.code, why.reason)
 	if err != nil {
 		return errorMessage{}, fmt.Errorf("make the error reply to %s: %w", a.InstructionID, err)
 	}
-	return errorMessage{instruction: a.InstructionID, id: id, msg: msg, content: content}, nil
+	e := errorMessage{instruction: a.InstructionID, id: id, content: content}
+	if e.raw, err = flwr.Marshal(msg); err != nil {
+		return errorMessage{}, fmt.Errorf("encode the error reply to %s: %w", a.InstructionID, err)
+	}
+	if e.tree, err = flwr.Marshal(&flwrpb.ObjectTree{ObjectId: id}); err != nil {
+		return errorMessage{}, fmt.Errorf("encode the error reply to %s: %w", a.InstructionID, err)
+	}
+	return e, nil
 }
 
 // storeErrors makes the run hold them.
@@ -115,21 +119,18 @@ func (h *Host) storeErrors(ctx context.Context, runID uint64, all []errorMessage
 
 // replyMetadata is that of the error: it comes from the SuperLink itself, and looks like a
 // reply to the instruction, or to a message of type system when nothing is left of it.
-func replyMetadata(runID uint64, a state.Answer) (*flwrpb.Metadata, error) {
+func replyMetadata(runID uint64, a state.Answer) *flwrpb.Metadata {
 	md := &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: flwr.NodeSuperLink, DstNodeId: flwr.NodeSuperLink, ReplyToMessageId: a.InstructionID,
 		MessageType: typeSystem, CreatedAt: float64(time.Now().UnixMicro()) / 1e6,
 	}
 	if len(a.Instruction.Proto) == 0 {
-		return md, nil
+		return md
 	}
-	var instruction flwrpb.Message
-	if err := proto.Unmarshal(a.Instruction.Proto, &instruction); err != nil {
-		return nil, fmt.Errorf("decode instruction %s: %w", a.InstructionID, err)
+	if instruction, err := message.Peek(a.Instruction.Proto); err == nil {
+		md.MessageType, md.GroupId = instruction.Type, instruction.GroupID
 	}
-	md.MessageType = instruction.GetMetadata().GetMessageType()
-	md.GroupId = instruction.GetMetadata().GetGroupId()
-	return md, nil
+	return md
 }
 
 // errorReplies are the generated messages that were not confirmed yet. Losing one is
@@ -144,7 +145,7 @@ type errorReplies struct {
 
 type errorEntry struct {
 	runID uint64
-	msg   *flwrpb.Message
+	errorMessage
 }
 
 func newErrorReplies() *errorReplies {
@@ -153,11 +154,11 @@ func newErrorReplies() *errorReplies {
 	}
 }
 
-func (e *errorReplies) of(instruction string) (*flwrpb.Message, bool) {
+func (e *errorReplies) of(instruction string) (errorMessage, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	entry, known := e.byInstruction[instruction]
-	return entry.msg, known
+	return entry.errorMessage, known
 }
 
 func (e *errorReplies) instructionOf(id string) (string, bool) {
@@ -167,7 +168,7 @@ func (e *errorReplies) instructionOf(id string) (string, bool) {
 	return instruction, known
 }
 
-func (e *errorReplies) add(runID uint64, instruction string, msg *flwrpb.Message) {
+func (e *errorReplies) add(runID uint64, m errorMessage) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for len(e.byInstruction) >= maxErrors {
@@ -176,9 +177,9 @@ func (e *errorReplies) add(runID uint64, instruction string, msg *flwrpb.Message
 	if _, known := e.byRun[runID]; !known {
 		e.order = append(e.order, runID)
 	}
-	e.byRun[runID] = append(e.byRun[runID], instruction)
-	e.byInstruction[instruction] = errorEntry{runID, msg}
-	e.instructions[msg.GetMetadata().GetMessageId()] = instruction
+	e.byRun[runID] = append(e.byRun[runID], m.instruction)
+	e.byInstruction[m.instruction] = errorEntry{runID, m}
+	e.instructions[m.id] = m.instruction
 }
 
 // drop forgets a confirmed message; the run's list keeps its place until the run ends.
@@ -198,7 +199,7 @@ func (e *errorReplies) dropRun(runID uint64) {
 func (e *errorReplies) dropRunLocked(runID uint64) {
 	for _, instruction := range e.byRun[runID] {
 		entry := e.byInstruction[instruction]
-		delete(e.instructions, entry.msg.GetMetadata().GetMessageId())
+		delete(e.instructions, entry.id)
 		delete(e.byInstruction, instruction)
 	}
 	delete(e.byRun, runID)

@@ -2,6 +2,7 @@ package apps
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -25,6 +27,7 @@ type link struct {
 	dir     string
 	store   state.Store
 	objects *objects.Dir
+	office  *messages.Office
 	host    *Host
 	node    uint64
 }
@@ -47,9 +50,9 @@ func (l *link) open() {
 	must(l.t, err)
 	l.objects, err = objects.OpenDir(filepath.Join(l.dir, "objects"), objects.DirOptions{})
 	must(l.t, err)
-	in := messages.New(l.store, l.objects)
-	must(l.t, in.Resume(l.t.Context()))
-	l.host = New(l.store, l.objects, in)
+	l.office = messages.New(l.store, l.objects)
+	must(l.t, l.office.Resume(l.t.Context()))
+	l.host = New(l.store, l.objects, l.office)
 }
 
 // restart kills the link and opens it again.
@@ -79,16 +82,16 @@ func (l *link) startRun() (state.Run, task.Task) {
 	return run, t
 }
 
-// message is a routing message, its tree and its objects.
-type message struct {
+// letter is a routing message, its tree and its objects.
+type letter struct {
 	msg     *flwrpb.Message
 	tree    *flwrpb.ObjectTree
 	objects map[string][]byte
 }
 
-func (m message) id() string { return m.msg.GetMetadata().GetMessageId() }
+func (m letter) id() string { return m.msg.GetMetadata().GetMessageId() }
 
-func newMessage(t *testing.T, md *flwrpb.Metadata) message {
+func newMessage(t *testing.T, md *flwrpb.Metadata) letter {
 	t.Helper()
 	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
 	must(t, err)
@@ -96,14 +99,14 @@ func newMessage(t *testing.T, md *flwrpb.Metadata) message {
 	content, id, err := object.BuildMessage(msg, recordID)
 	must(t, err)
 	md.MessageId = id
-	return message{
+	return letter{
 		msg:     msg,
 		tree:    &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}},
 		objects: map[string][]byte{id: content, recordID: record},
 	}
 }
 
-func (l *link) instruction(runID uint64) message {
+func (l *link) instruction(runID uint64) letter {
 	l.t.Helper()
 	return newMessage(l.t, &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: 1, DstNodeId: l.node, MessageType: "train", GroupId: "1",
@@ -111,14 +114,14 @@ func (l *link) instruction(runID uint64) message {
 	})
 }
 
-func (l *link) push(t task.Task, messages ...message) *flwrpb.PushAppMessagesResponse {
+func (l *link) push(t task.Task, messages ...letter) *flwrpb.PushAppMessagesResponse {
 	l.t.Helper()
 	req := &flwrpb.PushAppMessagesRequest{}
 	for _, m := range messages {
 		req.MessagesList = append(req.MessagesList, m.msg)
 		req.MessageObjectTrees = append(req.MessageObjectTrees, m.tree)
 	}
-	res, err := l.host.PushMessages(l.t.Context(), t, req)
+	res, err := l.host.PushMessages(l.t.Context(), t, rawPush(l.t, req))
 	must(l.t, err)
 	return res
 }
@@ -133,7 +136,7 @@ func (l *link) pushObject(t task.Task, id string, content []byte) bool {
 }
 
 // send pushes a message with all its objects.
-func (l *link) send(t task.Task, m message) string {
+func (l *link) send(t task.Task, m letter) string {
 	l.t.Helper()
 	for _, id := range l.push(t, m).GetObjectsToPush() {
 		if !l.pushObject(t, id, m.objects[id]) {
@@ -156,17 +159,27 @@ func (l *link) waiting() []string {
 }
 
 // reply has the node answer an instruction.
-func (l *link) reply(m message) string {
+func (l *link) reply(m letter) string {
 	l.t.Helper()
 	r := newMessage(l.t, object.ReplyTo(m.msg.GetMetadata(), time.Now()))
-	in, err := messages.Unpack(r.msg, r.tree, l.node)
+	req := rawPush(l.t, &flwrpb.PushAppMessagesRequest{MessagesList: []*flwrpb.Message{r.msg}, MessageObjectTrees: []*flwrpb.ObjectTree{r.tree}})
+	verdict, err := l.office.Answer(l.t.Context(), state.Node{ID: l.node}, messages.Reply{
+		Message: req.GetMessages()[0], Tree: req.GetTrees()[0], Runtime: 1,
+		Fetch: func(ctx context.Context, _ uint64, ids []string, shown func(string)) error {
+			for _, id := range ids {
+				content := r.objects[id]
+				if err := l.objects.Put(ctx, id, int64(len(content)), bytes.NewReader(content)); err != nil {
+					return err
+				}
+				shown(id)
+			}
+			return nil
+		},
+	})
 	must(l.t, err)
-	must(l.t, l.store.RegisterObjects(l.t.Context(), in.Message.RunID, in.ObjectIDs))
-	for id, content := range r.objects {
-		must(l.t, l.objects.Put(l.t.Context(), id, int64(len(content)), bytes.NewReader(content)))
+	if verdict.Kind != messages.Taken {
+		l.t.Fatalf("the reply is not taken: %+v", verdict)
 	}
-	in.Message.State, in.Message.Brought = state.Waiting, in.ObjectIDs
-	must(l.t, l.store.InsertReply(l.t.Context(), in.Message, time.Second))
 	return r.id()
 }
 
@@ -174,7 +187,18 @@ func (l *link) pull(t task.Task, ids ...string) *flwrpb.PullAppMessagesResponse 
 	l.t.Helper()
 	res, err := l.host.PullMessages(l.t.Context(), t, &flwrpb.PullAppMessagesRequest{MessageIds: ids})
 	must(l.t, err)
-	return res
+	return full(l.t, res)
+}
+
+// rawPush and full go between what an app sends and gets, and what the host sees of it.
+func rawPush(t *testing.T, req *flwrpb.PushAppMessagesRequest) *flwrpb.RawPushAppMessagesRequest {
+	t.Helper()
+	return flwrtest.Recode(t, req, &flwrpb.RawPushAppMessagesRequest{})
+}
+
+func full(t *testing.T, res *flwrpb.RawPullAppMessagesResponse) *flwrpb.PullAppMessagesResponse {
+	t.Helper()
+	return flwrtest.Recode(t, res, &flwrpb.PullAppMessagesResponse{})
 }
 
 func must(t *testing.T, err error) {

@@ -22,7 +22,7 @@ var log = logs.For("link/apps")
 type Host struct {
 	store   state.Store
 	objects objects.Store
-	intake  *messages.Intake
+	office  *messages.Office
 	pacer   *pacer
 	errors  *errorReplies
 	waiters *waiters
@@ -32,9 +32,9 @@ var _ runtimeapi.Host = (*Host)(nil)
 
 // New makes the host of a SuperLink. It needs no Close: whoever stops the server ends the
 // contexts of the calls.
-func New(store state.Store, objectStore objects.Store, in *messages.Intake) *Host {
+func New(store state.Store, objectStore objects.Store, office *messages.Office) *Host {
 	return &Host{
-		store: store, objects: objectStore, intake: in,
+		store: store, objects: objectStore, office: office,
 		pacer: newPacer(), errors: newErrorReplies(), waiters: newWaiters(),
 	}
 }

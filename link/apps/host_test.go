@@ -70,20 +70,20 @@ func TestBadObjectsAreNotStored(t *testing.T) {
 func TestBadInstructionsAreRefusedOneByOne(t *testing.T) {
 	l := newLink(t)
 	run, app := l.startRun()
-	bad := map[string]func(*message){
-		"another run":     func(m *message) { m.msg.Metadata.RunId++ },
-		"another source":  func(m *message) { m.msg.Metadata.SrcNodeId = l.node },
-		"unknown node":    func(m *message) { m.msg.Metadata.DstNodeId = 12345 },
-		"no type":         func(m *message) { m.msg.Metadata.MessageType = "" },
-		"expired":         func(m *message) { m.msg.Metadata.CreatedAt -= 7200 },
-		"no time to live": func(m *message) { m.msg.Metadata.Ttl = 0 },
-		"ancient":         func(m *message) { m.msg.Metadata.CreatedAt = 1; m.msg.Metadata.Ttl = 1e18 },
-		"no content":      func(m *message) { m.msg.Content = nil },
-		"two contents":    func(m *message) { m.msg.Error = &flwrpb.Error{Code: 2} },
-		"no metadata":     func(m *message) { m.msg.Metadata = nil },
-		"foreign tree":    func(m *message) { m.tree.ObjectId = m.tree.Children[0].ObjectId },
-		"malformed tree":  func(m *message) { m.tree.Children[0].ObjectId = "../../etc/passwd" },
-		"a reply":         func(m *message) { m.msg.Metadata.ReplyToMessageId = m.id() },
+	bad := map[string]func(*letter){
+		"another run":     func(m *letter) { m.msg.Metadata.RunId++ },
+		"another source":  func(m *letter) { m.msg.Metadata.SrcNodeId = l.node },
+		"unknown node":    func(m *letter) { m.msg.Metadata.DstNodeId = 12345 },
+		"no type":         func(m *letter) { m.msg.Metadata.MessageType = "" },
+		"expired":         func(m *letter) { m.msg.Metadata.CreatedAt -= 7200 },
+		"no time to live": func(m *letter) { m.msg.Metadata.Ttl = 0 },
+		"ancient":         func(m *letter) { m.msg.Metadata.CreatedAt = 1; m.msg.Metadata.Ttl = 1e18 },
+		"no content":      func(m *letter) { m.msg.Content = nil },
+		"two contents":    func(m *letter) { m.msg.Error = &flwrpb.Error{Code: 2} },
+		"no metadata":     func(m *letter) { m.msg.Metadata = nil },
+		"foreign tree":    func(m *letter) { m.tree.ObjectId = m.tree.Children[0].ObjectId },
+		"malformed tree":  func(m *letter) { m.tree.Children[0].ObjectId = "../../etc/passwd" },
+		"a reply":         func(m *letter) { m.msg.Metadata.ReplyToMessageId = m.id() },
 	}
 	good := l.instruction(run.ID)
 	for name, spoil := range bad {
@@ -98,7 +98,7 @@ func TestBadInstructionsAreRefusedOneByOne(t *testing.T) {
 		"nothing": {},
 		"no tree": {MessagesList: []*flwrpb.Message{good.msg}},
 	} {
-		if _, err := l.host.PushMessages(t.Context(), app, req); code(err) != flwr.CodeInvalidMessageCount {
+		if _, err := l.host.PushMessages(t.Context(), app, rawPush(t, req)); code(err) != flwr.CodeInvalidMessageCount {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -47,8 +47,4 @@ const (
 	errorWriters = 64
 	// maxDetail bounds the reason of a failed run that a SuperExec reports.
 	maxDetail = 2000
-
-	// earliestMessage, in Unix seconds, is the least created_at that Flower takes: what is
-	// older comes from a clock that is not set.
-	earliestMessage = 1740700800
 )

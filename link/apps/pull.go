@@ -11,18 +11,17 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
-	"google.golang.org/protobuf/proto"
 )
 
 // PullMessages gives the ServerApp the replies to its instructions, held as the pacer
 // says. Until they are confirmed it gives them again when asked again.
-func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.PullAppMessagesResponse, error) {
+func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.RawPullAppMessagesResponse, error) {
 	ids := unique(req.GetMessageIds())
 	if len(ids) > maxPullIDs {
 		return nil, flwr.NewError(flwr.CodeInvalidMessageCount)
 	}
 	if len(ids) == 0 {
-		return &flwrpb.PullAppMessagesResponse{}, nil
+		return &flwrpb.RawPullAppMessagesResponse{}, nil
 	}
 	pull := h.pacer.begin(t.ID, ids, time.Now())
 	answers, err := h.awaitAnswers(ctx, t, ids, pull)
@@ -41,23 +40,19 @@ func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAp
 	return res, nil
 }
 
-// response has a message for each answer: the reply, or an error.
-func (h *Host) response(ctx context.Context, runID uint64, answers []state.Answer) (*flwrpb.PullAppMessagesResponse, error) {
+// response has a message for each answer: the reply, as its node has sent it, or an error.
+func (h *Host) response(ctx context.Context, runID uint64, answers []state.Answer) (*flwrpb.RawPullAppMessagesResponse, error) {
 	errorReplies, err := h.errorReplies(ctx, runID, answers)
 	if err != nil {
 		return nil, err
 	}
-	res := &flwrpb.PullAppMessagesResponse{}
+	res := &flwrpb.RawPullAppMessagesResponse{}
 	for _, a := range answers {
-		msg, isError := errorReplies[a.InstructionID]
-		tree := &flwrpb.ObjectTree{ObjectId: msg.GetMetadata().GetMessageId()}
-		if !isError {
-			if msg, tree, err = replyProto(a.Reply); err != nil {
-				return nil, err
-			}
+		raw, tree := a.Reply.Proto, a.Reply.Tree
+		if e, isError := errorReplies[a.InstructionID]; isError {
+			raw, tree = e.raw, e.tree
 		}
-		res.MessagesList = append(res.MessagesList, msg)
-		res.MessageObjectTrees = append(res.MessageObjectTrees, tree)
+		res.Messages, res.Trees = append(res.Messages, raw), append(res.Trees, tree)
 	}
 	return res, nil
 }
@@ -72,7 +67,7 @@ func (h *Host) awaitAnswers(ctx context.Context, t task.Task, ids []string, pull
 	end := time.NewTimer(pull.hold)
 	defer end.Stop()
 	for over := false; ; {
-		there, err := h.store.Answered(ctx, t.RunID, ids)
+		there, err := h.office.Answered(ctx, t.RunID, ids)
 		if err != nil {
 			return nil, unlessGone(fmt.Errorf("look for replies of run %d: %w", t.RunID, err))
 		}
@@ -90,7 +85,7 @@ func (h *Host) answers(ctx context.Context, runID uint64, ids []string) ([]state
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	answers, err := h.store.Answers(ctx, runID, ids)
+	answers, err := h.office.Answers(ctx, runID, ids)
 	if err != nil {
 		return nil, unlessGone(fmt.Errorf("read replies of run %d: %w", runID, err))
 	}
@@ -124,17 +119,6 @@ func (h *Host) awaitChange(ctx context.Context, t task.Task, replies, ended *wak
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-}
-
-func replyProto(reply state.Message) (*flwrpb.Message, *flwrpb.ObjectTree, error) {
-	msg, tree := &flwrpb.Message{}, &flwrpb.ObjectTree{}
-	if err := proto.Unmarshal(reply.Proto, msg); err != nil {
-		return nil, nil, fmt.Errorf("decode reply %s: %w", reply.ID, err)
-	}
-	if err := proto.Unmarshal(reply.Tree, tree); err != nil {
-		return nil, nil, fmt.Errorf("decode the object tree of reply %s: %w", reply.ID, err)
-	}
-	return msg, tree, nil
 }
 
 // unique drops repetitions and keeps the order.

@@ -52,7 +52,7 @@ func TestAskingForThousandsLeavesRoomForOthers(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		asked <- res
+		asked <- full(t, res)
 	}()
 	for done := false; !done; {
 		m := l.instruction(other.ID)

@@ -1,19 +1,32 @@
-// Package messages brings messages and their objects together on a SuperLink.
+// Package messages is a SuperLink's office for messages: instructions and replies go through
+// it, whatever road they came by. Its words are those of the office of a node.
 //
-// A sender names a message and its tree first and sends the objects afterwards, and only
-// those that the link lacks. A message becomes visible to its receiver when all of it is
-// on disk:
+//	link/apps      (Runtime API) ── take in ──►┐                ┌── lease, deliver ── link/sessions
+//	               answer, confirm ◄───────────┤ Office ► state ├── lease, deliver ── link/stock
+//	                                           └────────────────┘◄──── answer ────── (both)
 //
-//	       Instructions, Reply                 last object stored
-//	(new) ─────────────────────► gathering ───────────────────────► waiting
-//	  │                              │ run ends, message expires
-//	  │ nothing is missing           └──────────► (forgotten)
-//	  └─────────────────────────────────────────────────────────► waiting
+// The life of an instruction, by the names of its states:
 //
-// Objects are registered for the run before anything else, so that none of them is removed
-// while the message is on its way. Every step may be repeated; after a crash [Intake.Resume]
-// goes on where the disk says.
+//	       TakeIn        last object         Lease               Deliver
+//	(new) ───────► gathering ───────► waiting ──────► leased ─────────────► delivered
+//	        │                            ▲               │                      │
+//	        └── nothing is missing ─────►├─── Release ───┘                      │
+//	                                     ├─────────────── Release ──────────────┘
 //
-// The package serves both the Runtime API (instructions of a ServerApp) and the Fleet API
-// (replies of a stock SuperNode). It is not responsible for what a message must look like.
+// A message becomes visible to its receiver when all of it is on disk. A reply is taken by
+// Answer and is gathering, until its objects are there, and then waiting; with it the
+// instruction counts as delivered. Both go with Confirm. GiveUp, the end of their run and
+// that of their lifetime take them out of any state.
+//
+// What the package guarantees:
+//   - A reply is judged by one function and one rulebook (package protocol/message): the
+//     same reply gets the same [Verdict] on every road.
+//   - A reply counts only for the node that its instruction was given to.
+//   - A reply that was taken is not lost by what comes behind it.
+//   - Objects are registered for the run before anything else, so that none of them is
+//     removed while the message is on its way. Every step may be repeated; after a crash
+//     [Office.Resume] goes on where the disk says.
+//
+// It is not responsible for what a message must look like (package protocol/message), for
+// frames and requests (the roads), nor for what is durable (package link/state).
 package messages

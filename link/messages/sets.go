@@ -27,14 +27,14 @@ func unscoped(names []string) []string {
 }
 
 // objectsOf are the objects of all messages, each once, in the order of first mention.
-func objectsOf(incoming []Incoming) []string {
-	if len(incoming) == 1 {
-		return incoming[0].ObjectIDs // each once already
+func objectsOf(all []incoming) []string {
+	if len(all) == 1 {
+		return all[0].objects // each once already
 	}
 	seen := make(map[string]struct{})
 	var ids []string
-	for _, inc := range incoming {
-		for _, id := range inc.ObjectIDs {
+	for _, inc := range all {
+		for _, id := range inc.objects {
 			if _, twice := seen[id]; !twice {
 				seen[id] = struct{}{}
 				ids = append(ids, id)
@@ -52,8 +52,8 @@ func setOf(ids []string) map[string]struct{} {
 	return set
 }
 
-func lacksAny(inc Incoming, lacked map[string]struct{}) bool {
-	for _, id := range inc.ObjectIDs {
+func lacksAny(inc incoming, lacked map[string]struct{}) bool {
+	for _, id := range inc.objects {
 		if _, lacks := lacked[id]; lacks {
 			return true
 		}

@@ -155,8 +155,8 @@ func (one *peerSession) begin(hello *sessionpb.Hello) error {
 //	node has it, nobody wants it       dropped at the node
 //	run is over                        cancelled at the node
 func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
-	store := one.server.cfg.Store
-	owed, err := store.UnansweredInstructions(one.ctx, one.node.ID)
+	office := one.server.cfg.Office
+	owed, err := office.Owed(one.ctx, one.node.ID)
 	if err != nil {
 		return fmt.Errorf("list what node %d owes: %w", one.node.ID, err)
 	}
@@ -181,10 +181,10 @@ func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
 			again = append(again, m.ID)
 		}
 	}
-	if err := store.MarkDelivered(one.ctx, delivered); err != nil {
+	if err := office.Deliver(one.ctx, one.node.ID, delivered); err != nil {
 		return fmt.Errorf("note what node %d has: %w", one.node.ID, err)
 	}
-	if err := store.Unlease(one.ctx, again); err != nil {
+	if err := office.Release(one.ctx, again); err != nil {
 		return fmt.Errorf("take back what node %d lacks: %w", one.node.ID, err)
 	}
 	for _, id := range hello.GetAccepted() {

@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -66,7 +67,7 @@ func (h *hub) start() {
 	must(h.t, err)
 	var fetcher *objects.Fetcher
 	cfg := Config{
-		Host: h.host, Store: h.store, Objects: h.objects, Federation: "@none/default",
+		Host: h.host, Store: h.store, Objects: h.objects, Office: messages.New(h.store, h.objects), Federation: "@none/default",
 		Fetch: func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(string)) error {
 			return fetcher.FetchOwn(ctx, runID, ids, objects.Provider{Peer: from}, shown)
 		},

@@ -40,14 +40,6 @@ const (
 	// replyQueue holds replies for the workers; when it is full the session is not read,
 	// so that the node stops sending. Progress of the fetches keeps the session alive.
 	replyQueue = 16
-	// fetchPauseFirst and fetchPauseMost bound the pause between attempts to fetch a reply
-	// while the session lives: a path that was lost is often there again at once, and a
-	// node that has trouble must not be asked all the time.
-	fetchPauseFirst = 500 * time.Millisecond
-	fetchPauseMost  = 15 * time.Second
-	// noteEvery is how often it is noted on disk what came of a reply that takes longer: so
-	// much is sent again after a crash of the link. Small replies need no such note.
-	noteEvery = time.Second
 
 	// maxQueued is how many cancelled runs and run hints may wait for a session that does
 	// not take them; then it is ended, and the next Hello settles what is open.

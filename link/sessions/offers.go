@@ -55,10 +55,10 @@ const idle = 24 * time.Hour
 // offer takes rested instructions back, leases new ones and offers them. It tells when to
 // look again without being woken.
 func (one *peerSession) offer() (again time.Duration, err error) {
-	store := one.server.cfg.Store
+	office := one.server.cfg.Office
 	rested, next := one.outbox.rested(time.Now())
 	if len(rested) > 0 {
-		if err := store.Unlease(one.ctx, rested); err != nil {
+		if err := office.Release(one.ctx, rested); err != nil {
 			return 0, fmt.Errorf("take back declined instructions: %w", err)
 		}
 		one.outbox.look()
@@ -68,7 +68,7 @@ func (one *peerSession) offer() (again time.Duration, err error) {
 		if !due {
 			return next, nil
 		}
-		messages, err := store.LeaseInstructions(one.ctx, one.node.ID, room, time.Time{})
+		messages, err := office.Lease(one.ctx, one.node.ID, room, time.Time{})
 		if err != nil {
 			if one.ctx.Err() != nil {
 				return 0, context.Cause(one.ctx)
@@ -118,11 +118,7 @@ func (one *peerSession) giveUpOffer(id, why string) error {
 		return nil
 	}
 	reason := fmt.Sprintf("node %d (%s) does not take it: %s", one.node.ID, one.node.Name, why)
-	log.Warn("a message can not be delivered", "message", id, "reason", reason)
-	if err := one.server.cfg.Store.DropMessages(one.ctx, []string{id}, reason); err != nil && !errors.Is(err, state.ErrNotFound) {
-		return fmt.Errorf("drop message %s: %w", id, err)
-	}
-	return nil
+	return one.server.cfg.Office.GiveUp(one.ctx, id, reason)
 }
 
 // accepted notes that a message is on the node's disk. What was not offered in this
@@ -132,7 +128,7 @@ func (one *peerSession) accepted(id string) error {
 	if !was {
 		return nil
 	}
-	if err := one.server.cfg.Store.MarkDelivered(one.ctx, []string{id}); err != nil && !errors.Is(err, state.ErrNotFound) {
+	if err := one.server.cfg.Office.Deliver(one.ctx, one.node.ID, []string{id}); err != nil {
 		return fmt.Errorf("note that message %s is delivered: %w", id, err)
 	}
 	one.server.keepTraffic(one.ctx, runID)

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 	"pgregory.net/rapid"
 )
 
@@ -158,16 +157,5 @@ func TestOneLine(t *testing.T) {
 		if got := oneLine(in); got != want {
 			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)
 		}
-	}
-}
-
-func TestRuntimeOfNonsense(t *testing.T) {
-	for _, seconds := range []float64{-1, 0, 1e300} {
-		if d := runtimeOf(&sessionpb.Reply{ClientappRuntimeSeconds: seconds}); d != 0 {
-			t.Errorf("runtime of %v s is %s, want 0", seconds, d)
-		}
-	}
-	if d := runtimeOf(&sessionpb.Reply{ClientappRuntimeSeconds: 1.5}); d != 1500*time.Millisecond {
-		t.Errorf("runtime of 1.5 s is %s", d)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rhizome-fl/rhizome/internal/logs"
+	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/swarm"
@@ -24,6 +25,8 @@ type Config struct {
 	Host    host.Host
 	Store   state.Store
 	Objects objects.Store
+	// Office that all messages go through.
+	Office *messages.Office
 	// Fetch has a peer show objects of a run, and puts into Objects what is not there: see
 	// objects.Fetcher.FetchOwn.
 	Fetch func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(id string)) error
@@ -210,14 +213,11 @@ func (s *Server) Revoke(p peer.ID) {
 // CancelRun ends everything of a run that is finished: nodes are told, and replies that
 // are being fetched are given up. It returns when no fetch of the run is under way.
 func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) error {
-	sessions := s.all()
-	for _, one := range sessions {
+	for _, one := range s.all() {
 		one.queueCancel(runID, detail)
 	}
-	for _, one := range sessions {
-		if err := one.fetches.stop(ctx, runID); err != nil {
-			return err
-		}
+	if err := s.cfg.Office.StopFetches(ctx, runID); err != nil {
+		return err
 	}
 	if s.swarm != nil {
 		s.swarm.End(runID)

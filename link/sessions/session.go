@@ -43,7 +43,6 @@ type peerSession struct {
 	heard, said atomic.Int64
 
 	replies chan *sessionpb.Reply
-	fetches *fetches
 	outbox  *outbox
 	logs    *logBudget
 }
@@ -52,7 +51,7 @@ func (s *Server) newSession(ctx context.Context, stream network.Stream) *peerSes
 	one := &peerSession{
 		server: s, stream: stream, conn: session.NewConn(stream, session.Limits{}),
 		peer: stream.Conn().RemotePeer(), since: time.Now(), done: make(chan struct{}),
-		replies: make(chan *sessionpb.Reply, replyQueue), fetches: newFetches(), outbox: newOutbox(), logs: newLogBudget(),
+		replies: make(chan *sessionpb.Reply, replyQueue), outbox: newOutbox(), logs: newLogBudget(),
 	}
 	one.serving = ctx
 	one.ctx, one.cancel = context.WithCancelCause(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -195,9 +196,9 @@ func TestReplyWithoutObjectsFailsItsInstruction(t *testing.T) {
 	id := h.instruct(run.ID, n.id)
 	n.accept(n.offered())
 	reply := n.answerTo(id)
-	in, err := (&peerSession{node: state.Node{ID: n.id}}).unpack(reply)
+	ids, err := message.Objects(reply.GetTree())
 	must(t, err)
-	for _, object := range in.ObjectIDs {
+	for _, object := range ids {
 		must(t, n.objects.Remove(object))
 	}
 	n.reply(reply)

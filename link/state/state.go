@@ -246,8 +246,9 @@ type Messages interface {
 	// UnansweredInstructions of the node in any state, oldest first: those that have no
 	// complete reply. It is what the node owes.
 	UnansweredInstructions(ctx context.Context, nodeID uint64) ([]Message, error)
-	// MarkDelivered confirms instructions.
-	MarkDelivered(ctx context.Context, messageIDs []string) error
+	// MarkDelivered notes that the node has these instructions. Those that are not its own
+	// are left as they are.
+	MarkDelivered(ctx context.Context, nodeID uint64, messageIDs []string) error
 	Message(ctx context.Context, messageID string) (Message, error)
 
 	// Answers says how things stand with instructions of a run: for each id a complete

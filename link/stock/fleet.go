@@ -20,7 +20,7 @@ var log = logs.For("link/stock")
 type Config struct {
 	Store   state.Store
 	Objects objects.Store
-	Intake  *messages.Intake
+	Office  *messages.Office
 	// RegisteredOnly takes only nodes whose keys were registered by the user (flwr
 	// supernode register), as --enable-supernode-auth does on a stock SuperLink. Without
 	// it whoever reaches the API makes itself a node.

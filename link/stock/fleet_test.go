@@ -94,7 +94,7 @@ func TestARound(t *testing.T) {
 }
 
 // testStatistics looks at what the user is shown of a run: each object moved twice.
-func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply message) {
+func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply letter) {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	pulled := n.start(ctx)
@@ -107,7 +107,7 @@ func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply m
 	<-pulled
 }
 
-func size(m message) (sum uint64) {
+func size(m letter) (sum uint64) {
 	for _, content := range m.objects {
 		sum += uint64(len(content))
 	}

@@ -28,7 +28,7 @@ func FuzzBodies(f *testing.F) {
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
 	reply := n.reply(m.msg.GetMetadata())
-	handler := New(Config{Store: h.store, Objects: h.objects, Intake: h.intake})
+	handler := New(Config{Store: h.store, Objects: h.objects, Office: h.office})
 	for i := range routes {
 		for _, seed := range [][]byte{
 			encode(f, n.pushRequest(reply)),

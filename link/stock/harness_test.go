@@ -26,6 +26,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -39,7 +40,7 @@ type hub struct {
 	t       testing.TB
 	store   state.Store
 	objects *objects.Dir
-	intake  *messages.Intake
+	office  *messages.Office
 	url     string
 }
 
@@ -51,8 +52,8 @@ func newHub(t testing.TB, registeredOnly bool) *hub {
 	t.Cleanup(func() { _ = store.Close() }) // some tests close it themselves
 	disk, err := objects.OpenDir(filepath.Join(dir, "objects"), objects.DirOptions{})
 	must(t, err)
-	h := &hub{t: t, store: store, objects: disk, intake: messages.New(store, disk)}
-	handler := New(Config{Store: store, Objects: disk, Intake: h.intake, RegisteredOnly: registeredOnly})
+	h := &hub{t: t, store: store, objects: disk, office: messages.New(store, disk)}
+	handler := New(Config{Store: store, Objects: disk, Office: h.office, RegisteredOnly: registeredOnly})
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	h.url = server.URL
@@ -100,7 +101,7 @@ func (h *hub) put(content []byte) string {
 }
 
 // instruct sends a message with all its objects to a node.
-func (h *hub) instruct(runID, nodeID uint64) message {
+func (h *hub) instruct(runID, nodeID uint64) letter {
 	h.t.Helper()
 	m := newMessageTo(h.t, &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: flwr.NodeSuperLink, DstNodeId: nodeID, MessageType: "train", GroupId: "1",
@@ -110,16 +111,17 @@ func (h *hub) instruct(runID, nodeID uint64) message {
 	return m
 }
 
-func (h *hub) send(m message) {
+func (h *hub) send(m letter) {
 	h.t.Helper()
-	in, err := messages.Unpack(m.msg, m.tree, m.msg.GetMetadata().GetDstNodeId())
+	runID := m.msg.GetMetadata().GetRunId()
+	parsed, err := message.ParseInstruction(encode(h.t, m.msg), encode(h.t, m.tree), message.Addressed{RunID: runID})
 	must(h.t, err)
-	rejected, missing, err := h.intake.Instructions(h.t.Context(), in.Message.RunID, []messages.Incoming{in})
+	rejected, missing, err := h.office.TakeIn(h.t.Context(), runID, []*message.Message{parsed})
 	must(h.t, err)
 	must(h.t, rejected[0])
 	for _, id := range missing {
 		content := m.objects[id]
-		stored, err := h.intake.StoreObject(h.t.Context(), in.Message.RunID, id, int64(len(content)), bytes.NewReader(content))
+		stored, err := h.office.StoreObject(h.t.Context(), runID, id, int64(len(content)), bytes.NewReader(content))
 		must(h.t, err)
 		if !stored {
 			h.t.Fatalf("object %s was not stored", id)
@@ -128,7 +130,7 @@ func (h *hub) send(m message) {
 }
 
 // answer is how the instruction stands for its ServerApp.
-func (h *hub) answer(m message) state.Answer {
+func (h *hub) answer(m letter) state.Answer {
 	h.t.Helper()
 	answers, err := h.store.Answers(h.t.Context(), m.msg.GetMetadata().GetRunId(), []string{m.id()})
 	must(h.t, err)
@@ -142,16 +144,16 @@ func (h *hub) node(id uint64) state.Node {
 	return node
 }
 
-// message is a routing message, its tree and its objects.
-type message struct {
+// letter is a routing message, its tree and its objects.
+type letter struct {
 	msg     *flwrpb.Message
 	tree    *flwrpb.ObjectTree
 	objects map[string][]byte
 }
 
-func (m message) id() string { return m.msg.GetMetadata().GetMessageId() }
+func (m letter) id() string { return m.msg.GetMetadata().GetMessageId() }
 
-func newMessageTo(t testing.TB, md *flwrpb.Metadata, kind string, body []byte) message {
+func newMessageTo(t testing.TB, md *flwrpb.Metadata, kind string, body []byte) letter {
 	t.Helper()
 	record, recordID, err := object.Build(kind, nil, body)
 	must(t, err)
@@ -159,7 +161,7 @@ func newMessageTo(t testing.TB, md *flwrpb.Metadata, kind string, body []byte) m
 	content, id, err := object.BuildMessage(msg, recordID)
 	must(t, err)
 	md.MessageId = id
-	return message{
+	return letter{
 		msg:     msg,
 		tree:    &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}},
 		objects: map[string][]byte{id: content, recordID: record},
@@ -292,19 +294,19 @@ func (n *superNode) confirm(runID uint64, id string) {
 }
 
 // reply makes the answer to an instruction.
-func (n *superNode) reply(to *flwrpb.Metadata) message {
+func (n *superNode) reply(to *flwrpb.Metadata) letter {
 	n.t.Helper()
 	return newMessageTo(n.t, object.ReplyTo(to, time.Now()), "MetricRecord", []byte(rand.Text()))
 }
 
-func (n *superNode) push(m message) *flwrpb.PushMessagesResponse {
+func (n *superNode) push(m letter) *flwrpb.PushMessagesResponse {
 	n.t.Helper()
 	res := &flwrpb.PushMessagesResponse{}
 	n.must(flwr.PathFleetPushMessages, n.pushRequest(m), res)
 	return res
 }
 
-func (n *superNode) pushRequest(m message) *flwrpb.PushMessagesRequest {
+func (n *superNode) pushRequest(m letter) *flwrpb.PushMessagesRequest {
 	return &flwrpb.PushMessagesRequest{
 		Node: n.node(), MessagesList: []*flwrpb.Message{m.msg}, MessageObjectTrees: []*flwrpb.ObjectTree{m.tree},
 		ClientappRuntimeList: []float64{1.5},

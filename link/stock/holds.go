@@ -81,8 +81,17 @@ func (d *deliveries) count(nodeID uint64, message string) int {
 	return now.times
 }
 
-func (d *deliveries) forget(nodeID uint64) {
+func (d *deliveries) forgetNode(nodeID uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.byNode, nodeID)
+}
+
+// forget ends the count of a message that the node has confirmed.
+func (d *deliveries) forget(nodeID uint64, message string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byNode[nodeID].message == message {
+		delete(d.byNode, nodeID)
+	}
 }

@@ -1,9 +1,6 @@
 package stock
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	// A signature is taken from 5 s in the future, for clocks that differ, to 305 s in the
@@ -44,10 +41,4 @@ const (
 	// maxPush bounds push-messages, which is the tree of one reply: 14 MiB for as many
 	// objects as a tree may have, and room for subtrees that are repeated.
 	maxPush = 64 << 20
-	// maxClientAppTime of one message: what is above is not a duration.
-	maxClientAppTime = float64(math.MaxInt32) // seconds
-
-	// earliestMessage, in Unix seconds, is the least created_at that Flower takes: what is
-	// older comes from a clock that is not set.
-	earliestMessage = 1740700800
 )

@@ -91,7 +91,7 @@ func (s *server) giveAgain(ctx context.Context, nodeID uint64) error {
 	if err := s.cfg.Store.Unlease(ctx, given); err != nil {
 		return fmt.Errorf("take back what node %d lost: %w", nodeID, err)
 	}
-	s.deliveries.forget(nodeID)
+	s.deliveries.forgetNode(nodeID)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.N
 	var found bool
 	var file objects.File
 	err = flwr.Hold(w, r, func(ctx context.Context) (err error) {
-		found, file, err = s.cfg.Intake.Open(ctx, run.ID, req.GetObjectId(), objectHold)
+		found, file, err = s.cfg.Office.Open(ctx, run.ID, req.GetObjectId(), objectHold)
 		return err
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *server) pushObject(w http.ResponseWriter, r *http.Request) error {
 		return errors.Join(err, push.Finish())
 	}
 	content := &livingReader{from: push.Content, lives: func() { s.lives(r.Context(), &node) }}
-	stored, err := s.cfg.Intake.StoreObject(r.Context(), run.ID, push.Head.GetObjectId(), push.Size, content)
+	stored, err := s.cfg.Office.StoreObject(r.Context(), run.ID, push.Head.GetObjectId(), push.Size, content)
 	switch {
 	case errors.Is(err, objects.ErrTooLarge), errors.Is(err, objects.ErrBadID):
 		stored = false // as it is with what nobody waits for: trying again would not help

@@ -19,7 +19,7 @@ import (
 func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, node state.Node, _ *flwrpb.PullMessagesRequest) error {
 	s.lives(r.Context(), &node)
 	s.traffic.keepAll(r.Context(), s.cfg.Store) // whoever pulls has pushed all it had
-	var res *flwrpb.PullMessagesResponse
+	var res *flwrpb.RawPullMessagesResponse
 	err := flwr.Hold(w, r, func(ctx context.Context) (err error) {
 		res, err = s.pull(ctx, node)
 		return err
@@ -30,7 +30,7 @@ func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, node state
 	return flwr.WriteResponse(w, r, res)
 }
 
-func (s *server) pull(ctx context.Context, node state.Node) (*flwrpb.PullMessagesResponse, error) {
+func (s *server) pull(ctx context.Context, node state.Node) (*flwrpb.RawPullMessagesResponse, error) {
 	ctx, release, err := s.holds.take(ctx, node.ID)
 	if err != nil {
 		return nil, err
@@ -44,19 +44,19 @@ func (s *server) pull(ctx context.Context, node state.Node) (*flwrpb.PullMessage
 		m, found, err := s.next(ctx, node)
 		switch {
 		case errors.Is(context.Cause(ctx), errReplaced):
-			return &flwrpb.PullMessagesResponse{}, nil
+			return &flwrpb.RawPullMessagesResponse{}, nil
 		case err != nil:
 			return nil, err
 		case found:
-			return pulled(m)
+			return pulled(m), nil
 		}
 		select {
 		case <-watch.C:
 		case <-limit.C:
-			return &flwrpb.PullMessagesResponse{}, nil
+			return &flwrpb.RawPullMessagesResponse{}, nil
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errReplaced) {
-				return &flwrpb.PullMessagesResponse{}, nil
+				return &flwrpb.RawPullMessagesResponse{}, nil
 			}
 			return nil, ctx.Err()
 		}
@@ -67,12 +67,12 @@ func (s *server) pull(ctx context.Context, node state.Node) (*flwrpb.PullMessage
 // lease ends with the node's life: as long as it shows some, it is at work on the message.
 func (s *server) next(ctx context.Context, node state.Node) (m state.Message, found bool, err error) {
 	for {
-		leased, err := s.cfg.Store.LeasedInstructions(ctx, node.ID)
+		leased, err := s.cfg.Office.Leased(ctx, node.ID)
 		if err != nil {
 			return state.Message{}, false, fmt.Errorf("list what is leased to node %d: %w", node.ID, err)
 		}
 		if len(leased) == 0 {
-			leased, err = s.cfg.Store.LeaseInstructions(ctx, node.ID, 1, time.Now().Add(patience*node.HeartbeatInterval))
+			leased, err = s.cfg.Office.Lease(ctx, node.ID, 1, time.Now().Add(patience*node.HeartbeatInterval))
 			if err != nil {
 				return state.Message{}, false, fmt.Errorf("lease a message to node %d: %w", node.ID, err)
 			}
@@ -85,33 +85,14 @@ func (s *server) next(ctx context.Context, node state.Node) (m state.Message, fo
 			return m, true, nil
 		}
 		reason := fmt.Sprintf("node %d was given it %d times and did not confirm it", node.ID, maxDeliveries)
-		if err := s.giveUp(ctx, m, reason); err != nil {
+		if err := s.cfg.Office.GiveUp(ctx, m.ID, reason); err != nil {
 			return state.Message{}, false, err
 		}
 	}
 }
 
-// giveUp drops an instruction that will not be answered, so that its ServerApp is told now
-// and not at the end of its time to live.
-func (s *server) giveUp(ctx context.Context, instruction state.Message, reason string) error {
-	log.Warn("a message is given up", "run", instruction.RunID, "message", instruction.ID, "reason", reason)
-	if err := s.cfg.Store.DropMessages(ctx, []string{instruction.ID}, reason); err != nil && !errors.Is(err, state.ErrNotFound) {
-		return fmt.Errorf("drop message %s: %w", instruction.ID, err)
-	}
-	return nil
-}
-
-func pulled(m state.Message) (*flwrpb.PullMessagesResponse, error) {
-	msg, tree := &flwrpb.Message{}, &flwrpb.ObjectTree{}
-	if err := proto.Unmarshal(m.Proto, msg); err != nil {
-		return nil, fmt.Errorf("decode message %s: %w", m.ID, err)
-	}
-	if err := proto.Unmarshal(m.Tree, tree); err != nil {
-		return nil, fmt.Errorf("decode the object tree of message %s: %w", m.ID, err)
-	}
-	return &flwrpb.PullMessagesResponse{
-		MessagesList: []*flwrpb.Message{msg}, MessageObjectTrees: []*flwrpb.ObjectTree{tree},
-	}, nil
+func pulled(m state.Message) *flwrpb.RawPullMessagesResponse {
+	return &flwrpb.RawPullMessagesResponse{Messages: [][]byte{m.Proto}, Trees: [][]byte{m.Tree}}
 }
 
 // confirm ends the lease: the node has the message and all its objects. What is unknown
@@ -123,17 +104,10 @@ func (s *server) confirm(ctx context.Context, node state.Node, req *flwrpb.Confi
 		return nil, err
 	}
 	id := req.GetMessageObjectId()
-	m, err := s.cfg.Store.Message(ctx, id)
-	switch {
-	case errors.Is(err, state.ErrNotFound):
-	case err != nil:
-		return nil, fmt.Errorf("look up message %s: %w", id, err)
-	case m.NodeID == node.ID && m.RunID == run.ID && m.ReplyTo == "":
-		if err := s.cfg.Store.MarkDelivered(ctx, []string{id}); err != nil {
-			return nil, fmt.Errorf("note that message %s is delivered: %w", id, err)
-		}
-		s.deliveries.forget(node.ID)
+	if err := s.cfg.Office.Deliver(ctx, node.ID, []string{id}); err != nil {
+		return nil, fmt.Errorf("note that message %.80s is delivered: %w", id, err)
 	}
+	s.deliveries.forget(node.ID, id)
 	s.traffic.keep(ctx, s.cfg.Store, run.ID)
 	return &flwrpb.ConfirmMessageReceivedResponse{}, nil
 }

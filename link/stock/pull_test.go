@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/internal/wake"
+	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -178,11 +179,12 @@ func (*quiet) LeaseInstructions(context.Context, uint64, int, time.Time) ([]stat
 
 func TestAHoldEndsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{cfg: Config{Store: &quiet{}}, holds: newHolds(), deliveries: newDeliveries()}
+		store := &quiet{}
+		s := &server{cfg: Config{Store: store, Office: messages.New(store, nil)}, holds: newHolds(), deliveries: newDeliveries()}
 		began := time.Now()
 		res, err := s.pull(t.Context(), state.Node{ID: 7})
 		must(t, err)
-		if len(res.GetMessagesList()) != 0 || time.Since(began) != pullHold {
+		if len(res.GetMessages()) != 0 || time.Since(began) != pullHold {
 			t.Errorf("after %s: %v", time.Since(began), res)
 		}
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)

@@ -69,14 +69,14 @@ func TestRepliesThatAreBroken(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
 	run := h.run(true)
-	for name, spoil := range map[string]func(m *message){
-		"content and error": func(m *message) { m.msg.Error = &flwrpb.Error{Code: 1} },
-		"neither":           func(m *message) { m.msg.Content = nil },
-		"no type":           func(m *message) { m.msg.Metadata.MessageType = "" },
-		"no time":           func(m *message) { m.msg.Metadata.CreatedAt = math.NaN() },
-		"no time to live":   func(m *message) { m.msg.Metadata.Ttl = math.NaN() },
-		"another tree":      func(m *message) { m.tree = m.tree.GetChildren()[0] },
-		"no id":             func(m *message) { m.tree.Children[0].ObjectId = "x" },
+	for name, spoil := range map[string]func(m *letter){
+		"content and error": func(m *letter) { m.msg.Error = &flwrpb.Error{Code: 1} },
+		"neither":           func(m *letter) { m.msg.Content = nil },
+		"no type":           func(m *letter) { m.msg.Metadata.MessageType = "" },
+		"no time":           func(m *letter) { m.msg.Metadata.CreatedAt = math.NaN() },
+		"no time to live":   func(m *letter) { m.msg.Metadata.Ttl = math.NaN() },
+		"another tree":      func(m *letter) { m.tree = m.tree.GetChildren()[0] },
+		"no id":             func(m *letter) { m.tree.Children[0].ObjectId = "x" },
 	} {
 		m := h.instruct(run.ID, n.id)
 		reply := n.reply(m.msg.GetMetadata())

@@ -16,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
@@ -111,14 +112,19 @@ func (f *fixture) input(t task.Task) (*flwrpb.PullTaskInputResponse, *flwrpb.Con
 	return in, appContext
 }
 
+// pushRequest is what the host gets when an app pushes messages.
+func (f *fixture) pushRequest(msgs []*flwrpb.Message, trees ...*flwrpb.ObjectTree) *flwrpb.RawPushAppMessagesRequest {
+	f.t.Helper()
+	req := &flwrpb.PushAppMessagesRequest{MessagesList: msgs, MessageObjectTrees: trees}
+	return flwrtest.Recode(f.t, req, &flwrpb.RawPushAppMessagesRequest{})
+}
+
 // answer pushes a complete reply.
 func (f *fixture) answer(t task.Task, m nodetest.Message) nodetest.Message {
 	f.t.Helper()
 	blobs := nodetest.Blobs{}
 	r := m.Reply(f.t, blobs, "result")
-	res, err := f.PushMessages(context.Background(), t, &flwrpb.PushAppMessagesRequest{
-		MessagesList: []*flwrpb.Message{r.Proto}, MessageObjectTrees: []*flwrpb.ObjectTree{r.Tree},
-	})
+	res, err := f.PushMessages(context.Background(), t, f.pushRequest([]*flwrpb.Message{r.Proto}, r.Tree))
 	f.must(err)
 	if res.GetMessageIds()[0] != r.ID || res.GetSessionId() == "" {
 		f.t.Fatalf("push-messages = %v", res)

@@ -18,6 +18,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
@@ -42,8 +43,9 @@ func TestOneTask(t *testing.T) {
 		t.Errorf("second pull-task-input differs:\n%s", diff)
 	}
 
-	pulled, err := f.PullMessages(t.Context(), tk, &flwrpb.PullAppMessagesRequest{})
+	got, err := f.PullMessages(t.Context(), tk, &flwrpb.PullAppMessagesRequest{})
 	f.must(err)
+	pulled := flwrtest.Recode(t, got, &flwrpb.PullAppMessagesResponse{})
 	if len(pulled.GetMessagesList()) != 1 || len(pulled.GetMessageObjectTrees()) != 1 ||
 		pulled.GetMessagesList()[0].GetMetadata().GetMessageId() != m.ID || pulled.GetMessagesList()[0].Content == nil {
 		t.Fatalf("pull-messages = %v", pulled)
@@ -108,7 +110,7 @@ func TestRepliesThatAreRefused(t *testing.T) {
 	tk := f.acquire()
 	f.input(tk)
 	push := func(msgs []*flwrpb.Message, trees ...*flwrpb.ObjectTree) error {
-		_, err := f.PushMessages(t.Context(), tk, &flwrpb.PushAppMessagesRequest{MessagesList: msgs, MessageObjectTrees: trees})
+		_, err := f.PushMessages(t.Context(), tk, f.pushRequest(msgs, trees...))
 		return err
 	}
 	r := m.Reply(t, nodetest.Blobs{}, "result")
@@ -133,8 +135,7 @@ func TestRepliesThatAreRefused(t *testing.T) {
 	}
 	f.answer(tk, m)
 	other := m.Reply(t, nodetest.Blobs{}, "second thoughts")
-	res, err := f.PushMessages(t.Context(), tk, &flwrpb.PushAppMessagesRequest{
-		MessagesList: []*flwrpb.Message{other.Proto}, MessageObjectTrees: []*flwrpb.ObjectTree{other.Tree}})
+	res, err := f.PushMessages(t.Context(), tk, f.pushRequest([]*flwrpb.Message{other.Proto}, other.Tree))
 	if err != nil || res.GetMessageIds()[0] != "" {
 		t.Errorf("a second reply: %v, %v", res, err)
 	}
@@ -156,8 +157,7 @@ func TestObjectsOfOthers(t *testing.T) {
 	f.input(tk)
 	blobs := nodetest.Blobs{}
 	r := m.Reply(t, blobs, "result")
-	_, err := f.PushMessages(t.Context(), tk, &flwrpb.PushAppMessagesRequest{
-		MessagesList: []*flwrpb.Message{r.Proto}, MessageObjectTrees: []*flwrpb.ObjectTree{r.Tree}})
+	_, err := f.PushMessages(t.Context(), tk, f.pushRequest([]*flwrpb.Message{r.Proto}, r.Tree))
 	f.must(err)
 	f.push(tk, r.ID, []byte("not what the id says"), false)
 	f.push(tk, r.ID, blobs[r.ID], true)

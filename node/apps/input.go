@@ -97,19 +97,15 @@ func (h *Host) bundle(ctx context.Context, run state.Run) (*flwrpb.Fab, error) {
 }
 
 // PullMessages gives the app the instruction of its task, as often as it asks.
-func (h *Host) PullMessages(ctx context.Context, t task.Task, _ *flwrpb.PullAppMessagesRequest) (*flwrpb.PullAppMessagesResponse, error) {
+func (h *Host) PullMessages(ctx context.Context, t task.Task, _ *flwrpb.PullAppMessagesRequest) (*flwrpb.RawPullAppMessagesResponse, error) {
 	m, err := h.cfg.Store.Instruction(ctx, t.MessageID)
 	if errors.Is(err, state.ErrNotFound) {
-		return &flwrpb.PullAppMessagesResponse{}, nil
+		return &flwrpb.RawPullAppMessagesResponse{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	msg, tree := new(flwrpb.Message), new(flwrpb.ObjectTree)
-	if err := errors.Join(proto.Unmarshal(m.Message, msg), proto.Unmarshal(m.Tree, tree)); err != nil {
-		return nil, fmt.Errorf("message %s: %w", t.MessageID, err)
-	}
-	return &flwrpb.PullAppMessagesResponse{MessagesList: []*flwrpb.Message{msg}, MessageObjectTrees: []*flwrpb.ObjectTree{tree}}, nil
+	return &flwrpb.RawPullAppMessagesResponse{Messages: [][]byte{m.Message}, Trees: [][]byte{m.Tree}}, nil
 }
 
 // ConfirmMessageReceived changes nothing: the objects of a message live until it is

@@ -8,33 +8,37 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
-	"github.com/rhizome-fl/rhizome/protocol/object"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // PushMessages takes the one reply of the task. It counts only when its objects are there
 // and the task has ended with PushTaskOutput.
-func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
-	if len(req.GetMessagesList()) != 1 || len(req.GetMessageObjectTrees()) != 1 {
+func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
+	if len(req.GetMessages()) != 1 || len(req.GetTrees()) != 1 {
 		return nil, flwr.NewError(flwr.CodeInvalidMessageCount)
 	}
-	msg, tree := req.GetMessagesList()[0], req.GetMessageObjectTrees()[0]
-	if msg.GetMetadata().GetRunId() != t.RunID {
+	raw, tree := req.GetMessages()[0], req.GetTrees()[0]
+	if says, err := message.Peek(raw); err == nil && says.RunID != t.RunID {
 		return nil, flwr.NewError(flwr.CodeMessageRunIDMismatch)
 	}
-	reply, err := newReply(t, msg, tree)
+	instruction, err := h.cfg.Store.Instruction(ctx, t.MessageID)
+	if errors.Is(err, state.ErrNotFound) {
+		return refused(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply, err := newReply(t, instruction, raw, tree)
 	if err != nil {
 		return nil, flwr.Plain(http.StatusBadRequest, err.Error())
 	}
 	missing, err := h.cfg.Store.InsertReply(ctx, t, reply)
 	if errors.Is(err, state.ErrAnswered) || errors.Is(err, state.ErrNotFound) {
-		// As a SuperLink says it of a message that it does not take.
-		return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}, nil
+		return refused(), nil
 	}
 	if err != nil {
 		return nil, err
@@ -47,39 +51,30 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.PushAp
 	}, nil
 }
 
+// refused is what a SuperLink says of a message that it does not take.
+func refused() *flwrpb.PushAppMessagesResponse {
+	return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}
+}
+
 // newReply checks what an app wants to answer.
-func newReply(t task.Task, msg *flwrpb.Message, tree *flwrpb.ObjectTree) (state.Reply, error) {
-	meta := msg.GetMetadata()
-	switch {
-	case meta.GetReplyToMessageId() != t.MessageID:
-		return state.Reply{}, fmt.Errorf("the message answers %q; the task is to answer %s", meta.GetReplyToMessageId(), t.MessageID)
-	case !object.Valid(meta.GetMessageId()) || tree.GetObjectId() != meta.GetMessageId():
-		return state.Reply{}, errors.New("the object tree is not that of the message")
-	case (msg.Content != nil) == (msg.Error != nil):
-		return state.Reply{}, errors.New("a message has either content or an error")
-	}
-	ids, err := object.PostOrder(tree, object.TreeLimits{})
-	if err != nil {
-		return state.Reply{}, err
-	}
-	marshal := proto.MarshalOptions{Deterministic: true}
-	msgBytes, err := marshal.Marshal(msg)
-	if err != nil {
-		return state.Reply{}, err
-	}
-	treeBytes, err := marshal.Marshal(tree)
-	if err != nil {
-		return state.Reply{}, err
-	}
-	if n := len(msgBytes) + len(treeBytes); n > maxReply {
+func newReply(t task.Task, instruction state.Instruction, raw, tree []byte) (state.Reply, error) {
+	if n := len(raw) + len(tree); n > maxReply {
 		return state.Reply{}, fmt.Errorf("message and object tree have %d bytes, %d are allowed", n, maxReply)
+	}
+	asked, err := message.Peek(instruction.Message)
+	if err != nil {
+		return state.Reply{}, fmt.Errorf("instruction %s: %w", t.MessageID, err)
+	}
+	reply, err := message.ParseReply(raw, tree, message.Answered{Instruction: asked, Node: asked.Destination})
+	if err != nil {
+		return state.Reply{}, err
 	}
 	return state.Reply{
 		MessageID: t.MessageID,
-		ReplyID:   meta.GetMessageId(),
-		Message:   msgBytes,
-		Tree:      treeBytes,
-		ObjectIDs: ids,
+		ReplyID:   reply.ID(),
+		Message:   reply.Raw(),
+		Tree:      reply.Tree(),
+		ObjectIDs: reply.Objects(),
 		Runtime:   worked(t),
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -44,8 +45,11 @@ func ReadRequest(r *http.Request, msg proto.Message, limit int64) error {
 	return Decode(body, msg)
 }
 
-// Decode decodes a request body. Code 1003.
+// Decode decodes a request body of at most [MaxFields] fields. Code 1003.
 func Decode(body []byte, msg proto.Message) error {
+	if err := countFields(body); err != nil {
+		return NewError(CodeInvalidProtobuf).WithCause(err)
+	}
 	if err := Unmarshal(body, msg); err != nil {
 		return NewError(CodeInvalidProtobuf).WithCause(err)
 	}
@@ -69,6 +73,22 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 		return nil, tooLarge(limit)
 	}
 	return body.Bytes(), nil
+}
+
+// countFields looks how many fields a body has, before there is an element in memory for
+// each of them. What is no protobuf is left to the decoder.
+func countFields(body []byte) error {
+	for count := 0; len(body) > 0; count++ {
+		if count == MaxFields {
+			return fmt.Errorf("it has more than %d fields", MaxFields)
+		}
+		_, _, n := protowire.ConsumeField(body)
+		if n < 0 {
+			return nil
+		}
+		body = body[n:]
+	}
+	return nil
 }
 
 func tooLarge(limit int64) *Error {

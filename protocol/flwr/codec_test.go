@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -194,4 +195,24 @@ func TestSilentSendersAreCutOffAndSlowOnesAreNot(t *testing.T) {
 			t.Errorf("a silent sender was served for %s: %v", took, err)
 		}
 	})
+}
+
+// A list of empty elements takes two bytes each on the wire, and is counted there.
+func TestFieldsAreCountedBeforeTheyAreDecoded(t *testing.T) {
+	request := func(fields int) []byte { return bytes.Repeat([]byte{0x12, 0}, fields) } // message_ids
+	req := &flwrpb.PullAppMessagesRequest{}
+	if err := flwr.Decode(request(flwr.MaxFields), req); err != nil || len(req.GetMessageIds()) != flwr.MaxFields {
+		t.Errorf("%d ids: %v", len(req.GetMessageIds()), err)
+	}
+	body := request(16 << 20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := flwr.Decode(body, &flwrpb.PullAppMessagesRequest{})
+	runtime.ReadMemStats(&after)
+	if err == nil {
+		t.Error("sixteen million ids were decoded")
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("the refusal took %d bytes", took)
+	}
 }

@@ -19,6 +19,11 @@ const (
 	// receivers of a model of a thousand arrays; ServerApps understand the 413 beyond it.
 	MaxMessages = 512 << 20
 
+	// MaxFields bounds the fields of a request, which are counted before it is decoded: an
+	// empty element of a list takes two bytes on the wire and a hundred in memory. The
+	// longest lists are the messages and trees of one push to 100,000 nodes.
+	MaxFields = 250_000
+
 	// MaxContext bounds push-task-output: the state that an app keeps from round to round
 	// may hold a model.
 	MaxContext = 512 << 20

@@ -230,7 +230,7 @@ func TestRulesOfReplies(t *testing.T) {
 
 func TestRuntime(t *testing.T) {
 	for seconds, want := range map[float64]time.Duration{
-		0: 0, -1: 0, 1.5: 1500 * time.Millisecond, 1e12: 0,
+		0: 0, -1: 0, 1.5: 1500 * time.Millisecond, 1e12: 0, 1e300: 0,
 	} {
 		if got := Runtime(seconds); got != want {
 			t.Errorf("%v s: %s, want %s", seconds, got, want)

@@ -12,6 +12,10 @@ const (
 	fieldTreeChildren = 2
 )
 
+// Objects lists the ids of an encoded flwr.proto.ObjectTree, each once, children before
+// parents, under the rules for trees.
+func Objects(tree []byte) ([]string, error) { return readTree(tree) }
+
 // readTree lists the ids of an encoded tree in the order of [object.PostOrder]. The tree is
 // never decoded: a node that is two bytes on the wire would be a hundred in memory.
 func readTree(raw []byte) ([]string, error) {

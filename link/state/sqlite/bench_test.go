@@ -135,7 +135,7 @@ func (f *federation) serve(b *testing.B, node uint64, id string, all []string) {
 		b.Errorf("leased %d messages", len(msgs))
 		return
 	}
-	must(b, f.store.MarkDelivered(b.Context(), []string{id}))
+	must(b, f.store.MarkDelivered(b.Context(), node, []string{id}))
 	must(b, f.store.InsertReply(b.Context(), f.reply(id, node), time.Second))
 	_, err = f.store.Answered(b.Context(), f.run, all)
 	must(b, err)

@@ -226,13 +226,13 @@ func (s *Store) Unlease(ctx context.Context, messageIDs []string) error {
 
 // MarkDelivered implements state.Messages. It also takes a confirmation that comes after
 // its lease has ended: the node has the message.
-func (s *Store) MarkDelivered(ctx context.Context, messageIDs []string) error {
+func (s *Store) MarkDelivered(ctx context.Context, nodeID uint64, messageIDs []string) error {
 	if len(messageIDs) == 0 {
 		return nil
 	}
 	err := s.write(ctx, func(c *change) error {
 		_, err := c.tx.Exec(`UPDATE instructions SET state = 'delivered', lease_until = 0
-			WHERE message_id`+inList+`AND state IN ('leased', 'waiting')`, listOf(messageIDs))
+			WHERE message_id`+inList+`AND node_id = ? AND state IN ('leased', 'waiting')`, listOf(messageIDs), int64(nodeID))
 		return err
 	})
 	if err != nil {

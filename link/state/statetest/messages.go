@@ -71,7 +71,11 @@ func testInstructionLife(t *testing.T, e *env) {
 	}
 	msgs, err = e.LeasedInstructions(e.ctx, node.ID)
 	e.wantIDs("what is leased", msgs, err, "i")
-	e.ok(e.MarkDelivered(e.ctx, []string{"i"}))
+	stranger := e.onlineNode("stranger")
+	e.ok(e.MarkDelivered(e.ctx, stranger.ID, []string{"i"}))
+	msgs, err = e.LeasedInstructions(e.ctx, node.ID)
+	e.wantIDs("what is leased, after another node said that it has it", msgs, err, "i")
+	e.ok(e.MarkDelivered(e.ctx, node.ID, []string{"i"}))
 	msgs, err = e.LeasedInstructions(e.ctx, node.ID)
 	e.wantIDs("leased after delivery", msgs, err)
 	got, err := e.Message(e.ctx, "i")
@@ -110,9 +114,9 @@ func testLeases(_ *testing.T, e *env) {
 	e.wantIDs("nothing is leased twice", msgs, err)
 	e.ok(e.ExtendLeases(e.ctx, a.ID, e.now().Add(20*time.Second)))
 	e.silent("an extended lease", func() { e.pass(15 * time.Second) }, state.KeyNode(a.ID))
-	e.ok(e.MarkDelivered(e.ctx, []string{"3"}))
+	e.ok(e.MarkDelivered(e.ctx, a.ID, []string{"3"}))
 	e.rings("the end of a lease", func() { e.pass(5 * time.Second) }, state.KeyNode(a.ID))
-	e.ok(e.MarkDelivered(e.ctx, []string{"4"})) // a confirmation that comes late
+	e.ok(e.MarkDelivered(e.ctx, a.ID, []string{"4"})) // a confirmation that comes late
 	msgs, err = e.LeaseInstructions(e.ctx, a.ID, 9, time.Time{})
 	e.wantIDs("leased again", msgs, err, "1")
 	msgs, err = e.LeaseInstructions(e.ctx, b.ID, 9, time.Time{})
@@ -127,7 +131,7 @@ func testUnlease(t *testing.T, e *env) {
 	_, err := e.LeaseInstructions(e.ctx, node.ID, 9, time.Time{})
 	e.ok(err)
 	e.insert(waiting)
-	e.ok(e.MarkDelivered(e.ctx, []string{"delivered", "answered", "half"}))
+	e.ok(e.MarkDelivered(e.ctx, node.ID, []string{"delivered", "answered", "half"}))
 	e.ok(e.InsertReply(e.ctx, e.reply("ra", answered), 0))
 	lost := e.reply("lost", half)
 	lost.State = state.Gathering

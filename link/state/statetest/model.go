@@ -248,7 +248,7 @@ func sameIDs(rt *rapid.T, what string, msgs []state.Message, want []string) {
 
 func (m *model) deliver(rt *rapid.T) {
 	msg := pick(rt, m.msgs, "message")
-	expect(rt, "MarkDelivered", m.e.MarkDelivered(m.e.ctx, []string{msg.id}), nil)
+	expect(rt, "MarkDelivered", m.e.MarkDelivered(m.e.ctx, msg.node.id, []string{msg.id}), nil)
 	if msg.state == state.Leased || msg.state == state.Waiting {
 		msg.state = state.Delivered
 	}

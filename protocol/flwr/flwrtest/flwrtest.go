@@ -185,3 +185,17 @@ func (l *pipeListener) Close() error {
 }
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "pipe"} }
+
+// Recode reads one message as another of the same form on the wire, such as a request with
+// messages as the one that a server gets, with bytes.
+func Recode[M proto.Message](t testing.TB, from proto.Message, into M) M {
+	t.Helper()
+	encoded, err := proto.Marshal(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proto.Unmarshal(encoded, into); err != nil {
+		t.Fatalf("%T is not %T: %v", from, into, err)
+	}
+	return into
+}

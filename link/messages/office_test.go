@@ -20,6 +20,8 @@ import (
 
 // table is a store of messages that can be told to fail.
 type table struct {
+	state.Messages // what is not written here is not called
+
 	mu       sync.Mutex
 	messages map[string]state.Message
 	known    map[string]bool // run and id; true: held
@@ -145,7 +147,7 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		start := func() *Intake { return New(store, disk) }
+		start := func() *Office { return New(store, disk) }
 		in := start()
 		const kinds = 6
 		needs := make(map[string][]string)
@@ -167,7 +169,7 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 						ids = append(ids, id)
 					}
 				}
-				_, missing, err := in.Instructions(rt.Context(), run, []Incoming{{Message: state.Message{ID: key, RunID: run}, ObjectIDs: ids}})
+				_, missing, err := in.takeIn(rt.Context(), run, []incoming{{message: state.Message{ID: key, RunID: run}, objects: ids}})
 				if errors.Is(err, errDisk) {
 					return
 				}
@@ -200,7 +202,7 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 					if m.State != state.Gathering {
 						continue
 					}
-					if _, err := in.await(rt.Context(), m.RunID, Incoming{Message: m, ObjectIDs: needs[key]}); err != nil {
+					if _, err := in.await(rt.Context(), m.RunID, incoming{message: m, objects: needs[key]}); err != nil {
 						rt.Fatal(err)
 					}
 				}
@@ -232,7 +234,7 @@ func TestNamingAnObjectDoesNotGiveIt(t *testing.T) {
 	in := New(newTable(), disk)
 	id, text := content(1)
 	names := func(run uint64, key string) (missing []string) {
-		_, missing, err := in.Instructions(t.Context(), run, []Incoming{{Message: state.Message{ID: key, RunID: run}, ObjectIDs: []string{id}}})
+		_, missing, err := in.takeIn(t.Context(), run, []incoming{{message: state.Message{ID: key, RunID: run}, objects: []string{id}}})
 		if err != nil {
 			t.Fatal(err)
 		}
