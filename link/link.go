@@ -22,8 +22,8 @@ import (
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
@@ -110,8 +110,7 @@ func (l *Link) Tickets() *membership.Tickets { return l.tickets }
 // Run serves until ctx ends, which is no error, or a part fails. When it returns, nothing
 // of it runs any more.
 func (l *Link) Run(ctx context.Context) error {
-	p2p.ServeJoin(l.host, l.members.Join)
-	defer l.host.RemoveStreamHandler(admission.JoinProtocol)
+	defer join.Serve(l.host, l.members.Join).Close()
 	return l.daemon.Run(ctx)
 }
 

@@ -23,8 +23,10 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
@@ -109,7 +111,7 @@ func newIdentity(t *testing.T) identity.Identity {
 }
 
 // greet opens one session and gives the first answer of the link.
-func greet(ctx context.Context, h *p2p.Host, target p2p.Target) (*sessionpb.Frame, error) {
+func greet(ctx context.Context, h *p2p.Host, target reach.Target) (*sessionpb.Frame, error) {
 	var answer *sessionpb.Frame
 	err := h.Keep(ctx, target, session.ProtocolID, func(_ context.Context, s network.Stream) error {
 		conn := session.NewConn(s, session.Limits{})
@@ -122,7 +124,7 @@ func greet(ctx context.Context, h *p2p.Host, target p2p.Target) (*sessionpb.Fram
 			return err
 		}
 		answer = frame
-		return p2p.Permanent(errEnough)
+		return reach.Permanent(errEnough)
 	})
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -132,11 +134,11 @@ func greet(ctx context.Context, h *p2p.Host, target p2p.Target) (*sessionpb.Fram
 
 var errEnough = errors.New("seen enough")
 
-func targetOf(t *testing.T, text string) (p2p.Target, ticket.Ticket) {
+func targetOf(t *testing.T, text string) (reach.Target, ticket.Ticket) {
 	t.Helper()
 	parsed, err := ticket.Parse(text)
 	must(t, err)
-	return p2p.Target{Peer: parsed.Link, Addrs: parsed.Addrs}, parsed
+	return reach.Target{Peer: parsed.Link, Addrs: parsed.Addrs}, parsed
 }
 
 func TestTicketSessionRestartRevoke(t *testing.T) {
@@ -153,7 +155,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 	node := newLeaf(t, identity)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	joined, err := p2p.Join(ctx, node, target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret, Name: "hospital"})
+	joined, err := join.Ask(ctx, node, target, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret, Name: "hospital"})
 	must(t, err)
 	if joined.Role != "node" || joined.Federation != parsed.Federation {
 		t.Errorf("joined as %+v", joined)
@@ -164,7 +166,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 		t.Fatalf("got %v instead of a welcome", first)
 	}
 
-	if _, err := p2p.Join(ctx, newLeaf(t, newIdentity(t)), target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret}); !errors.Is(err, admission.ErrRefused) {
+	if _, err := join.Ask(ctx, newLeaf(t, newIdentity(t)), target, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret}); !errors.Is(err, admission.ErrRefused) {
 		t.Errorf("a ticket for one was used twice: %v", err)
 	}
 
@@ -246,7 +248,7 @@ func TestRevokedTicketLetsNobodyIn(t *testing.T) {
 	target, parsed := targetOf(t, made.Text)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err = p2p.Join(ctx, newLeaf(t, newIdentity(t)), target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret})
+	_, err = join.Ask(ctx, newLeaf(t, newIdentity(t)), target, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret})
 	if !errors.Is(err, admission.ErrRefused) {
 		t.Errorf("joined with a revoked ticket: %v", err)
 	}
@@ -255,13 +257,13 @@ func TestRevokedTicketLetsNobodyIn(t *testing.T) {
 func TestJoinWithoutTicketNeedsTheOperator(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
 	stranger := newIdentity(t)
-	_, err := l.members.Join(t.Context(), stranger.ID, p2p.JoinRequest{})
-	var refusal *p2p.Refusal
+	_, err := l.members.Join(t.Context(), stranger.ID, join.Request{})
+	var refusal *join.Refusal
 	if !errors.As(err, &refusal) || !strings.Contains(refusal.Reason, "rhizome member add "+stranger.ID.String()) {
 		t.Errorf("a stranger is told %v", err)
 	}
 	must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: stranger.ID.String(), Name: "friend"}))
-	answer, err := l.members.Join(t.Context(), stranger.ID, p2p.JoinRequest{})
+	answer, err := l.members.Join(t.Context(), stranger.ID, join.Request{})
 	must(t, err)
 	if answer.Name != "friend" || answer.Role != "node" {
 		t.Errorf("a friend is told %+v", answer)
@@ -270,7 +272,7 @@ func TestJoinWithoutTicketNeedsTheOperator(t *testing.T) {
 
 func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
-	for role, want := range map[state.Role]int{state.RoleOperator: http.StatusOK, state.RoleNode: http.StatusForbidden, state.RoleObserver: http.StatusForbidden} {
+	for role, want := range map[join.Role]int{join.RoleOperator: http.StatusOK, join.RoleNode: http.StatusForbidden, join.RoleObserver: http.StatusForbidden} {
 		identity := newIdentity(t)
 		must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: identity.ID.String(), Role: role}))
 		h := newLeaf(t, identity)
@@ -290,7 +292,7 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 
 func TestTicketWaitsForTheRelay(t *testing.T) {
 	relayHost, err := p2p.NewHost(p2p.Config{
-		Identity: newIdentity(t), Role: p2p.RelayHost, Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
+		Identity: newIdentity(t), Kind: p2p.RelayHost, Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, relayHost.Close()) })
@@ -311,7 +313,7 @@ func TestTicketWaitsForTheRelay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	node := newLeaf(t, newIdentity(t))
-	_, err = p2p.Join(ctx, node, target, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret})
+	_, err = join.Ask(ctx, node, target, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret})
 	must(t, err)
 	welcome, err := greet(ctx, node, target)
 	must(t, err)

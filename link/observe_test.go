@@ -16,13 +16,14 @@ import (
 	"github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
-	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // member connects a new member with a role.
-func (l *Link) memberFor(t *testing.T, role state.Role) *p2p.Host {
+func (l *Link) memberFor(t *testing.T, role join.Role) *p2p.Host {
 	t.Helper()
 	identity := newIdentity(t)
 	must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: identity.ID.String(), Role: role, Name: "a member called so"}))
@@ -48,19 +49,19 @@ func get(t *testing.T, h *p2p.Host, id peer.ID, proto protocol.ID, path string) 
 
 func TestStatusOverTheOverlay(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
-	node := l.memberFor(t, state.RoleNode)
+	node := l.memberFor(t, join.RoleNode)
 	greeting, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err := greet(greeting, node, p2p.Target{Peer: l.PeerID(), Addrs: l.host.Addresses()})
+	_, err := greet(greeting, node, reach.Target{Peer: l.PeerID(), Addrs: l.host.Addresses()})
 	must(t, err)
 
-	for role, c := range map[state.Role]struct {
+	for role, c := range map[join.Role]struct {
 		code int
 		sees bool // who and where the others are
 	}{
-		state.RoleOperator: {http.StatusOK, true},
-		state.RoleObserver: {http.StatusOK, false},
-		state.RoleNode:     {http.StatusForbidden, false},
+		join.RoleOperator: {http.StatusOK, true},
+		join.RoleObserver: {http.StatusOK, false},
+		join.RoleNode:     {http.StatusForbidden, false},
 	} {
 		code, body := get(t, l.memberFor(t, role), l.PeerID(), remote.StatusProtocol, "/status")
 		if code != c.code {
@@ -86,7 +87,7 @@ func TestStatusOverTheOverlay(t *testing.T) {
 // An observer gets the status and nothing else.
 func TestObserverGetsNothingElse(t *testing.T) {
 	l, _ := startLink(t, testConfig(t.TempDir()))
-	observer := l.memberFor(t, state.RoleObserver)
+	observer := l.memberFor(t, join.RoleObserver)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if code, _ := get(t, observer, l.PeerID(), remote.ControlProtocol, "/health"); code != http.StatusForbidden {
@@ -97,7 +98,7 @@ func TestObserverGetsNothingElse(t *testing.T) {
 			t.Errorf("the status protocol answers %s with %d", path, code)
 		}
 	}
-	if answer, err := greet(ctx, observer, p2p.Target{Peer: l.PeerID(), Addrs: l.host.Addresses()}); err == nil && answer.GetWelcome() != nil {
+	if answer, err := greet(ctx, observer, reach.Target{Peer: l.PeerID(), Addrs: l.host.Addresses()}); err == nil && answer.GetWelcome() != nil {
 		t.Error("an observer has a session")
 	}
 	store, err := objects.OpenDir(t.TempDir(), objects.DirOptions{})

@@ -8,7 +8,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/link/membership"
@@ -16,16 +15,19 @@ import (
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
 // openOverlay makes the host and everything that speaks over it.
 func (l *Link) openOverlay(context.Context) (err error) {
 	l.host, err = p2p.Open(l.dir, p2p.Config{
-		Role: p2p.Hub, Gate: l.members, Overlay: l.cfg.Overlay, UserAgent: l.cfg.Software, MaxPeers: l.cfg.MaxNodes,
+		Kind: p2p.Hub, Gate: l.members, Overlay: l.cfg.Overlay, UserAgent: l.cfg.Software, MaxPeers: l.cfg.MaxNodes,
 	})
 	if err != nil {
 		return err
@@ -35,7 +37,7 @@ func (l *Link) openOverlay(context.Context) (err error) {
 		Link: l.host.ID(), Key: l.host.Identity().Key, Addresses: l.awaitAddresses, Federation: l.cfg.Federation, Swarm: l.cfg.Swarm,
 	})
 	// Announcements are for nodes: operators and observers are not told what the runs need.
-	isNode := func(p peer.ID) bool { return l.members.Is(p, state.RoleNode) }
+	isNode := func(p peer.ID) bool { return l.members.Is(p, join.RoleNode) }
 	l.gossip, err = gossip.NewPublisher(l.host, gossip.Config{Link: l.host.ID(), Federation: l.cfg.Federation, Member: isNode})
 	if err != nil {
 		return fmt.Errorf("start announcements: %w", err)
@@ -56,10 +58,9 @@ func (l *Link) relayAddresses() []string {
 	var relays []string
 	seen := make(map[string]bool)
 	for _, a := range l.host.Addresses() {
-		head, circuit := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
-		if circuit != nil && head != nil && !seen[head.String()] {
-			seen[head.String()] = true
-			relays = append(relays, head.String())
+		if relay, ok := addr.Hop(a); ok && !seen[relay.String()] {
+			seen[relay.String()] = true
+			relays = append(relays, relay.String())
 		}
 	}
 	return relays
@@ -68,7 +69,7 @@ func (l *Link) relayAddresses() []string {
 // vouch tells a relay who the members are, for as long as ctx lasts. A relay that refuses is
 // asked again now and then: its operator may have to allow the link first.
 func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
-	target := p2p.Target{Peer: info.ID, Addrs: info.Addrs}
+	target := reach.Target{Peer: info.ID, Addrs: info.Addrs}
 	var said string // by the relay, when it refused
 	err := l.host.Keep(ctx, target, relay.VouchProtocol, func(ctx context.Context, s network.Stream) error {
 		err := l.vouched.Vouch(ctx, s)
@@ -122,5 +123,5 @@ func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []stri
 
 // serveControl serves the Control API to operators through the overlay.
 func (l *Link) serveControl(ctx context.Context) error {
-	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.ControlProtocol), l.members.Only(l.control, state.RoleOperator))
+	return daemon.ServeHTTP(ctx, l.host.ListenMembers(remote.ControlProtocol), l.members.Only(l.control, join.RoleOperator))
 }

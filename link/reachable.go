@@ -52,7 +52,7 @@ func (l *Link) unreachable() error {
 	why := "it listens nowhere and has no relay"
 	for _, relay := range l.cfg.Relays {
 		why = fmt.Sprintf("relay %s has given it no reservation", relay.ID)
-		if failure := l.host.Reach(relay.ID).Failure; failure != nil {
+		if failure := l.host.Ways(relay.ID).Failure; failure != nil {
 			why += ": " + failure.Err.Error()
 		}
 	}

@@ -23,9 +23,10 @@ import (
 	"github.com/rhizome-fl/rhizome/link/remote"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
-	"github.com/rhizome-fl/rhizome/p2p/joinpb"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/joinpb"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
@@ -195,7 +196,7 @@ func TestThousandStrangersGetNothing(t *testing.T) {
 	cfg.Federation = "confidential-federation"
 	l, _ := startLink(t, cfg)
 	runID, secret := l.secretRun(t)
-	member := l.memberFor(t, state.RoleNode)
+	member := l.memberFor(t, join.RoleNode)
 	spent, err := l.Tickets().Create(t.Context(), membership.TicketRequest{})
 	must(t, err)
 	parsed, err := ticket.ParseJoin(spent.Text)

@@ -11,8 +11,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/node/state"
-	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // ErrNoLink says that the node does not know whom it belongs to.
@@ -21,7 +22,7 @@ var ErrNoLink = errors.New("this node does not know its SuperLink yet: give it a
 // joinRequest is what is to be shown to the link before the first session.
 type joinRequest struct {
 	needed  bool
-	request p2p.JoinRequest
+	request join.Request
 }
 
 // checkJoin refuses a bad --join before anything is made for it.
@@ -66,13 +67,13 @@ func (n *Node) openTarget(ctx context.Context) error {
 		return fmt.Errorf("data directory %s belongs to a node of SuperLink %s, and --join names %s: use another data directory",
 			n.cfg.DataDir, identity.Link, t.Link)
 	}
-	if t.Role != "" && t.Role != ticket.RoleNode {
-		return fmt.Errorf("--join: the ticket lets in an %s and not a node: ask for a ticket with the role %s", t.Role, ticket.RoleNode)
+	if t.Role != "" && t.Role != join.RoleNode {
+		return fmt.Errorf("--join: the ticket lets in an %s and not a node: ask for a ticket with the role %s", t.Role, join.RoleNode)
 	}
-	n.target = p2p.Target{Peer: t.Link, Addrs: t.Addrs}
+	n.target = reach.Target{Peer: t.Link, Addrs: t.Addrs}
 	n.ticket = joinRequest{
 		needed:  !known || t.TokenID != "" && t.TokenID != identity.TokenID,
-		request: p2p.JoinRequest{TokenID: t.TokenID, Secret: t.Secret, Name: n.cfg.Name},
+		request: join.Request{TokenID: t.TokenID, Secret: t.Secret, Name: n.cfg.Name},
 	}
 	_, err = n.store.UpdateIdentity(ctx, func(id *state.Identity) {
 		id.Link, id.LinkAddrs = t.Link.String(), texts(t.Addrs)
@@ -115,11 +116,11 @@ func (n *Node) join(ctx context.Context) error {
 		return nil
 	}
 	log.Info("joining", "link", n.target.Peer)
-	answer, err := p2p.Join(ctx, n.host, n.target, n.ticket.request)
+	answer, err := join.Ask(ctx, n.host, n.target, n.ticket.request)
 	if err != nil {
 		return fmt.Errorf("join SuperLink %s: %w", n.target.Peer, err)
 	}
-	if answer.Role != "" && answer.Role != ticket.RoleNode {
+	if answer.Role != "" && answer.Role != join.RoleNode {
 		return fmt.Errorf("join SuperLink %s: this peer is a member as %s and not as node: use another data directory", n.target.Peer, answer.Role)
 	}
 	_, err = n.store.UpdateIdentity(ctx, func(id *state.Identity) {

@@ -17,8 +17,9 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -50,20 +51,20 @@ func newLink(t testing.TB) *fakeLink {
 		t.Fatal(err)
 	}
 	l.host, err = p2p.NewHost(p2p.Config{
-		Identity: identity, Role: p2p.Hub, Gate: admission.GateFunc(l.standing),
+		Identity: identity, Kind: p2p.Hub, Gate: admission.GateFunc(l.standing),
 		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p2p.ServeJoin(l.host, func(_ context.Context, from peer.ID, req p2p.JoinRequest) (p2p.JoinAnswer, error) {
+	joins := join.Serve(l.host, func(_ context.Context, from peer.ID, req join.Request) (join.Answer, error) {
 		if req.TokenID != "token" || string(req.Secret) != "secret" {
-			return p2p.JoinAnswer{}, &p2p.Refusal{Reason: "the ticket is not valid any more"}
+			return join.Answer{}, &join.Refusal{Reason: "the ticket is not valid any more"}
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.members[from] = true
-		return p2p.JoinAnswer{Role: ticket.RoleNode, Federation: "fed"}, nil
+		return join.Answer{Role: join.RoleNode, Federation: "fed"}, nil
 	})
 	l.host.HandleMembers(wire.ProtocolID, func(s network.Stream) {
 		one := &linkSession{t: t, s: s, conn: wire.NewConn(s, wire.Limits{})}
@@ -82,6 +83,7 @@ func newLink(t testing.TB) *fakeLink {
 		return nil
 	}, objects.ServerOptions{})
 	t.Cleanup(func() {
+		joins.Close()
 		server.Close()
 		if err := l.host.Close(); err != nil {
 			t.Error(err)
@@ -109,7 +111,7 @@ func (l *fakeLink) wasAsked(id string) bool {
 func (l *fakeLink) ticket(change func(*ticket.Ticket)) string {
 	l.t.Helper()
 	made := ticket.Ticket{
-		Link: l.host.ID(), Addrs: l.host.Addresses(), Federation: "fed", TokenID: "token", Secret: []byte("secret"), Role: ticket.RoleNode,
+		Link: l.host.ID(), Addrs: l.host.Addresses(), Federation: "fed", TokenID: "token", Secret: []byte("secret"), Role: join.RoleNode,
 	}
 	if change != nil {
 		change(&made)

@@ -20,6 +20,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 var log = logs.For("node")
@@ -36,7 +37,7 @@ type Node struct {
 	dir     *datadir.Dir
 	objects *objects.Dir
 	store   *state.Store
-	target  p2p.Target
+	target  reach.Target
 	ticket  joinRequest
 	host    *p2p.Host
 	fetcher *objects.Fetcher

@@ -26,7 +26,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -314,7 +315,7 @@ func TestOpenRefuses(t *testing.T) {
 		"cut ticket":      {func(c *node.Config) { c.Join = good[:len(good)-9] }, "cut or changed"},
 		"no peer id":      {func(c *node.Config) { c.Join = "/ip4/127.0.0.1/tcp/1" }, "peer"},
 		"expired":         {func(c *node.Config) { c.Join = link.ticket(func(t *ticket.Ticket) { t.Expires = time.Unix(1, 0) }) }, "expired"},
-		"an operator":     {func(c *node.Config) { c.Join = link.ticket(func(t *ticket.Ticket) { t.Role = ticket.RoleOperator }) }, "operator"},
+		"an operator":     {func(c *node.Config) { c.Join = link.ticket(func(t *ticket.Ticket) { t.Role = join.RoleOperator }) }, "operator"},
 		"bad node config": {func(c *node.Config) { c.NodeConfig = "x=[1]" }, "configuration"},
 		"no trust file":   {func(c *node.Config) { c.TrustedEntities = filepath.Join(used, "missing") }, "trusted entities"},
 		"too many slots":  {func(c *node.Config) { c.Slots = 1 << 20 }, "slots"},

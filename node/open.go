@@ -49,7 +49,7 @@ func (n *Node) openState(ctx context.Context) (err error) {
 // openOverlay makes the host, and lets the link fetch what answers are made of.
 func (n *Node) openOverlay(context.Context) (err error) {
 	n.host, err = p2p.Open(n.dir, p2p.Config{
-		Role: p2p.Leaf, Gate: admission.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
+		Kind: p2p.Leaf, Gate: admission.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
 	})
 	if err != nil {
 		return err

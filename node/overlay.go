@@ -11,9 +11,9 @@ import (
 
 	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/session"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
 )
 
@@ -42,7 +42,7 @@ func (n *Node) serveSession(ctx context.Context, s network.Stream) error {
 	err := n.session.Serve(ctx, s, n.office)
 	var refused *session.RefusedError
 	if errors.Is(err, session.ErrLeft) || errors.As(err, &refused) && refused.Final() {
-		return p2p.Permanent(err)
+		return reach.Permanent(err)
 	}
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 

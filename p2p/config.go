@@ -15,12 +15,13 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
-// Role is what a host is in a federation; the zero value is a Leaf.
-type Role int
+// Kind is what a host is in the overlay; the zero value is a Leaf. What its user may do in a
+// federation is another matter: a role (package join).
+type Kind int
 
 const (
 	// Leaf is a SuperNode, or a tool such as a proxy: it dials its hub.
-	Leaf Role = iota
+	Leaf Kind = iota
 	// Hub is a SuperLink: leaves dial it. It reserves at its relays over TCP only, since a
 	// relay can bring it 256 circuits at most over one QUIC connection.
 	Hub
@@ -28,7 +29,7 @@ const (
 	RelayHost
 )
 
-func (r Role) String() string { return [...]string{"leaf", "hub", "relay"}[r] }
+func (k Kind) String() string { return [...]string{"leaf", "hub", "relay"}[k] }
 
 // Overlay says how a daemon takes part in the overlay, as its user has set it. The
 // configurations of SuperLink, SuperNode, relay and proxy embed it. The zero value suits most.
@@ -68,7 +69,7 @@ type Overlay struct {
 // Config of a host. Only Identity is needed, and [Open] reads that from a data directory.
 type Config struct {
 	Identity identity.Identity
-	Role     Role
+	Kind     Kind
 	Overlay
 
 	// Gate decides who may do what; nil: everybody is a member.
@@ -84,8 +85,8 @@ func (c Config) validate() error {
 	if c.Identity.Key == nil {
 		errs = append(errs, errors.New("no identity"))
 	}
-	if c.Role < Leaf || c.Role > RelayHost {
-		errs = append(errs, fmt.Errorf("unknown role %d", c.Role))
+	if c.Kind < Leaf || c.Kind > RelayHost {
+		errs = append(errs, fmt.Errorf("unknown kind %d", c.Kind))
 	}
 	if c.Port < 0 || c.Port > 65535 {
 		errs = append(errs, fmt.Errorf("port %d is not between 0 and 65535", c.Port))
@@ -110,7 +111,7 @@ func (c Config) validate() error {
 func (c Config) withDefaults() Config {
 	if c.MaxPeers == 0 {
 		c.MaxPeers = admission.DefaultMaxPeers
-		if c.Role == Leaf {
+		if c.Kind == Leaf {
 			c.MaxPeers = admission.DefaultMaxLeafPeers
 		}
 	}

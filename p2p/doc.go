@@ -1,27 +1,29 @@
 // Package p2p is the overlay: it makes two parties of a federation reach each other
-// whatever stands between them, and keeps everybody else out.
+// whatever stands between them, and keeps everybody else out. It is the assembly of its rooms,
+// none of which knows it.
 //
 // # What it guarantees
 //
 //   - A peer is who its id says: every connection is secured by TLS or Noise with the keys
 //     that package identity keeps.
-//   - A peer that the [Gate] calls [Joining] can use nothing but the join protocol, and
-//     learns nothing about its host but a key and the peer's own address; one that it calls
-//     [Refused] is cut off after the handshake. Both hold below all protocols, in the swarm
-//     (package admission), so that a protocol which forgets to ask is protected too.
-//   - [Host.Keep] gets a stream to its target over the first of all known addresses that
-//     works, moves it to a direct path once there is one, and starts anew after any loss.
+//   - Nobody gets more of a host than the gate gives it (package admission).
+//   - [Host.Keep] gets a stream to its target, over the best path that there is, and starts anew
+//     after any loss (package reach).
 //   - Nothing is ever sent to an endpoint that the user did not configure: no DHT, no
 //     bootstrap peers, and AutoNAT only with relays and members.
+//   - [Host.Close] ends everything in the order in which it depends on each other: what reaches
+//     out, libp2p and with it all connections, the clocks of admission, and at last the subscriptions to
+//     events. It returns when no goroutine of the host is left.
 //
 // # Who does what on a connection
 //
 //	leaf                          relay                         hub
-//	  │                             │ ◄─── reserve (TCP) ─────── │   reserve.go
-//	  │ ── direct addresses ────────┼──────────────────────────► │   dial.go: all at once,
+//	  │                             │ ◄─── reserve (TCP) ─────── │   reach/reserve.go
+//	  │ ── direct addresses ────────┼──────────────────────────► │   reach/dial.go: all at once,
 //	  │ ── connect, circuit ──────► │ ─────────────────────────► │   first one wins
-//	  │ ◄────── hole punch (DCUtR), started by the hub ────────► │   punch.go
-//	  │ ════ stream on the relayed path, then on the direct ═══► │   keep.go
+//	  │ ══ may it connect, and what may it use? ═══════════════► │   admission
+//	  │ ◄────── hole punch (DCUtR), started by the hub ────────► │   reach/punch.go
+//	  │ ════ stream on the relayed path, then on the direct ═══► │   reach/keep.go
 //
 // # What it is not responsible for
 //

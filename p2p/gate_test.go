@@ -9,19 +9,21 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/p2p/admission"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 func TestRefusedPeerIsToldSoOnEveryTransport(t *testing.T) {
 	t.Parallel()
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	hub := newHost(t, Config{Kind: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
-	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
+	eventually(t, hub, "a reservation", func() bool { return len(circuitsOf(hub)) > 0 })
 
-	for name, target := range map[string]Target{
-		"tcp":   {hub.ID(), directTo(hub).Addrs[:1]},
-		"quic":  {hub.ID(), directTo(hub).Addrs[1:2]},
+	for name, target := range map[string]reach.Target{
+		"tcp":   {Peer: hub.ID(), Addrs: directTo(hub).Addrs[:1]},
+		"quic":  {Peer: hub.ID(), Addrs: directTo(hub).Addrs[1:2]},
 		"relay": via(hub, relay),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -33,7 +35,7 @@ func TestRefusedPeerIsToldSoOnEveryTransport(t *testing.T) {
 			if !errors.Is(err, admission.ErrRefused) {
 				t.Errorf("Keep: %v", err)
 			}
-			if _, err := Join(testContext(t), stranger, target, JoinRequest{Name: "x"}); !errors.Is(err, admission.ErrRefused) {
+			if _, err := join.Ask(testContext(t), stranger, target, join.Request{Name: "x"}); !errors.Is(err, admission.ErrRefused) {
 				t.Errorf("Join: %v", err)
 			}
 		})
@@ -44,10 +46,10 @@ func TestRevokedMemberIsCutOffAtOnce(t *testing.T) {
 	t.Parallel()
 	gate := &members{}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	hub := newHost(t, Config{Kind: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
-	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
-	for name, target := range map[string]Target{"direct": directTo(hub), "relayed": via(hub, relay)} {
+	eventually(t, hub, "a reservation", func() bool { return len(circuitsOf(hub)) > 0 })
+	for name, target := range map[string]reach.Target{"direct": directTo(hub), "relayed": via(hub, relay)} {
 		t.Run(name, func(t *testing.T) {
 			leaf := newHost(t, Config{})
 			gate.add(leaf.ID())

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -16,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
@@ -26,33 +27,16 @@ var log = logs.For("p2p")
 type Host struct {
 	host.Host
 
-	identity identity.Identity
-	role     Role
-	announce []ma.Multiaddr
-	proxy    transport.Proxy
-
-	ranker       *ranker
-	intents      *Intents
-	admission    *admission.Controller
-	reservations *reservations
-	puncher      *puncher
-	traffic      *traffic
-	paths        *pathBook
-	events       *broadcast
-
-	// confirmer is here for tell, which libp2p calls from goroutines of its own while NewHost has yet
-	// to set Host.
-	confirmer atomic.Pointer[confirmer]
-
-	mu    sync.Mutex
-	wakes map[peer.ID]map[chan struct{}]struct{}
+	identity  identity.Identity
+	kind      Kind
+	admission *admission.Controller
+	reach     *reach.Manager
 
 	ctx    context.Context // ends when the host closes
 	cancel context.CancelFunc
 	work   sync.WaitGroup
-	closed bool // guarded by mu: no more work is taken on
-
-	closers []func() error // in the order in which they must be called
+	mu     sync.Mutex
+	closed bool // no more work is taken on
 }
 
 // NewHost makes a host that listens, and starts to reserve at its relays. The caller must
@@ -63,36 +47,26 @@ func NewHost(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{
-		identity: cfg.Identity,
-		role:     cfg.Role,
-		announce: cfg.Announce,
-		proxy:    transport.Proxy{URL: cfg.Proxy},
-		ranker:   newRanker(),
-		traffic:  newTraffic(),
-		paths:    newPathBook(),
-		events:   newBroadcast(),
-		intents:  NewIntents(cfg.Role == Hub, cfg.Relays),
-		wakes:    make(map[peer.ID]map[chan struct{}]struct{}),
-	}
+	h := &Host{identity: cfg.Identity, kind: cfg.Kind}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	for _, r := range cfg.Relays {
-		h.ranker.expect(r, 1) // as long as the host is there
-	}
+	intents := reach.NewIntents(cfg.Kind == Hub, cfg.Relays)
+	proxy := transport.Proxy{URL: cfg.Proxy}
 	var err error
 	if h.admission, err = admission.New(admission.Config{
-		Key: cfg.Identity.Key.GetPublic(), Gate: cfg.Gate, Peers: h.intents, MaxPeers: cfg.MaxPeers, Background: h.background,
+		Key: cfg.Identity.Key.GetPublic(), Gate: cfg.Gate, Peers: intents, MaxPeers: cfg.MaxPeers, Background: h.background,
 	}); err != nil {
 		h.cancel()
 		return nil, err
 	}
-	inner, err := newLibp2p(cfg, h)
-	if err != nil {
+	h.reach = reach.New(h.ctx, reach.Config{
+		Intents: intents, Standing: h.admission.Standing, Aliases: proxy.Aliases, Announce: cfg.Announce,
+		Reticent: cfg.Kind == Leaf, MDNS: cfg.MDNS, Background: h.background,
+	})
+	if h.Host, err = newLibp2p(cfg, h.admission, h.reach, intents, proxy); err != nil {
 		h.cancel()
 		h.admission.Discard()
 		return nil, err
 	}
-	h.Host = inner
 	if err := h.start(cfg); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -107,13 +81,24 @@ func (h *Host) start(cfg Config) error {
 		return fmt.Errorf("libp2p's network is a %T, which does not show its stream handler", h.Network())
 	}
 	h.admission.Guard(sw, h.Mux())
-	h.puncher = newPuncher(h)
-	h.reservations = newReservations(h)
+	h.reach.Attach(h.Host)
 	h.Network().Notify(&network.NotifyBundle{
-		ConnectedF:    func(_ network.Network, c network.Conn) { h.connected(c) },
-		DisconnectedF: func(_ network.Network, c network.Conn) { h.disconnected(c) },
+		ConnectedF: func(_ network.Network, c network.Conn) {
+			h.admission.Arrived(c)
+			h.reach.Opened(c)
+		},
+		DisconnectedF: func(_ network.Network, c network.Conn) {
+			h.admission.Gone(c)
+			h.reach.Closed(c)
+		},
 	})
+	if err := h.listen(cfg); err != nil {
+		return err
+	}
+	return h.reach.Start()
+}
 
+func (h *Host) listen(cfg Config) error {
 	must, may := cfg.listen()
 	for _, a := range must {
 		err := transport.Probe(a)
@@ -127,17 +112,6 @@ func (h *Host) start(cfg Config) error {
 	for _, a := range may {
 		if err := h.Network().Listen(a); err != nil {
 			log.Info("not listening", "addr", a, "err", err)
-		}
-	}
-	if err := h.puncher.start(); err != nil {
-		return err
-	}
-	if err := h.reservations.start(); err != nil {
-		return err
-	}
-	if cfg.MDNS != "" {
-		if err := h.startMDNS(cfg.MDNS); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -154,18 +128,11 @@ func (h *Host) Close() error {
 	h.closed = true
 	h.mu.Unlock()
 	h.cancel()
-	var errs []error
-	for _, c := range h.closers {
-		errs = append(errs, c())
-	}
-	if h.puncher != nil {
-		errs = append(errs, h.puncher.close())
-	}
-	errs = append(errs, h.Host.Close())
+	err := errors.Join(h.reach.Stop(), h.Host.Close())
 	h.admission.Close()
 	h.work.Wait()
-	h.events.close()
-	if err := errors.Join(errs...); err != nil {
+	h.reach.Close()
+	if err != nil {
 		return fmt.Errorf("close host: %w", err)
 	}
 	return nil
@@ -180,79 +147,54 @@ func (h *Host) background(f func()) {
 	}
 }
 
-// connected and disconnected are called by the swarm, for each connection once and in this
-// order. They must not wait.
-func (h *Host) connected(c network.Conn) {
-	p := c.RemotePeer()
-	h.paths.opened(c)
-	h.admission.Arrived(c)
-	h.puncher.arrived(c)
-	h.wake(p)
-	h.events.send(Event{Kind: PathOpened, Peer: p, Path: h.path(c)})
-}
+// Identity of the host.
+func (h *Host) Identity() identity.Identity { return h.identity }
 
-func (h *Host) disconnected(c network.Conn) {
-	p := c.RemotePeer()
-	path := h.path(c)
-	err := admission.CloseReason(c)
-	h.paths.closed(c)
-	h.admission.Gone(c)
-	if len(h.Network().ConnsToPeer(p)) == 0 && h.Standing(p) != admission.Member && !h.intents.IsRelay(p) {
-		h.traffic.forget(p)
-	}
-	h.puncher.gone(c)
-	h.wake(p)
-	h.events.send(Event{Kind: PathClosed, Peer: p, Path: path, Err: err})
-}
+// Kind of the host.
+func (h *Host) Kind() Kind { return h.kind }
 
-// Disconnect closes all connections of a peer at once, with all streams in them, and tells
-// it that it is refused. The gate must refuse the peer already, so that it can not return.
-func (h *Host) Disconnect(p peer.ID) {
-	for _, c := range h.Network().ConnsToPeer(p) {
-		c.CloseWithError(network.ConnGated)
-	}
-}
+// Standing of a peer on this host.
+func (h *Host) Standing(p peer.ID) admission.Standing { return h.admission.Standing(p) }
 
 // HandleMembers serves a protocol for members only.
 func (h *Host) HandleMembers(proto protocol.ID, handler network.StreamHandler) {
 	h.SetStreamHandler(proto, h.admission.ForMembers(handler))
 }
 
-// Standing of a peer on this host.
-func (h *Host) Standing(p peer.ID) admission.Standing { return h.admission.Standing(p) }
-
-// Role of the host.
-func (h *Host) Role() Role { return h.role }
-
-// Identity of the host.
-func (h *Host) Identity() identity.Identity { return h.identity }
-
-// watch gives a channel that has a value when a connection of p came or went since the last
-// receive.
-func (h *Host) watch(p peer.ID) (changed <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.wakes[p] == nil {
-		h.wakes[p] = make(map[chan struct{}]struct{})
-	}
-	h.wakes[p][ch] = struct{}{}
-	return ch, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if delete(h.wakes[p], ch); len(h.wakes[p]) == 0 {
-			delete(h.wakes, p)
-		}
+// Disconnect closes all connections of a peer at once, with all streams in them, and tells
+// it that it is refused. The gate must refuse the peer already, so that it cannot return.
+func (h *Host) Disconnect(p peer.ID) {
+	for _, c := range h.Network().ConnsToPeer(p) {
+		c.CloseWithError(network.ConnGated)
 	}
 }
 
-func (h *Host) wake(p peer.ID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for ch := range h.wakes[p] {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
+// Keep holds a stream to a peer for as long as ctx lasts; see [reach.Manager.Keep].
+func (h *Host) Keep(ctx context.Context, t reach.Target, proto protocol.ID, serve func(context.Context, network.Stream) error) error {
+	return h.reach.Keep(ctx, t, proto, serve)
 }
+
+// Ask goes to a peer for one question; see [reach.Manager.Ask].
+func (h *Host) Ask(ctx context.Context, t reach.Target, proto protocol.ID, ask func(network.Stream) error) error {
+	return h.reach.Ask(ctx, t, proto, ask)
+}
+
+// Addresses are those that a ticket should name; see [reach.Manager.Addresses].
+func (h *Host) Addresses() []ma.Multiaddr { return h.reach.Addresses() }
+
+// Events tell what happens to paths and addresses; see [reach.Manager.Events].
+func (h *Host) Events() (events <-chan reach.Event, stop func()) { return h.reach.Events() }
+
+// Paths are the connections to a peer, the one that new streams take first.
+func (h *Host) Paths(p peer.ID) []reach.Path { return h.reach.Paths(p) }
+
+// Ways tell how a peer is reached, and what went wrong last.
+func (h *Host) Ways(p peer.ID) reach.Ways { return h.reach.Ways(p) }
+
+// Ping measures the round trip of each path to a peer; see [reach.Manager.Ping].
+func (h *Host) Ping(ctx context.Context, p peer.ID) (time.Duration, error) {
+	return h.reach.Ping(ctx, p)
+}
+
+// Measure brings round trips up to date; see [reach.Manager.Measure].
+func (h *Host) Measure(ctx context.Context, peers ...peer.ID) { h.reach.Measure(ctx, peers...) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 const echoProtocol protocol.ID = "/test/echo"
@@ -96,7 +98,7 @@ func newHost(t testing.TB, cfg Config) *Host {
 // newRelay is a host that serves as an unlimited circuit relay; with limit as a limited one.
 func newRelay(t testing.TB, listen []ma.Multiaddr, limit *relayv2.RelayLimit) *Host {
 	t.Helper()
-	h := newHost(t, Config{Role: RelayHost, Overlay: Overlay{Listen: listen}})
+	h := newHost(t, Config{Kind: RelayHost, Overlay: Overlay{Listen: listen}})
 	serveRelay(t, h, limit)
 	return h
 }
@@ -118,21 +120,21 @@ func info(h *Host) peer.AddrInfo {
 }
 
 // directTo is a target with only the addresses that h listens on, without circuits.
-func directTo(h *Host) Target {
+func directTo(h *Host) reach.Target {
 	var addrs []ma.Multiaddr
 	for _, a := range h.Network().ListenAddresses() {
 		if !addr.IsCircuit(a) {
 			addrs = append(addrs, a)
 		}
 	}
-	return Target{Peer: h.ID(), Addrs: addrs}
+	return reach.Target{Peer: h.ID(), Addrs: addrs}
 }
 
 func relayInfo(h *Host) peer.AddrInfo { return peer.AddrInfo{ID: h.ID(), Addrs: directTo(h).Addrs} }
 
 // via is a target that names h through relays only.
-func via(h *Host, relays ...*Host) Target {
-	t := Target{Peer: h.ID()}
+func via(h *Host, relays ...*Host) reach.Target {
+	t := reach.Target{Peer: h.ID()}
 	for _, r := range relays {
 		for _, a := range directTo(r).Addrs {
 			t.Addrs = append(t.Addrs, addr.Circuit(r.ID(), a))
@@ -197,7 +199,7 @@ type kept struct {
 	cancel  context.CancelFunc
 }
 
-func keepEcho(t testing.TB, h *Host, target Target) *kept {
+func keepEcho(t testing.TB, h *Host, target reach.Target) *kept {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	k := &kept{
@@ -246,4 +248,19 @@ func (k *kept) next(t testing.TB) network.Stream {
 		t.Fatal("no stream")
 	}
 	return nil
+}
+
+// circuitsOf are the addresses through relays that a host can be reached at.
+func circuitsOf(h *Host) []ma.Multiaddr {
+	return slices.DeleteFunc(h.Addresses(), func(a ma.Multiaddr) bool { return !addr.IsCircuit(a) })
+}
+
+// pathOf is what a host tells of one of its connections.
+func pathOf(h *Host, c network.Conn) reach.Path {
+	for _, p := range h.Paths(c.RemotePeer()) {
+		if p.Remote.Equal(c.RemoteMultiaddr()) && p.Local.Equal(c.LocalMultiaddr()) {
+			return p
+		}
+	}
+	return reach.Path{}
 }

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // hostile is a relay that takes every reservation and every circuit, and does harm.
@@ -174,7 +175,7 @@ func delays(r *hostile, to io.Writer, from io.Reader) {
 	for b := make([]byte, 4<<10); ; {
 		n, err := from.Read(b)
 		select {
-		case <-time.After(dialTimeout / 4):
+		case <-time.After(reach.DialTimeout / 4):
 		case <-r.ended:
 			return
 		}
@@ -191,7 +192,7 @@ func TestHostileRelayBesideAGoodOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bad, good := newHostile(t, r), newRelay(t, loopback[:1], nil)
-			hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{bad.info(), relayInfo(good)}}})
+			hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{bad.info(), relayInfo(good)}}})
 			hub.HandleMembers(echoProtocol, echo)
 			eventually(t, hub, "two reservations", func() bool { return len(relaysOf(hub)) == 2 })
 			leaf := newHost(t, Config{})
@@ -234,12 +235,12 @@ func (k *kept) carries(t *testing.T, leaf *Host, good peer.ID) {
 func TestHostileRelayAlone(t *testing.T) {
 	t.Parallel()
 	bad := newHostile(t, &hostile{itself: true, carry: lies})
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{bad.info()}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{bad.info()}}})
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	leaf := newHost(t, Config{})
-	k := keepEcho(t, leaf, Target{hub.ID(), []ma.Multiaddr{addr.Circuit(bad.host.ID(), bad.host.Addrs()[0])}})
+	k := keepEcho(t, leaf, reach.Target{Peer: hub.ID(), Addrs: []ma.Multiaddr{addr.Circuit(bad.host.ID(), bad.host.Addrs()[0])}})
 	eventually(t, leaf, "a third try", func() bool { return bad.circuits.Load() >= 3 })
-	failure := leaf.Reach(hub.ID()).Failure
+	failure := leaf.Ways(hub.ID()).Failure
 	if failure == nil || !strings.Contains(failure.Err.Error(), "peer id mismatch") || !strings.Contains(failure.Err.Error(), bad.host.ID().String()) {
 		t.Errorf("the failure is told as: %+v", failure)
 	}
@@ -261,10 +262,10 @@ func checkLies(t *testing.T, hub *Host, bad *hostile) {
 			}
 		}
 	}
-	if told > maxRelayAddresses || named != len(bad.host.Addrs()) {
+	if told > 4 || named != len(bad.host.Addrs()) {
 		t.Errorf("the hub names %d addresses of the relay, %d of %d that it was given: %s", told, named, len(bad.host.Addrs()), hub.Addresses())
 	}
-	if n := len(hub.Addresses()); n > maxTicketAddresses {
+	if n := len(hub.Addresses()); n > 12 {
 		t.Errorf("the hub names %d addresses", n)
 	}
 }
@@ -272,7 +273,7 @@ func checkLies(t *testing.T, hub *Host, bad *hostile) {
 // relaysOf are those by which a hub can be reached.
 func relaysOf(hub *Host) map[peer.ID]bool {
 	via := make(map[peer.ID]bool)
-	for _, a := range hub.reservations.circuits() {
+	for _, a := range circuitsOf(hub) {
 		if relay, ok := addr.SplitCircuit(a); ok {
 			via[relay.ID] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -15,42 +16,50 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/p2p/admission"
-	"github.com/rhizome-fl/rhizome/p2p/joinpb"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/joinpb"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
+
+// serveJoin lets peers join at a hub.
+func serveJoin(t testing.TB, hub *Host, decide join.Handler) {
+	t.Helper()
+	t.Cleanup(join.Serve(hub, decide).Close)
+}
 
 func TestJoinMakesAMember(t *testing.T) {
 	gate := &members{ticket: true}
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	hub := newHost(t, Config{Kind: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
 	var mu sync.Mutex
 	busy := 2
-	ServeJoin(hub, func(_ context.Context, from peer.ID, req JoinRequest) (JoinAnswer, error) {
+	serveJoin(t, hub, func(_ context.Context, from peer.ID, req join.Request) (join.Answer, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if busy--; busy > 0 {
-			return JoinAnswer{}, errors.New("database is locked")
+			return join.Answer{}, errors.New("database is locked")
 		}
 		if string(req.Secret) != "s3cret" || req.TokenID != "t1" {
-			return JoinAnswer{}, &Refusal{"the ticket was used up"}
+			return join.Answer{}, &join.Refusal{Reason: "the ticket was used up"}
 		}
 		gate.add(from)
-		return JoinAnswer{Role: "node", Name: req.Name, Federation: "demo"}, nil
+		return join.Answer{Role: "node", Name: req.Name, Federation: "demo"}, nil
 	})
-	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
-	for name, target := range map[string]Target{"direct": directTo(hub), "relayed": via(hub, relay)} {
+	eventually(t, hub, "a reservation", func() bool { return len(circuitsOf(hub)) > 0 })
+	for name, target := range map[string]reach.Target{"direct": directTo(hub), "relayed": via(hub, relay)} {
 		t.Run(name, func(t *testing.T) {
 			leaf := newHost(t, Config{Gate: &members{}}) // nobody is a member here
-			_, err := Join(testContext(t), leaf, target, JoinRequest{TokenID: "t1", Secret: []byte("guess")})
-			var refusal *Refusal
+			_, err := join.Ask(testContext(t), leaf, target, join.Request{TokenID: "t1", Secret: []byte("guess")})
+			var refusal *join.Refusal
 			if !errors.As(err, &refusal) || refusal.Reason != "the ticket was used up" || !errors.Is(err, admission.ErrRefused) {
 				t.Errorf("a wrong secret: %v", err)
 			}
-			got, err := Join(testContext(t), leaf, target, JoinRequest{TokenID: "t1", Secret: []byte("s3cret"), Name: "clinic 7"})
+			got, err := join.Ask(testContext(t), leaf, target, join.Request{TokenID: "t1", Secret: []byte("s3cret"), Name: "clinic 7"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(JoinAnswer{Role: "node", Name: "clinic 7", Federation: "demo"}, got); diff != "" {
+			if diff := cmp.Diff(join.Answer{Role: "node", Name: "clinic 7", Federation: "demo"}, got); diff != "" {
 				t.Error(diff)
 			}
 			keepEcho(t, leaf, target).next(t)
@@ -61,23 +70,23 @@ func TestJoinMakesAMember(t *testing.T) {
 func TestJoinAtSomethingElse(t *testing.T) {
 	other := newHost(t, Config{})
 	leaf := newHost(t, Config{})
-	_, err := Join(testContext(t), leaf, directTo(other), JoinRequest{})
-	if !errors.Is(err, errNoLink) {
+	_, err := join.Ask(testContext(t), leaf, directTo(other), join.Request{})
+	if !strings.Contains(fmt.Sprint(err), "it is not a SuperLink") {
 		t.Error(err)
 	}
-	for _, name := range []string{strings.Repeat("x", maxName+1), "a\nb", "\xff", "\x1b[2J"} {
-		if _, err := Join(testContext(t), leaf, directTo(other), JoinRequest{Name: name}); !errors.Is(err, admission.ErrRefused) {
+	for _, name := range []string{strings.Repeat("x", 65), "a\nb", "\xff", "\x1b[2J"} {
+		if _, err := join.Ask(testContext(t), leaf, directTo(other), join.Request{Name: name}); !errors.Is(err, admission.ErrRefused) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
 }
 
 func TestJoinServerSurvivesNonsense(t *testing.T) {
-	hub := newHost(t, Config{Role: Hub})
+	hub := newHost(t, Config{Kind: Hub})
 	asked := 0
-	ServeJoin(hub, func(context.Context, peer.ID, JoinRequest) (JoinAnswer, error) {
+	serveJoin(t, hub, func(context.Context, peer.ID, join.Request) (join.Answer, error) {
 		asked++
-		return JoinAnswer{}, nil
+		return join.Answer{}, nil
 	})
 	leaf := newHost(t, Config{})
 	ctx := testContext(t)
@@ -115,28 +124,4 @@ func frame(t testing.TB, m proto.Message) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
-}
-
-func FuzzJoinRequest(f *testing.F) {
-	f.Add(frame(f, &joinpb.Request{TokenId: "t", Secret: []byte("s"), Name: "n"}))
-	f.Add([]byte{})
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		var req joinpb.Request
-		if err := readMessage(bytes.NewReader(raw), &req); err != nil {
-			return
-		}
-		if proto.Size(&req) > maxJoinMessage {
-			t.Error("a request beyond the limit")
-		}
-		answer := answerJoin(t.Context(), "somebody", &req, func(_ context.Context, _ peer.ID, r JoinRequest) (JoinAnswer, error) {
-			if len(r.Name) > maxName || strings.ContainsAny(r.Name, "\x00\n\x1b") {
-				t.Errorf("name %q reached the handler", r.Name)
-			}
-			return JoinAnswer{}, &Refusal{"no"}
-		})
-		if answer.GetRefused() == nil {
-			t.Error("accepted")
-		}
-	})
 }

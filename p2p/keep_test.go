@@ -14,39 +14,41 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 func TestKeepReachesEveryKindOfAddress(t *testing.T) {
 	relay := newRelay(t, loopback, nil)
 	limited := newRelay(t, loopback, &relayv2.RelayLimit{Duration: time.Minute, Data: 1 << 20})
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(limited)}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(limited)}}})
 	hub.HandleMembers(echoProtocol, echo)
-	eventually(t, hub, "two reservations", func() bool { return len(hub.reservations.circuits()) >= 4 })
+	eventually(t, hub, "two reservations", func() bool { return len(circuitsOf(hub)) >= 4 })
 	dead := ma.StringCast("/ip4/127.0.0.1/tcp/1")
 	deadRelay := addr.Circuit(newIdentityOf(t).ID, dead)
 
 	for name, tc := range map[string]struct {
-		target  Target
+		target  reach.Target
 		relay   peer.ID
 		limited bool
 	}{
-		"tcp":                       {Target{hub.ID(), directTo(hub).Addrs[:1]}, "", false},
-		"quic":                      {Target{hub.ID(), directTo(hub).Addrs[1:2]}, "", false},
+		"tcp":                       {reach.Target{Peer: hub.ID(), Addrs: directTo(hub).Addrs[:1]}, "", false},
+		"quic":                      {reach.Target{Peer: hub.ID(), Addrs: directTo(hub).Addrs[1:2]}, "", false},
 		"relay":                     {via(hub, relay), relay.ID(), false},
 		"limited relay":             {via(hub, limited), limited.ID(), true},
-		"dead address beside":       {Target{hub.ID(), append([]ma.Multiaddr{dead}, directTo(hub).Addrs...)}, "", false},
-		"dead relay beside a relay": {Target{hub.ID(), append([]ma.Multiaddr{deadRelay}, via(hub, relay).Addrs...)}, relay.ID(), false},
+		"dead address beside":       {reach.Target{Peer: hub.ID(), Addrs: append([]ma.Multiaddr{dead}, directTo(hub).Addrs...)}, "", false},
+		"dead relay beside a relay": {reach.Target{Peer: hub.ID(), Addrs: append([]ma.Multiaddr{deadRelay}, via(hub, relay).Addrs...)}, relay.ID(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			leaf := newHost(t, Config{})
 			s := keepEcho(t, leaf, tc.target).next(t)
-			path := leaf.path(s.Conn())
+			path := pathOf(leaf, s.Conn())
 			if path.Relay != tc.relay || path.Limited != tc.limited {
 				t.Errorf("path %+v", path)
 			}
 			eventually(t, leaf, "a round trip", func() bool { return leaf.Paths(hub.ID())[0].RTT > 0 })
-			reach := leaf.Reach(hub.ID())
+			reach := leaf.Ways(hub.ID())
 			if reach.In < 5 || reach.Out < 5 || reach.Paths[0].Security == "" || reach.Paths[0].Transport == "" || reach.Paths[0].Since.IsZero() {
 				t.Errorf("reach %+v", reach)
 			}
@@ -71,7 +73,7 @@ func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *Host {
-		h, err := NewHost(Config{Role: Hub, Identity: id, Overlay: Overlay{Port: port}})
+		h, err := NewHost(Config{Kind: Hub, Identity: id, Overlay: Overlay{Port: port}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,13 +82,13 @@ func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 	}
 	hub := start()
 	leaf := newHost(t, Config{})
-	target := Target{id.ID, []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port)), ma.StringCast("/ip4/127.0.0.1/udp/" + itoa(port) + "/quic-v1")}}
+	target := reach.Target{Peer: id.ID, Addrs: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port)), ma.StringCast("/ip4/127.0.0.1/udp/" + itoa(port) + "/quic-v1")}}
 	k := keepEcho(t, leaf, target)
 	k.next(t)
 	if err := hub.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, leaf, "a failed try", func() bool { return leaf.Reach(id.ID).Failure != nil })
+	eventually(t, leaf, "a failed try", func() bool { return leaf.Ways(id.ID).Failure != nil })
 	hub = start()
 	defer hub.Close()
 	k.next(t)
@@ -94,9 +96,9 @@ func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 
 func TestKeepMovesToTheDirectPath(t *testing.T) {
 	relay := newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	hub.HandleMembers(echoProtocol, echo)
-	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
+	eventually(t, hub, "a reservation", func() bool { return len(circuitsOf(hub)) > 0 })
 	leaf := newHost(t, Config{})
 	k := keepEcho(t, leaf, via(hub, relay))
 	relayed := k.next(t)
@@ -112,7 +114,7 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 	if addr.IsCircuit(direct.Conn().RemoteMultiaddr()) {
 		t.Error("still relayed")
 	}
-	if cause := <-k.causes; !errors.Is(cause, ErrBetterPath) {
+	if cause := <-k.causes; !errors.Is(cause, reach.ErrBetterPath) {
 		t.Errorf("serve's context ended with %v", cause)
 	}
 	if relayed.Conn().IsClosed() {
@@ -123,22 +125,21 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 	if s := k.next(t); !addr.IsCircuit(s.Conn().RemoteMultiaddr()) {
 		t.Errorf("fell back to %s", s.Conn().RemoteMultiaddr())
 	}
-	leaf.closeIdleCircuits(hub.ID())
 }
 
 func TestKeepEndsWhenItShould(t *testing.T) {
-	hub := newHost(t, Config{Role: Hub})
+	hub := newHost(t, Config{Kind: Hub})
 	hub.HandleMembers(echoProtocol, echo)
-	leaf := newHost(t, Config{})
+	leaf := newHost(t, Config{Gate: &members{}}) // nobody is a member here
 	permanent := errors.New("wrong version")
 	err := leaf.Keep(testContext(t), directTo(hub), echoProtocol, func(context.Context, network.Stream) error {
-		return Permanent(permanent)
+		return reach.Permanent(permanent)
 	})
 	if !errors.Is(err, permanent) {
 		t.Errorf("Permanent: %v", err)
 	}
-	if Permanent(nil) != nil {
-		t.Error("Permanent(nil) is an error")
+	if reach.Permanent(nil) != nil {
+		t.Error("reach.Permanent(nil) is an error")
 	}
 
 	k := keepEcho(t, leaf, directTo(hub))
@@ -147,7 +148,7 @@ func TestKeepEndsWhenItShould(t *testing.T) {
 	if err := <-k.done; !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if leaf.intents.Keeps(hub.ID()) || leaf.intents.Expects(hub.ID()) {
+	if leaf.Standing(hub.ID()) != admission.Refused || leaf.admission.Gater().InterceptPeerDial(hub.ID()) {
 		t.Error("still a member on this side")
 	}
 
@@ -171,14 +172,14 @@ func TestKeepEndsWhenItShould(t *testing.T) {
 		<-events
 		cancel()
 	}()
-	err = lost.Keep(ctx, Target{Peer: hub.ID()}, echoProtocol, nil)
-	if f := lost.Reach(hub.ID()).Failure; !errors.Is(err, context.Canceled) || f == nil {
+	err = lost.Keep(ctx, reach.Target{Peer: hub.ID()}, echoProtocol, nil)
+	if f := lost.Ways(hub.ID()).Failure; !errors.Is(err, context.Canceled) || f == nil {
 		t.Errorf("without an address: %v, failure %v", err, f)
 	}
 }
 
 func TestKeepRedialsWhenServeSaysItIsDead(t *testing.T) {
-	hub := newHost(t, Config{Role: Hub})
+	hub := newHost(t, Config{Kind: Hub})
 	hub.HandleMembers(echoProtocol, echo)
 	leaf := newHost(t, Config{})
 	k := keepEcho(t, leaf, directTo(hub))
@@ -188,7 +189,7 @@ func TestKeepRedialsWhenServeSaysItIsDead(t *testing.T) {
 	if !first.Conn().IsClosed() || first.Conn() == second.Conn() {
 		t.Error("the dead connection lives on")
 	}
-	if f := leaf.Reach(hub.ID()).Failure; f == nil || f.At.IsZero() {
+	if f := leaf.Ways(hub.ID()).Failure; f == nil || f.At.IsZero() {
 		t.Error("the failure is not told")
 	}
 }
@@ -196,7 +197,7 @@ func TestKeepRedialsWhenServeSaysItIsDead(t *testing.T) {
 // A serve function that never looks at its context.
 func TestKeepStopsADeafServe(t *testing.T) {
 	t.Parallel()
-	hub := newHost(t, Config{Role: Hub})
+	hub := newHost(t, Config{Kind: Hub})
 	hub.HandleMembers(echoProtocol, func(s network.Stream) { // never answers
 		io.Copy(io.Discard, s)
 		s.Close()
@@ -220,12 +221,12 @@ func TestKeepStopsADeafServe(t *testing.T) {
 
 func TestTwoRelaysTheDeathOfOne(t *testing.T) {
 	first, second := newRelay(t, loopback, nil), newRelay(t, loopback, nil)
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{relayInfo(first), relayInfo(second)}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{relayInfo(first), relayInfo(second)}}})
 	hub.HandleMembers(echoProtocol, echo)
-	eventually(t, hub, "two reservations", func() bool { return len(hub.reservations.circuits()) >= 4 })
+	eventually(t, hub, "two reservations", func() bool { return len(circuitsOf(hub)) >= 4 })
 	leaf := newHost(t, Config{})
 	k := keepEcho(t, leaf, via(hub, first, second))
-	used := leaf.path(k.next(t).Conn()).Relay
+	used := pathOf(leaf, k.next(t).Conn()).Relay
 	for _, r := range []*Host{first, second} {
 		if r.ID() == used {
 			if err := r.Close(); err != nil {
@@ -233,7 +234,7 @@ func TestTwoRelaysTheDeathOfOne(t *testing.T) {
 			}
 		}
 	}
-	if now := leaf.path(k.next(t).Conn()).Relay; now == used || now == "" {
+	if now := pathOf(leaf, k.next(t).Conn()).Relay; now == used || now == "" {
 		t.Errorf("first through %s, then through %s", used, now)
 	}
 }

@@ -2,18 +2,12 @@ package p2p
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
-
-	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
 // ListenMembers gives a listener of the streams that members open for a protocol, so that a
@@ -28,19 +22,9 @@ func (h *Host) ListenMembers(proto protocol.ID) net.Listener {
 // DialStream opens a stream of a protocol to a peer as a net.Conn. It uses the connection
 // that there is, relayed or direct, or makes one to addresses that are known.
 func (h *Host) DialStream(ctx context.Context, p peer.ID, proto protocol.ID) (net.Conn, error) {
-	ctx = network.WithAllowLimitedConn(ctx, "dial")
-	began := time.Now()
-	s, err := h.NewStream(ctx, p, proto)
-	if errors.As(err, new(*swarm.DialError)) && time.Since(began) < dialAgainWithin {
-		// libp2p lets a dial through a relay fail while an earlier one, which was given up
-		// already, comes to its end.
-		s, err = h.NewStream(ctx, p, proto)
-	}
+	s, err := h.reach.Dial(ctx, p, proto)
 	if err != nil {
-		for _, c := range h.Network().ConnsToPeer(p) {
-			err = admission.Refusal(h.Peerstore(), c, proto, err)
-		}
-		return nil, fmt.Errorf("open %s to %s: %w", proto, p, err)
+		return nil, err
 	}
 	return &streamConn{s}, nil
 }

@@ -15,14 +15,18 @@ import (
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 
 	"github.com/rhizome-fl/rhizome/p2p/admission"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 func TestHTTPOverStreams(t *testing.T) {
 	gate := &members{ticket: true}
 	relay := newRelay(t, loopback, &relayv2.RelayLimit{Duration: time.Minute, Data: 8 << 20})
-	hub := newHost(t, Config{Role: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
-	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
-	ServeJoin(hub, func(context.Context, peer.ID, JoinRequest) (JoinAnswer, error) { return JoinAnswer{}, &Refusal{"no"} })
+	hub := newHost(t, Config{Kind: Hub, Gate: gate, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	eventually(t, hub, "a reservation", func() bool { return len(circuitsOf(hub)) > 0 })
+	serveJoin(t, hub, func(context.Context, peer.ID, join.Request) (join.Answer, error) {
+		return join.Answer{}, &join.Refusal{Reason: "no"}
+	})
 	l := hub.ListenMembers("/rhizome/control/1")
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := peer.Decode(r.RemoteAddr); err != nil {
@@ -34,7 +38,7 @@ func TestHTTPOverStreams(t *testing.T) {
 	go func() { served <- server.Serve(l) }()
 	sent := make([]byte, 1<<20)
 	rand.Read(sent)
-	for name, target := range map[string]Target{"direct": directTo(hub), "over a limited relay": via(hub, relay)} {
+	for name, target := range map[string]reach.Target{"direct": directTo(hub), "over a limited relay": via(hub, relay)} {
 		t.Run(name, func(t *testing.T) {
 			leaf := newHost(t, Config{})
 			leaf.Peerstore().AddAddrs(target.Peer, target.Addrs, time.Hour)
@@ -68,7 +72,7 @@ func TestHTTPOverStreams(t *testing.T) {
 }
 
 func TestListenerIsBounded(t *testing.T) {
-	hub, leaf := newHost(t, Config{Role: Hub}), newHost(t, Config{})
+	hub, leaf := newHost(t, Config{Kind: Hub}), newHost(t, Config{})
 	l := hub.ListenMembers("/test/slow") // nobody accepts
 	ctx := testContext(t)
 	if err := leaf.Connect(ctx, info(hub)); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // A relay says who is at the other end of a circuit. What it says is worth nothing: who it is, the
@@ -25,7 +26,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 	gate := new(members).add(member.ID)
 	gate.ticket = true
 	relay := newHostile(t, &hostile{carry: lies})
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{relay.info()}}, Gate: gate})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{NoListen: true, Relays: []peer.AddrInfo{relay.info()}}, Gate: gate})
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	events, stop := hub.Events()
 	defer stop()
@@ -33,8 +34,8 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 		if err := relay.pose(t, hub.ID(), member.ID, with); err != nil {
 			t.Fatal(err)
 		}
-		var opened Event
-		for opened.Kind != PathOpened || opened.Path.Relay != relay.host.ID() {
+		var opened reach.Event
+		for opened.Kind != reach.PathOpened || opened.Path.Relay != relay.host.ID() {
 			select {
 			case opened = <-events:
 			case <-time.After(time.Minute):

@@ -33,18 +33,18 @@ type PathReport struct {
 // Report tells how a peer is reached.
 func (h *Host) Report(p peer.ID) Report {
 	var r Report
-	reach := h.Reach(p)
-	if reach.Failure != nil {
-		r.LastFailure, r.LastFailureAt = reach.Failure.Err.Error(), &reach.Failure.At
+	ways := h.Ways(p)
+	if ways.Failure != nil {
+		r.LastFailure, r.LastFailureAt = ways.Failure.Err.Error(), &ways.Failure.At
 	}
-	if len(reach.Paths) == 0 {
+	if len(ways.Paths) == 0 {
 		return r
 	}
-	path := reach.Paths[0]
+	path := ways.Paths[0]
 	r.Path = &PathReport{
 		Direct: path.Direct(), Limited: path.Limited, Transport: path.Transport, Security: path.Security,
 		Address: path.Remote.String(), Since: path.Since, RTTMillis: float64(path.RTT) / float64(time.Millisecond),
-		BytesIn: reach.In, BytesOut: reach.Out,
+		BytesIn: ways.In, BytesOut: ways.Out,
 	}
 	if !path.Direct() {
 		r.Path.Relay = path.Relay.String()

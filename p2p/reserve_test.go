@@ -3,11 +3,9 @@ package p2p
 import (
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -20,9 +18,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func TestHubReservesOverTCPOnly(t *testing.T) {
 	relay := newRelay(t, loopback, nil)
 	quicOnly := newRelay(t, loopback[1:], nil)
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(quicOnly)}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay), relayInfo(quicOnly)}}})
 	eventually(t, hub, "both reservations", func() bool {
-		return len(hub.Paths(relay.ID())) > 0 && len(hub.Paths(quicOnly.ID())) > 0 && len(hub.reservations.circuits()) >= 3
+		return len(hub.Paths(relay.ID())) > 0 && len(hub.Paths(quicOnly.ID())) > 0 && len(circuitsOf(hub)) >= 3
 	})
 	if got := hub.Paths(relay.ID())[0].Transport; got != "tcp" {
 		t.Errorf("reserved over %s", got)
@@ -41,7 +39,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *Host {
-		h, err := NewHost(Config{Role: RelayHost, Identity: id, Overlay: Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))}}})
+		h, err := NewHost(Config{Kind: RelayHost, Identity: id, Overlay: Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +47,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 		return h
 	}
 	relay := start()
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
 	want := addr.Circuit(id.ID, ma.StringCast("/ip4/127.0.0.1/tcp/"+itoa(port)))
 	told := func() bool {
 		for _, a := range hub.Addresses() {
@@ -72,7 +70,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, hub, "the circuit is told no more", func() bool { return !told() })
-	if hub.Reach(id.ID).Failure == nil {
+	if hub.Ways(id.ID).Failure == nil {
 		t.Error("nothing says why")
 	}
 	relay = start()
@@ -81,33 +79,19 @@ func TestAddressesFollowReservations(t *testing.T) {
 }
 
 func TestReservationIsTriedAgainAfterARefusal(t *testing.T) {
-	relay := newHost(t, Config{Role: RelayHost})
+	relay := newHost(t, Config{Kind: RelayHost})
 	full := relayv2.DefaultResources()
 	full.MaxReservations = 0
 	service, err := relayv2.New(relay.Host, relayv2.WithResources(full))
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
-	eventually(t, hub, "a refusal", func() bool { return hub.Reach(relay.ID()).Failure != nil })
-	t.Log(hub.Reach(relay.ID()).Failure.Err)
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Relays: []peer.AddrInfo{relayInfo(relay)}}})
+	eventually(t, hub, "a refusal", func() bool { return hub.Ways(relay.ID()).Failure != nil })
+	t.Log(hub.Ways(relay.ID()).Failure.Err)
 	service.Close()
 	serveRelay(t, relay, nil)
-	eventually(t, hub, "a reservation", func() bool { return len(hub.reservations.circuits()) > 0 })
-}
-
-func TestRenewIn(t *testing.T) {
-	for left, want := range map[time.Duration]time.Duration{
-		time.Hour:        50 * time.Minute,
-		2 * time.Minute:  time.Minute,
-		time.Millisecond: time.Second,
-		-time.Hour:       time.Second,
-	} {
-		got := renewIn(&circuit.Reservation{Expiration: time.Now().Add(left)})
-		if (got - want).Abs() > time.Second {
-			t.Errorf("%v left: renew in %v, want %v", left, got, want)
-		}
-	}
+	eventually(t, hub, "a reservation", func() bool { return len(circuitsOf(hub)) > 0 })
 }
 
 func TestPortTakenIsAClearError(t *testing.T) {

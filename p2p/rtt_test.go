@@ -8,7 +8,7 @@ import (
 
 // The side that was dialled measures too: a link shows the round trip to nodes that dial it.
 func TestMeasureFromTheDialledSide(t *testing.T) {
-	hub, leaf := newHost(t, Config{Role: Hub}), newHost(t, Config{})
+	hub, leaf := newHost(t, Config{Kind: Hub}), newHost(t, Config{})
 	stranger := peer.ID("nobody")
 	if err := leaf.Connect(t.Context(), info(hub)); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ func TestManyPeersOfOneAddress(t *testing.T) {
 	if testing.Short() {
 		n = 50
 	}
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Listen: loopback[:1]}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Listen: loopback[:1]}})
 	hub.HandleMembers(echoProtocol, echo)
 	to := info(hub)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

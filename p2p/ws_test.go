@@ -20,6 +20,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
@@ -35,7 +36,7 @@ func TestWebSocketThroughProxy(t *testing.T) {
 		"wss": {"/ip4/127.0.0.1/tcp/0/tls/ws", Config{Overlay: Overlay{Certificate: &certificate}}, Config{Overlay: Overlay{RootCAs: roots}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tc.hub.Role, tc.hub.Listen = Hub, []ma.Multiaddr{ma.StringCast(tc.listen)}
+			tc.hub.Kind, tc.hub.Listen = Hub, []ma.Multiaddr{ma.StringCast(tc.listen)}
 			hub := newHost(t, tc.hub)
 			hub.HandleMembers(echoProtocol, echo)
 			for _, through := range []*url.URL{nil, proxy} {
@@ -43,7 +44,7 @@ func TestWebSocketThroughProxy(t *testing.T) {
 				tc.leaf.Proxy = through
 				leaf := newHost(t, tc.leaf)
 				s := keepEcho(t, leaf, directTo(hub)).next(t)
-				if got := leaf.path(s.Conn()).Transport; got != "websocket" {
+				if got := pathOf(leaf, s.Conn()).Transport; got != "websocket" {
 					t.Errorf("transport %q", got)
 				}
 				if used := tunnels.Load() > before; used != (through != nil) {
@@ -72,7 +73,7 @@ func TestAllTransportsOnOnePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Port: port, WebSocket: true, Listen: []ma.Multiaddr{}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Port: port, WebSocket: true, Listen: []ma.Multiaddr{}}})
 	hub.HandleMembers(echoProtocol, echo)
 	for suffix, want := range map[string]string{"/tcp/%/ws": "websocket", "/tcp/%": "tcp", "/udp/%/quic-v1": "quic-v1"} {
 		a := "/ip4/127.0.0.1"
@@ -84,8 +85,8 @@ func TestAllTransportsOnOnePort(t *testing.T) {
 			}
 		}
 		leaf := newHost(t, Config{Overlay: Overlay{NoListen: true}})
-		s := keepEcho(t, leaf, Target{hub.ID(), []ma.Multiaddr{ma.StringCast(a)}}).next(t)
-		if got := leaf.path(s.Conn()).Transport; got != want {
+		s := keepEcho(t, leaf, reach.Target{Peer: hub.ID(), Addrs: []ma.Multiaddr{ma.StringCast(a)}}).next(t)
+		if got := pathOf(leaf, s.Conn()).Transport; got != want {
 			t.Errorf("%s: transport %q", a, got)
 		}
 	}
@@ -166,7 +167,7 @@ func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHost(t, Config{Role: Hub, Overlay: Overlay{Port: port, WebSocket: true, Listen: []ma.Multiaddr{}}})
+	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Port: port, WebSocket: true, Listen: []ma.Multiaddr{}}})
 	hub.HandleMembers(echoProtocol, echo)
 	tcp := ma.StringCast("/ip4/127.0.0.1/tcp/" + itoa(port))
 	ws := tcp.Encapsulate(ma.StringCast("/ws"))
@@ -182,8 +183,8 @@ func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 		t.Errorf("told its own names: %v", again)
 	}
 	leaf := newHost(t, Config{Overlay: Overlay{NoListen: true, Proxy: proxy}})
-	s := keepEcho(t, leaf, Target{hub.ID(), got[2:]}).next(t)
-	if by := leaf.path(s.Conn()).Transport; by != "websocket" || tunnels.Load() != 1 {
+	s := keepEcho(t, leaf, reach.Target{Peer: hub.ID(), Addrs: got[2:]}).next(t)
+	if by := pathOf(leaf, s.Conn()).Transport; by != "websocket" || tunnels.Load() != 1 {
 		t.Errorf("transport %s through %d tunnels", by, tunnels.Load())
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
 func newDoctor() *cobra.Command {

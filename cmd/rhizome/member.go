@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/link/membership"
-	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 func newMember() *cobra.Command {
@@ -55,12 +55,12 @@ func newMemberAdd() *cobra.Command {
 		Example: "  rhizome member add --data ./hub 12D3KooW...   # then there: rhizome node --join /ip4/.../p2p/...",
 		Args:    exactlyOne("a peer id, see rhizome id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := membership.MemberRequest{PeerID: args[0], Role: state.Role(role), Name: name}
+			req := membership.MemberRequest{PeerID: args[0], Role: join.Role(role), Name: name}
 			return callDaemon(cmd, data, http.MethodPost, "/members", req, nil)
 		},
 	}
 	dataFlag(cmd, &data, "link")
-	cmd.Flags().StringVar(&role, "role", string(state.RoleNode), "node, operator or observer")
+	cmd.Flags().StringVar(&role, "role", string(join.RoleNode), "node, operator or observer")
 	cmd.Flags().StringVar(&name, "name", "", "what to call it in lists")
 	return cmd
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/link/membership"
-	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 func newTicket() *cobra.Command {
@@ -40,7 +40,7 @@ up, so give it away like a password. It names the addresses that the link has no
 			if expires < 0 || expires%time.Second != 0 {
 				return usageError{fmt.Errorf("--expires %s: want whole seconds, such as 24h", expires)}
 			}
-			req := membership.TicketRequest{Role: state.Role(role), LifeSeconds: int64(expires / time.Second), MaxUses: uses}
+			req := membership.TicketRequest{Role: join.Role(role), LifeSeconds: int64(expires / time.Second), MaxUses: uses}
 			var made membership.Ticket
 			if err := callDaemon(cmd, data, http.MethodPost, "/tickets", req, &made); err != nil {
 				return err
@@ -53,7 +53,7 @@ up, so give it away like a password. It names the addresses that the link has no
 		},
 	}
 	dataFlag(cmd, &data, "link")
-	cmd.Flags().StringVar(&role, "role", string(state.RoleNode), "node, operator (may use flwr through rhizome proxy) or observer (may read the status)")
+	cmd.Flags().StringVar(&role, "role", string(join.RoleNode), "node, operator (may use flwr through rhizome proxy) or observer (may read the status)")
 	cmd.Flags().DurationVar(&expires, "expires", membership.DefaultTicketLife, "how long it lets somebody in")
 	cmd.Flags().IntVar(&uses, "uses", 0, "how many may join with it (0: any number)")
 	jsonFlag(cmd, &asJSON)

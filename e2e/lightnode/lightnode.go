@@ -11,8 +11,10 @@ import (
 
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 )
@@ -41,7 +43,7 @@ type Config struct {
 type Node struct {
 	cfg     Config
 	host    *p2p.Host
-	target  p2p.Target
+	target  reach.Target
 	store   *memory
 	fetcher *objects.Fetcher
 	server  *objects.Server
@@ -62,7 +64,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("host of light node %s: %w", cfg.Name, err)
 	}
 	n := &Node{
-		cfg: cfg, host: host, target: p2p.Target{Peer: cfg.Ticket.Link, Addrs: cfg.Ticket.Addrs},
+		cfg: cfg, host: host, target: reach.Target{Peer: cfg.Ticket.Link, Addrs: cfg.Ticket.Addrs},
 		store: newMemory(), began: make(map[string]time.Time), runs: make(map[uint64][]string),
 	}
 	n.fetcher = objects.NewFetcher(host, n.store, objects.FetchOptions{Streams: 1})
@@ -73,8 +75,8 @@ func New(cfg Config) (*Node, error) {
 // Run joins and holds the session until ctx ends, whose cause it returns, or until the
 // link refuses the node.
 func (n *Node) Run(ctx context.Context) error {
-	request := p2p.JoinRequest{TokenID: n.cfg.Ticket.TokenID, Secret: n.cfg.Ticket.Secret, Name: n.cfg.Name}
-	if _, err := p2p.Join(ctx, n.host, n.target, request); err != nil {
+	request := join.Request{TokenID: n.cfg.Ticket.TokenID, Secret: n.cfg.Ticket.Secret, Name: n.cfg.Name}
+	if _, err := join.Ask(ctx, n.host, n.target, request); err != nil {
 		return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
 	}
 	if n.cfg.NoSession {

@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
 const (

@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
@@ -219,7 +220,7 @@ func newSimulation(t *testing.T, seed uint64, dir string, tmpl templates) *simul
 	}
 	w.link.start()
 	for _, n := range w.nodes {
-		w.must(w.link.store.AddMember(t.Context(), state.Member{PeerID: n.id.String(), Role: state.RoleNode, AddedAt: time.Now(), AddedBy: "sim"}))
+		w.must(w.link.store.AddMember(t.Context(), state.Member{PeerID: n.id.String(), Role: join.RoleNode, AddedAt: time.Now(), AddedBy: "sim"}))
 	}
 	sum := sha256.Sum256(tmpl.fab)
 	w.fab, w.fabHash = tmpl.fab, hex.EncodeToString(sum[:])

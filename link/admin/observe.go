@@ -6,7 +6,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/link/membership"
-	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 // ObserverHandler answers members with the role observer or operator, who come through the
@@ -15,12 +15,12 @@ func (a *Admin) ObserverHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		status, err := a.Status(r.Context())
-		if p, bad := peer.Decode(r.RemoteAddr); bad != nil || !a.cfg.Members.Is(p, state.RoleOperator) {
+		if p, bad := peer.Decode(r.RemoteAddr); bad != nil || !a.cfg.Members.Is(p, join.RoleOperator) {
 			status = status.forObservers()
 		}
 		answer(w, status, err)
 	})
-	return a.cfg.Members.Only(mux, state.RoleObserver, state.RoleOperator)
+	return a.cfg.Members.Only(mux, join.RoleObserver, join.RoleOperator)
 }
 
 // forObservers is the status without what tells where the members are and who they are: how

@@ -8,12 +8,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 // Member is a member as its link shows it.
 type Member struct {
 	PeerID    string     `json:"peer_id"`
-	Role      state.Role `json:"role"`
+	Role      join.Role  `json:"role"`
 	Name      string     `json:"name,omitempty"`
 	NodeID    uint64     `json:"node_id,omitempty,string"`
 	AddedAt   time.Time  `json:"added_at"`
@@ -27,8 +28,8 @@ type Member struct {
 type MemberRequest struct {
 	PeerID string `json:"peer_id"`
 	// Role; empty: node.
-	Role state.Role `json:"role,omitempty"`
-	Name string     `json:"name,omitempty"`
+	Role join.Role `json:"role,omitempty"`
+	Name string    `json:"name,omitempty"`
 }
 
 // Add lets a peer in. state.ErrNotAllowed for one that was removed: that is final.
@@ -38,7 +39,7 @@ func (m *Members) Add(ctx context.Context, req MemberRequest) error {
 		return fmt.Errorf("%w: peer id %q: %w", ErrBadRequest, req.PeerID, err)
 	}
 	if req.Role == "" {
-		req.Role = state.RoleNode
+		req.Role = join.RoleNode
 	}
 	if err := checkRole(req.Role); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 // Store is what the membership is kept in; see [state.Store].
@@ -96,7 +97,7 @@ func (m *Members) Admit(p peer.ID) admission.Standing {
 }
 
 // Is tells whether the peer is a member with one of the roles (none given: any role).
-func (m *Members) Is(p peer.ID, roles ...state.Role) bool {
+func (m *Members) Is(p peer.ID, roles ...join.Role) bool {
 	member, known := m.current.Load().members[p]
 	if !known || !member.RevokedAt.IsZero() {
 		return false

@@ -11,6 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 // someMembers is a store of members.
@@ -49,10 +50,10 @@ func newPeer(t *testing.T) peer.ID {
 func TestGate(t *testing.T) {
 	node, operator, gone, stranger := newPeer(t), newPeer(t), newPeer(t), newPeer(t)
 	store := &someMembers{list: []state.Member{
-		{PeerID: node.String(), Role: state.RoleNode},
-		{PeerID: operator.String(), Role: state.RoleOperator},
-		{PeerID: gone.String(), Role: state.RoleNode, RevokedAt: time.Now()},
-		{PeerID: "no peer id", Role: state.RoleNode},
+		{PeerID: node.String(), Role: join.RoleNode},
+		{PeerID: operator.String(), Role: join.RoleOperator},
+		{PeerID: gone.String(), Role: join.RoleNode, RevokedAt: time.Now()},
+		{PeerID: "no peer id", Role: join.RoleNode},
 	}}
 	m := New(Config{Store: store})
 	if got := m.Admit(node); got != admission.Refused {
@@ -73,7 +74,7 @@ func TestGate(t *testing.T) {
 			}
 		}
 	}
-	if !m.Is(operator, state.RoleOperator) || m.Is(node, state.RoleOperator) || !m.Is(node) || m.Is(gone) || m.Is(stranger) {
+	if !m.Is(operator, join.RoleOperator) || m.Is(node, join.RoleOperator) || !m.Is(node) || m.Is(gone) || m.Is(stranger) {
 		t.Error("roles are mixed up")
 	}
 }

@@ -14,13 +14,14 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/link/state"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
 // TicketRequest asks for a ticket.
 type TicketRequest struct {
 	// Role of who joins with it; empty: node.
-	Role state.Role `json:"role,omitempty"`
+	Role join.Role `json:"role,omitempty"`
 	// LifeSeconds until it lets nobody in any more; 0: [DefaultTicketLife].
 	LifeSeconds int64 `json:"life_seconds,omitempty"`
 	// MaxUses is how many peers may join with it; 0: no limit.
@@ -29,8 +30,8 @@ type TicketRequest struct {
 
 // Ticket is a ticket as its link shows it.
 type Ticket struct {
-	ID   string     `json:"id"`
-	Role state.Role `json:"role"`
+	ID   string    `json:"id"`
+	Role join.Role `json:"role"`
 	// Text is what a node joins with. It is shown once, when the ticket is made.
 	Text      string     `json:"ticket,omitempty"`
 	MaxUses   int        `json:"max_uses"`
@@ -72,7 +73,7 @@ func NewTickets(members *Members, issuer Issuer) *Tickets {
 // Create makes a ticket that names the link's addresses of now.
 func (t *Tickets) Create(ctx context.Context, req TicketRequest) (Ticket, error) {
 	if req.Role == "" {
-		req.Role = state.RoleNode
+		req.Role = join.RoleNode
 	}
 	if err := checkRole(req.Role); err != nil {
 		return Ticket{}, err
@@ -107,7 +108,7 @@ func (t *Tickets) Create(ctx context.Context, req TicketRequest) (Ticket, error)
 	}
 	text, err := ticket.Ticket{
 		Link: t.issuer.Link, Addrs: addresses, Federation: t.issuer.Federation,
-		TokenID: token.ID, Secret: secret, Role: string(req.Role), Expires: token.ExpiresAt, Swarm: t.issuer.Swarm,
+		TokenID: token.ID, Secret: secret, Role: req.Role, Expires: token.ExpiresAt, Swarm: t.issuer.Swarm,
 	}.Sign(t.issuer.Key)
 	if err != nil {
 		return Ticket{}, fmt.Errorf("sign the ticket: %w", err)
@@ -123,12 +124,11 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-func checkRole(role state.Role) error {
-	switch role {
-	case state.RoleNode, state.RoleOperator, state.RoleObserver:
-		return nil
+func checkRole(role join.Role) error {
+	if err := role.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	return fmt.Errorf("%w: role %q: want node, operator or observer", ErrBadRequest, role)
+	return nil
 }
 
 func ticketOf(t state.JoinToken, now time.Time) Ticket {

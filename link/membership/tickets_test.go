@@ -12,9 +12,9 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
 // newFederation is a membership on disk and the tickets to it.
@@ -44,7 +44,7 @@ func newFederation(t *testing.T) (*Members, *Tickets) {
 
 func TestTicketSaysWhatItsLinkIs(t *testing.T) {
 	_, tickets := newFederation(t)
-	made, err := tickets.Create(t.Context(), TicketRequest{Role: state.RoleObserver, LifeSeconds: 3600, MaxUses: 2})
+	made, err := tickets.Create(t.Context(), TicketRequest{Role: join.RoleObserver, LifeSeconds: 3600, MaxUses: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestTicketSaysWhatItsLinkIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if parsed.Link != tickets.issuer.Link || parsed.Federation != "hospitals" || !parsed.Swarm || parsed.Role != ticket.RoleObserver ||
+	if parsed.Link != tickets.issuer.Link || parsed.Federation != "hospitals" || !parsed.Swarm || parsed.Role != join.RoleObserver ||
 		len(parsed.Addrs) != 1 || parsed.TokenID != made.ID || !parsed.Expires.Equal(*made.ExpiresAt) {
 		t.Errorf("the ticket says %+v", parsed)
 	}
@@ -65,7 +65,7 @@ func TestEveryTicketEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if life := made.ExpiresAt.Sub(began).Round(time.Minute); life != DefaultTicketLife || made.Role != state.RoleNode {
+	if life := made.ExpiresAt.Sub(began).Round(time.Minute); life != DefaultTicketLife || made.Role != join.RoleNode {
 		t.Errorf("a ticket of which nothing is said lives %s, for a %s", life, made.Role)
 	}
 	for _, bad := range []TicketRequest{
@@ -96,7 +96,7 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 		t.Fatalf("ticket %s is not in the list", id)
 		return false
 	}
-	create := func(uses int) (Ticket, p2p.JoinRequest) {
+	create := func(uses int) (Ticket, join.Request) {
 		t.Helper()
 		made, err := tickets.Create(t.Context(), TicketRequest{MaxUses: uses})
 		if err != nil {
@@ -106,7 +106,7 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return made, p2p.JoinRequest{TokenID: parsed.TokenID, Secret: parsed.Secret, Name: "clinic"}
+		return made, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret, Name: "clinic"}
 	}
 
 	once, show := create(1)
@@ -115,17 +115,17 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 	}
 	clinic := newPeer(t)
 	answer, err := members.Join(t.Context(), clinic, show)
-	if err != nil || answer.Federation != "hospitals" || answer.Name != "clinic" || !members.Is(clinic, state.RoleNode) {
+	if err != nil || answer.Federation != "hospitals" || answer.Name != "clinic" || !members.Is(clinic, join.RoleNode) {
 		t.Errorf("joined as %+v, %v", answer, err)
 	}
 	if usable(once.ID) {
 		t.Error("a used ticket is usable")
 	}
-	var refusal *p2p.Refusal
+	var refusal *join.Refusal
 	if _, err := members.Join(t.Context(), newPeer(t), show); !errors.As(err, &refusal) {
 		t.Errorf("a second peer with a ticket for one: %v", err)
 	}
-	if _, err := members.Join(t.Context(), clinic, p2p.JoinRequest{}); err != nil {
+	if _, err := members.Join(t.Context(), clinic, join.Request{}); err != nil {
 		t.Errorf("a member that has lost its memory: %v", err)
 	}
 
@@ -153,14 +153,14 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 func TestJoinIsAnsweredWhenTheOthersKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		friend := newPeer(t)
-		store := &someMembers{list: []state.Member{{PeerID: friend.String(), Role: state.RoleNode}}}
+		store := &someMembers{list: []state.Member{{PeerID: friend.String(), Role: join.RoleNode}}}
 		m := New(Config{Store: store, Settle: func(context.Context) error { time.Sleep(time.Second); return nil }})
 		began := time.Now()
-		if _, err := m.Join(t.Context(), friend, p2p.JoinRequest{}); err != nil || time.Since(began) != time.Second {
+		if _, err := m.Join(t.Context(), friend, join.Request{}); err != nil || time.Since(began) != time.Second {
 			t.Errorf("answered after %s, %v", time.Since(began), err)
 		}
 		m.cfg.Settle = func(context.Context) error { return errors.New("no relay answers") }
-		if answer, err := m.Join(t.Context(), friend, p2p.JoinRequest{}); err == nil {
+		if answer, err := m.Join(t.Context(), friend, join.Request{}); err == nil {
 			t.Errorf("told %+v", answer)
 		}
 	})

@@ -8,7 +8,9 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // dataKind of the data directories of proxies and observers; each may become the other.
@@ -33,15 +35,15 @@ type Config struct {
 type peerOf struct {
 	daemon daemon.Daemon
 	cfg    Config
-	roles  []string
+	roles  []join.Role
 	ticket *ticket.Ticket // nil: the link of an earlier start
 	dir    *datadir.Dir
 	host   *p2p.Host
-	link   p2p.Target
+	link   reach.Target
 }
 
 // newPeer reads the ticket, before anything is opened.
-func newPeer(cfg Config, roles ...string) (*peerOf, error) {
+func newPeer(cfg Config, roles ...join.Role) (*peerOf, error) {
 	if cfg.DataDir == "" {
 		return nil, errors.New("no data directory")
 	}
@@ -61,7 +63,7 @@ func (p *peerOf) openData(context.Context) (err error) {
 }
 
 func (p *peerOf) openOverlay(context.Context) (err error) {
-	if p.host, err = p2p.Open(p.dir, p2p.Config{Role: p2p.Leaf, Overlay: p.cfg.Overlay, UserAgent: p.cfg.Software}); err != nil {
+	if p.host, err = p2p.Open(p.dir, p2p.Config{Kind: p2p.Leaf, Overlay: p.cfg.Overlay, UserAgent: p.cfg.Software}); err != nil {
 		return err
 	}
 	p.daemon.Opened(p.host.Close)
@@ -70,7 +72,7 @@ func (p *peerOf) openOverlay(context.Context) (err error) {
 
 // openLink joins with the ticket, or takes the link of an earlier start.
 func (p *peerOf) openLink(ctx context.Context) (err error) {
-	p.link, err = reach(ctx, p.ticket, p.dir, p.host, p.roles...)
+	p.link, err = reachLink(ctx, p.ticket, p.dir, p.host, p.roles...)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 // Observe asks a far link how it stands, once, as a member with the role observer or operator.
@@ -21,7 +21,7 @@ func Observe(ctx context.Context, cfg Config) (raw json.RawMessage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, observeLimit)
 	defer cancel()
 	cfg.Overlay.NoListen = true
-	observer, err := newPeer(cfg, ticket.RoleObserver, ticket.RoleOperator)
+	observer, err := newPeer(cfg, join.RoleObserver, join.RoleOperator)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/daemon"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/tunnel"
 )
 
@@ -25,7 +25,7 @@ func OpenProxy(ctx context.Context, cfg Config) (*Proxy, error) {
 	if err := CheckHTTP(cfg.HTTP); err != nil {
 		return nil, err
 	}
-	peer, err := newPeer(cfg, ticket.RoleOperator)
+	peer, err := newPeer(cfg, join.RoleOperator)
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/rhizome-fl/rhizome/link/admin"
 	"github.com/rhizome-fl/rhizome/link/membership"
 	"github.com/rhizome-fl/rhizome/link/remote"
-	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 var loopback = p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}}
@@ -49,7 +49,7 @@ func run(t *testing.T, d interface {
 	})
 }
 
-func ticketFor(t *testing.T, l *link.Link, role state.Role) string {
+func ticketFor(t *testing.T, l *link.Link, role join.Role) string {
 	t.Helper()
 	made, err := l.Tickets().Create(t.Context(), membership.TicketRequest{Role: role})
 	if err != nil {
@@ -60,7 +60,7 @@ func ticketFor(t *testing.T, l *link.Link, role state.Role) string {
 
 func TestObserverJoinsOnceAndIsRemembered(t *testing.T) {
 	l := startLink(t)
-	cfg := remote.Config{DataDir: t.TempDir(), Join: ticketFor(t, l, state.RoleObserver)}
+	cfg := remote.Config{DataDir: t.TempDir(), Join: ticketFor(t, l, join.RoleObserver)}
 	if remote.Knows(cfg.DataDir) {
 		t.Error("it knows a link before it has joined one")
 	}
@@ -84,7 +84,7 @@ func TestObserverJoinsOnceAndIsRemembered(t *testing.T) {
 func TestProxyCarriesTheControlAPI(t *testing.T) {
 	l := startLink(t)
 	p, err := remote.OpenProxy(t.Context(), remote.Config{
-		DataDir: t.TempDir(), HTTP: "127.0.0.1:0", Join: ticketFor(t, l, state.RoleOperator), Overlay: loopback,
+		DataDir: t.TempDir(), HTTP: "127.0.0.1:0", Join: ticketFor(t, l, join.RoleOperator), Overlay: loopback,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,8 +109,8 @@ func TestMistakesAreFoundBeforeAnythingIsMade(t *testing.T) {
 	}{
 		"no ticket":     {remote.Config{HTTP: "127.0.0.1:0"}, "--join"},
 		"no ticket but": {remote.Config{HTTP: "127.0.0.1:0", Join: "rhz1cut"}, "--join"},
-		"another role":  {remote.Config{HTTP: "127.0.0.1:0", Join: ticketFor(t, l, state.RoleNode)}, "role operator"},
-		"open address":  {remote.Config{HTTP: "0.0.0.0:0", Join: ticketFor(t, l, state.RoleOperator)}, "loopback"},
+		"another role":  {remote.Config{HTTP: "127.0.0.1:0", Join: ticketFor(t, l, join.RoleNode)}, "role operator"},
+		"open address":  {remote.Config{HTTP: "0.0.0.0:0", Join: ticketFor(t, l, join.RoleOperator)}, "loopback"},
 	} {
 		c.cfg.DataDir = dir
 		if _, err := remote.OpenProxy(t.Context(), c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -17,7 +17,9 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 	"github.com/rhizome-fl/rhizome/p2p"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // targetFile remembers in the data directory which link the peer belongs to.
@@ -39,26 +41,26 @@ func Knows(dataDir string) bool {
 }
 
 // parseJoin reads what --join says; nil if it says nothing, for the link of an earlier start.
-func parseJoin(join, data string, roles ...string) (*ticket.Ticket, error) {
-	if join == "" {
+func parseJoin(text, data string, roles ...join.Role) (*ticket.Ticket, error) {
+	if text == "" {
 		if !Knows(data) {
 			return nil, errNoTarget
 		}
 		return nil, nil
 	}
-	t, err := ticket.ParseJoin(join)
+	t, err := ticket.ParseJoin(text)
 	if err != nil {
 		return nil, fmt.Errorf("--join: %w", err)
 	}
 	if t.Role != "" && !slices.Contains(roles, t.Role) {
-		return nil, fmt.Errorf("--join: the ticket is for the role %s: ask for one with the role %s", t.Role, strings.Join(roles, " or "))
+		return nil, fmt.Errorf("--join: the ticket is for the role %s: ask for one with the role %s", t.Role, anyOf(roles))
 	}
 	return &t, nil
 }
 
-// reach joins with a ticket, or takes the link of an earlier start, and has the host know
+// reachLink joins with a ticket, or takes the link of an earlier start, and has the host know
 // where it is.
-func reach(ctx context.Context, t *ticket.Ticket, dir *datadir.Dir, host *p2p.Host, roles ...string) (target p2p.Target, err error) {
+func reachLink(ctx context.Context, t *ticket.Ticket, dir *datadir.Dir, host *p2p.Host, roles ...join.Role) (target reach.Target, err error) {
 	if t == nil {
 		target, err = recallLink(dir)
 	} else if target, err = joinAs(ctx, t, host, roles...); err == nil {
@@ -70,19 +72,28 @@ func reach(ctx context.Context, t *ticket.Ticket, dir *datadir.Dir, host *p2p.Ho
 	return target, err
 }
 
-func joinAs(ctx context.Context, t *ticket.Ticket, host *p2p.Host, roles ...string) (p2p.Target, error) {
-	target := p2p.Target{Peer: t.Link, Addrs: t.Addrs}
-	answer, err := p2p.Join(ctx, host, target, p2p.JoinRequest{TokenID: t.TokenID, Secret: t.Secret})
+func joinAs(ctx context.Context, t *ticket.Ticket, host *p2p.Host, roles ...join.Role) (reach.Target, error) {
+	target := reach.Target{Peer: t.Link, Addrs: t.Addrs}
+	answer, err := join.Ask(ctx, host, target, join.Request{TokenID: t.TokenID, Secret: t.Secret})
 	if err != nil {
 		return target, fmt.Errorf("join SuperLink %s: %w", t.Link, err)
 	}
 	if !slices.Contains(roles, answer.Role) {
-		return target, fmt.Errorf("join SuperLink %s: this peer is a member as %s and not as %s", t.Link, answer.Role, strings.Join(roles, " or "))
+		return target, fmt.Errorf("join SuperLink %s: this peer is a member as %s and not as %s", t.Link, answer.Role, anyOf(roles))
 	}
 	return target, nil
 }
 
-func rememberLink(dir *datadir.Dir, target p2p.Target) error {
+// anyOf names roles in a sentence.
+func anyOf(roles []join.Role) string {
+	var names []string
+	for _, r := range roles {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, " or ")
+}
+
+func rememberLink(dir *datadir.Dir, target reach.Target) error {
 	remembered := rememberedLink{Peer: target.Peer}
 	for _, addr := range target.Addrs {
 		remembered.Addrs = append(remembered.Addrs, addr.String())
@@ -97,19 +108,19 @@ func rememberLink(dir *datadir.Dir, target p2p.Target) error {
 	return nil
 }
 
-func recallLink(dir *datadir.Dir) (p2p.Target, error) {
+func recallLink(dir *datadir.Dir) (reach.Target, error) {
 	text, err := os.ReadFile(dir.Path(targetFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return p2p.Target{}, errNoTarget
+		return reach.Target{}, errNoTarget
 	}
 	var remembered rememberedLink
 	if err == nil {
 		err = json.Unmarshal(text, &remembered)
 	}
 	if err != nil {
-		return p2p.Target{}, fmt.Errorf("recall the link: %w; give it again with --join", err)
+		return reach.Target{}, fmt.Errorf("recall the link: %w; give it again with --join", err)
 	}
-	target := p2p.Target{Peer: remembered.Peer}
+	target := reach.Target{Peer: remembered.Peer}
 	for _, text := range remembered.Addrs {
 		addr, err := ma.NewMultiaddr(text)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -31,7 +32,7 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not look up its members now")
 	case !member.RevokedAt.IsZero():
 		return nil, one.refuse(sessionpb.Refused_REVOKED, "the membership of this peer was revoked")
-	case member.Role != state.RoleNode:
+	case member.Role != join.RoleNode:
 		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, fmt.Sprintf("the role of this peer is %s, not node", member.Role))
 	}
 	if err := one.stream.SetReadDeadline(time.Now().Add(helloLimit)); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/link/state/sqlite"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
@@ -240,7 +241,7 @@ func newNode(t testing.TB, h *hub) *scripted {
 	t.Cleanup(exchange.Close)
 	n.host.Peerstore().AddAddrs(h.host.ID(), h.host.Addrs(), peerstore.PermanentAddrTTL)
 	h.host.Peerstore().AddAddrs(n.host.ID(), n.host.Addrs(), peerstore.PermanentAddrTTL)
-	must(t, h.store.AddMember(t.Context(), state.Member{PeerID: n.host.ID().String(), Role: state.RoleNode, AddedAt: time.Now(), AddedBy: "admin"}))
+	must(t, h.store.AddMember(t.Context(), state.Member{PeerID: n.host.ID().String(), Role: join.RoleNode, AddedAt: time.Now(), AddedBy: "admin"}))
 	return n
 }
 

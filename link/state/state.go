@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/internal/wake"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -344,20 +345,10 @@ type Nodes interface {
 	RenameNode(ctx context.Context, nodeID uint64, name, location string) error
 }
 
-// Role of a member.
-type Role string
-
-// The roles. An operator may use the Control API through a proxy; an observer may read status.
-const (
-	RoleNode     Role = "node"
-	RoleOperator Role = "operator"
-	RoleObserver Role = "observer"
-)
-
 // Member is a peer that was let in.
 type Member struct {
 	PeerID    string
-	Role      Role
+	Role      join.Role
 	Name      string
 	NodeID    uint64 // 0 until a node joined with this peer id
 	AddedAt   time.Time
@@ -369,7 +360,7 @@ type Member struct {
 type JoinToken struct {
 	ID         string
 	SecretHash []byte // SHA-256
-	Role       Role
+	Role       join.Role
 	MaxUses    int // 0: no limit
 	Uses       int
 	ExpiresAt  time.Time // zero: never

@@ -248,3 +248,17 @@ func (c *lingering) CloseWithError(code network.ConnErrorCode) error {
 	c.closed <- code
 	return nil
 }
+
+// Strangers cannot make a host dial anybody, and relays are dialled.
+func TestStrangersAreNotDialled(t *testing.T) {
+	gate := &members{ticket: true}
+	hub := newGuarded(t, gate, "its relay")
+	gater := hub.Gater()
+	if gater.InterceptPeerDial("stranger") || !gater.InterceptPeerDial("its relay") {
+		t.Error("a stranger is dialled, or a relay is not")
+	}
+	gate.add("stranger")
+	if !gater.InterceptPeerDial("stranger") {
+		t.Error("a member is not")
+	}
+}

@@ -27,6 +27,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/join"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
@@ -106,7 +108,7 @@ func runParty(text string) error {
 }
 
 func (p party) runRelay(identity identity.Identity) error {
-	h, err := p2p.NewHost(p2p.Config{Identity: identity, Role: p2p.RelayHost, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket}})
+	h, err := p2p.NewHost(p2p.Config{Identity: identity, Kind: p2p.RelayHost, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket}})
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func (p party) runRelay(identity identity.Identity) error {
 func (p party) runLink(identity identity.Identity) error {
 	isMember := func(id peer.ID) bool { return slices.Contains(p.Members, id) }
 	h, err := p2p.NewHost(p2p.Config{
-		Identity: identity, Role: p2p.Hub, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket, Relays: p.Relays},
+		Identity: identity, Kind: p2p.Hub, Overlay: p2p.Overlay{Port: p.Port, WebSocket: p.WebSocket, Relays: p.Relays},
 		Gate: admission.GateFunc(func(id peer.ID) admission.Standing {
 			if isMember(id) {
 				return admission.Member
@@ -136,18 +138,19 @@ func (p party) runLink(identity identity.Identity) error {
 	}
 	defer h.Close()
 	defer Serve(h, isMember).Close()
-	p2p.ServeJoin(h, func(context.Context, peer.ID, p2p.JoinRequest) (p2p.JoinAnswer, error) {
+	joins := join.Serve(h, func(context.Context, peer.ID, join.Request) (join.Answer, error) {
 		fmt.Fprintln(os.Stderr, "the doctor joined, or tried to")
 		os.Exit(3)
-		return p2p.JoinAnswer{}, nil
+		return join.Answer{}, nil
 	})
+	defer joins.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	vouched := relay.NewMembers("lab", p.Members)
 	done := make(chan struct{}, len(p.Relays))
 	for _, info := range p.Relays {
 		go func() {
 			defer func() { done <- struct{}{} }()
-			_ = h.Keep(ctx, p2p.Target{Peer: info.ID, Addrs: info.Addrs}, relay.VouchProtocol, func(ctx context.Context, s network.Stream) error {
+			_ = h.Keep(ctx, reach.Target{Peer: info.ID, Addrs: info.Addrs}, relay.VouchProtocol, func(ctx context.Context, s network.Stream) error {
 				return vouched.Vouch(ctx, s)
 			})
 		}()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p"
+	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
 // measurePath finds out how fast a way to the link is.
@@ -89,7 +90,9 @@ func Measure(ctx context.Context, h *p2p.Host, link peer.ID) []Path {
 		if len(paths) == maxPaths || c.IsClosed() {
 			break
 		}
-		i := slices.IndexFunc(known, func(k p2p.Path) bool { return k.Remote.Equal(c.RemoteMultiaddr()) && k.Local.Equal(c.LocalMultiaddr()) })
+		i := slices.IndexFunc(known, func(k reach.Path) bool {
+			return k.Remote.Equal(c.RemoteMultiaddr()) && k.Local.Equal(c.LocalMultiaddr())
+		})
 		if i < 0 {
 			continue
 		}

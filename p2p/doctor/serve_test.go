@@ -23,6 +23,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
@@ -55,20 +56,21 @@ func newTestLink(t *testing.T, standing admission.Standing) *testLink {
 	l.standing.Store(int32(standing))
 	now := func() admission.Standing { return admission.Standing(l.standing.Load()) }
 	h, err := p2p.NewHost(p2p.Config{
-		Identity: testIdentity(t), Role: p2p.Hub, Gate: admission.GateFunc(func(peer.ID) admission.Standing { return now() }),
+		Identity: testIdentity(t), Kind: p2p.Hub, Gate: admission.GateFunc(func(peer.ID) admission.Standing { return now() }),
 		Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Host = h
-	p2p.ServeJoin(h, func(context.Context, peer.ID, p2p.JoinRequest) (p2p.JoinAnswer, error) {
+	joins := join.Serve(h, func(context.Context, peer.ID, join.Request) (join.Answer, error) {
 		t.Error("the doctor joined")
-		return p2p.JoinAnswer{}, errors.New("not now")
+		return join.Answer{}, errors.New("not now")
 	})
 	l.server = Serve(h, func(peer.ID) bool { return now() == admission.Member })
 	t.Cleanup(func() {
 		l.server.Close()
+		joins.Close()
 		if err := h.Close(); err != nil {
 			t.Error(err)
 		}

@@ -77,7 +77,7 @@ func (s *site) host(listen bool, port int) (*p2p.Host, error) {
 		}
 	}
 	return p2p.NewHost(p2p.Config{
-		Identity: s.cfg.Identity, Role: p2p.Leaf, Overlay: p2p.Overlay{NoListen: !listen, Port: port, Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs}, UserAgent: s.cfg.Software,
+		Identity: s.cfg.Identity, Kind: p2p.Leaf, Overlay: p2p.Overlay{NoListen: !listen, Port: port, Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs}, UserAgent: s.cfg.Software,
 		Gate: admission.GateFunc(func(p peer.ID) admission.Standing {
 			known := func(r peer.AddrInfo) bool { return r.ID == p }
 			if p == s.cfg.Link || slices.ContainsFunc(s.relays, known) {

@@ -43,13 +43,13 @@ func BenchmarkThroughput(b *testing.B) {
 }
 
 // newOwnHost is a host as the daemons have it, on TCP.
-func newOwnHost(t testing.TB, role p2p.Role) host.Host {
+func newOwnHost(t testing.TB, kind p2p.Kind) host.Host {
 	t.Helper()
 	id, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := p2p.NewHost(p2p.Config{Identity: id, Role: role, Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}}})
+	h, err := p2p.NewHost(p2p.Config{Identity: id, Kind: kind, Overlay: p2p.Overlay{Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

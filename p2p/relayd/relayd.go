@@ -90,7 +90,7 @@ func (d *Daemon) openData(context.Context) (err error) {
 }
 
 func (d *Daemon) openOverlay(context.Context) (err error) {
-	d.host, err = p2p.Open(d.dir, p2p.Config{Role: p2p.RelayHost, Overlay: d.cfg.Overlay, UserAgent: d.cfg.Software})
+	d.host, err = p2p.Open(d.dir, p2p.Config{Kind: p2p.RelayHost, Overlay: d.cfg.Overlay, UserAgent: d.cfg.Software})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/e2e/lightnode"
-	"github.com/rhizome-fl/rhizome/p2p/ticket"
+	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
 // sessions are SuperNodes of Rhizome.

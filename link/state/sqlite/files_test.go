@@ -15,6 +15,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
@@ -69,8 +70,8 @@ func fillGolden(t *testing.T, s *Store) {
 			t.Fatal(err)
 		}
 	}
-	ok(s.CreateToken(ctx, state.JoinToken{ID: "token", SecretHash: []byte("hash"), Role: state.RoleNode, MaxUses: 3}))
-	ok(s.AddMember(ctx, state.Member{PeerID: "peer", Role: state.RoleNode, Name: "member", AddedBy: "admin"}))
+	ok(s.CreateToken(ctx, state.JoinToken{ID: "token", SecretHash: []byte("hash"), Role: join.RoleNode, MaxUses: 3}))
+	ok(s.AddMember(ctx, state.Member{PeerID: "peer", Role: join.RoleNode, Name: "member", AddedBy: "admin"}))
 	node, err := s.RegisterNode(ctx, state.Node{PeerID: "peer", PublicKey: []byte("pem"), Name: "node"})
 	ok(err)
 	ok(s.ActivateNode(ctx, node.ID, 30*time.Second, goldenClock.Add(time.Minute), false))

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 func testMembers(t *testing.T, e *env) {
-	want := state.Member{PeerID: "peer-a", Role: state.RoleNode, Name: "a", AddedBy: "admin"}
+	want := state.Member{PeerID: "peer-a", Role: join.RoleNode, Name: "a", AddedBy: "admin"}
 	e.rings("AddMember", func() { e.ok(e.AddMember(e.ctx, want)) }, state.KeyMembers())
 	node := e.onlineNode("a")
 	e.reopen()
@@ -24,10 +25,10 @@ func testMembers(t *testing.T, e *env) {
 		t.Errorf("member: %+v", got)
 	}
 	e.pass(time.Second)
-	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "peer-b", Role: state.RoleObserver}))
-	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "peer-b", Role: state.RoleOperator, Name: "b"})) // changes the role
+	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "peer-b", Role: join.RoleObserver}))
+	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "peer-b", Role: join.RoleOperator, Name: "b"})) // changes the role
 	all, err := e.ListMembers(e.ctx)
-	if e.ok(err); len(all) != 2 || all[0].PeerID != "peer-a" || all[1].Role != state.RoleOperator {
+	if e.ok(err); len(all) != 2 || all[0].PeerID != "peer-a" || all[1].Role != join.RoleOperator {
 		t.Errorf("members: %+v", all)
 	}
 	e.rings("RemoveMember", func() { e.ok(e.RemoveMember(e.ctx, "peer-a")) }, state.KeyMembers(), state.KeyNodes())
@@ -40,14 +41,14 @@ func testMembers(t *testing.T, e *env) {
 	e.want("remove again", e.RemoveMember(e.ctx, "peer-a"), state.ErrNotAllowed)
 	e.want("remove a stranger", e.RemoveMember(e.ctx, "stranger"), state.ErrNotFound)
 	e.want("come back", e.AddMember(e.ctx, want), state.ErrNotAllowed)
-	if e.AddMember(e.ctx, state.Member{Role: state.RoleNode}) == nil {
+	if e.AddMember(e.ctx, state.Member{Role: join.RoleNode}) == nil {
 		t.Error("a member without a peer id")
 	}
 	_, err = e.Member(e.ctx, "stranger")
 	e.want("Member", err, state.ErrNotFound)
 
 	c := e.onlineNode("c")
-	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "peer-c", Role: state.RoleNode}))
+	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "peer-c", Role: join.RoleNode}))
 	e.rings("UnregisterNode", func() { e.ok(e.UnregisterNode(e.ctx, c.ID)) }, state.KeyMembers())
 	if m, err := e.Member(e.ctx, "peer-c"); err != nil || m.RevokedAt.IsZero() {
 		t.Errorf("member of an unregistered node: %+v, %v", m, err)
@@ -56,7 +57,7 @@ func testMembers(t *testing.T, e *env) {
 
 func token(id string, uses int) state.JoinToken {
 	hash := sha256.Sum256([]byte("secret of " + id))
-	return state.JoinToken{ID: id, SecretHash: hash[:], Role: state.RoleNode, MaxUses: uses}
+	return state.JoinToken{ID: id, SecretHash: hash[:], Role: join.RoleNode, MaxUses: uses}
 }
 
 func (e *env) join(peer, tokenID string) error {
@@ -86,7 +87,7 @@ func testJoinTokens(t *testing.T, e *env) {
 		m, err = e.Join(e.ctx, "a", "one", []byte("secret of one"), "A")
 		e.ok(err)
 	}, state.KeyMembers())
-	if m.PeerID != "a" || m.Role != state.RoleNode || m.Name != "A" || m.AddedBy != "ticket one" {
+	if m.PeerID != "a" || m.Role != join.RoleNode || m.Name != "A" || m.AddedBy != "ticket one" {
 		t.Errorf("joined as %+v", m)
 	}
 	e.wantUsable(false)
@@ -94,7 +95,7 @@ func testJoinTokens(t *testing.T, e *env) {
 	e.want("a second peer", e.join("b", "one"), state.ErrTokenSpent)
 
 	expiring := token("expiring", 0)
-	expiring.ExpiresAt, expiring.Role = e.now().Add(time.Minute), state.RoleObserver
+	expiring.ExpiresAt, expiring.Role = e.now().Add(time.Minute), join.RoleObserver
 	e.ok(e.CreateToken(e.ctx, expiring))
 	e.wantUsable(true)
 	e.ok(e.join("c", "expiring"))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
 func testNodes(t *testing.T, e *env) {
@@ -61,7 +62,7 @@ func testNodeKeys(_ *testing.T, e *env) {
 	e.want("the key of one who left", register("", "key-a"), state.ErrKeyInUse)
 	e.want("stock node", register("", "stock 1"), nil)
 	e.want("stock node", register("", "stock 2"), nil)
-	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "barred", Role: state.RoleNode}))
+	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "barred", Role: join.RoleNode}))
 	e.ok(e.RemoveMember(e.ctx, "barred"))
 	e.want("a removed member", register("barred", "k"), state.ErrNotAllowed)
 }

@@ -1,3 +1,0 @@
-package p2p
-
-//go:generate go run ../internal/protogen -I . -module github.com/rhizome-fl/rhizome -out .. join.proto

@@ -1,0 +1,3 @@
+package join
+
+//go:generate go run ../../internal/protogen -I . -module github.com/rhizome-fl/rhizome -out ../.. join.proto

@@ -1,0 +1,99 @@
+package join
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/rhizome-fl/rhizome/internal/logs"
+	"github.com/rhizome-fl/rhizome/internal/printable"
+	"github.com/rhizome-fl/rhizome/p2p/admission"
+	"github.com/rhizome-fl/rhizome/p2p/join/joinpb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
+)
+
+var log = logs.For("p2p/join")
+
+// Protocol is the one that peers may use who are not members yet.
+const Protocol = admission.JoinProtocol
+
+// Request is what a peer shows in order to become a member.
+type Request struct {
+	TokenID string // of the ticket; empty if the peer id was allowed by hand
+	Secret  []byte // of the ticket
+	Name    string // wished for; may be empty; up to 64 bytes
+}
+
+// Answer is what a new member is told.
+type Answer struct {
+	Role       Role
+	Name       string // what it is called from now on
+	Federation string
+}
+
+// Refusal is the error of a join that was refused, with a reason for the user. Its
+// [errors.Is] target is [admission.ErrRefused].
+type Refusal struct{ Reason string }
+
+func (r *Refusal) Error() string        { return "the link refused to let this peer join: " + r.Reason }
+func (r *Refusal) Is(target error) bool { return target == admission.ErrRefused }
+
+// Handler decides about a peer, and makes it a member before it returns. A *Refusal is
+// told to the peer as it is; of other errors it learns only that it may try again.
+type Handler func(ctx context.Context, from peer.ID, req Request) (Answer, error)
+
+// Serve answers join requests with what decide says. The caller must close the server, before
+// the host.
+func Serve(h streams.Host, decide Handler) *streams.Server {
+	opts := streams.Options{Places: maxDeciding, Queue: maxWaiting, PerPeer: maxPerPeer, Whole: timeout}
+	return streams.Serve(h, Protocol, opts, func(ctx context.Context, s *streams.Stream) error {
+		from := s.Conn().RemotePeer()
+		var req joinpb.Request
+		if err := delimited.Read(bufio.NewReader(s), maxMessage, &req); err != nil {
+			return fmt.Errorf("bad join request: %w", err)
+		}
+		if err := s.Turn(ctx); err != nil {
+			return err
+		}
+		return delimited.Write(s, answer(ctx, from, &req, decide))
+	})
+}
+
+func answer(ctx context.Context, from peer.ID, req *joinpb.Request, decide Handler) *joinpb.Answer {
+	name := req.GetName()
+	err := checkName(name)
+	var decided Answer
+	if err == nil {
+		decided, err = decide(ctx, from, Request{TokenID: req.GetTokenId(), Secret: req.GetSecret(), Name: name})
+	}
+	var refusal *Refusal
+	switch {
+	case err == nil:
+		log.Info("joined", "peer", from, "name", decided.Name, "role", decided.Role)
+		return &joinpb.Answer{Result: &joinpb.Answer_Accepted{Accepted: &joinpb.Accepted{
+			Role: string(decided.Role), Name: decided.Name, Federation: decided.Federation,
+		}}}
+	case errors.As(err, &refusal):
+		log.Info("join refused", "peer", from, "reason", refusal.Reason)
+		return &joinpb.Answer{Result: &joinpb.Answer_Refused{Refused: &joinpb.Refused{Reason: refusal.Reason}}}
+	}
+	log.Error("join not decided", "peer", from, "err", err)
+	return &joinpb.Answer{Result: &joinpb.Answer_Refused{Refused: &joinpb.Refused{
+		Reason: "the link could not decide; it can be tried again", Temporary: true,
+	}}}
+}
+
+// checkName keeps names that could forge a line of a log or a table out of both.
+func checkName(name string) error {
+	if len(name) > maxName {
+		return &Refusal{fmt.Sprintf("the name has %d bytes, and may have %d", len(name), maxName)}
+	}
+	if !printable.Is(name) {
+		return &Refusal{"the name has characters that cannot be shown"}
+	}
+	return nil
+}
