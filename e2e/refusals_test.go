@@ -149,7 +149,7 @@ func TestDataDirectoryThatCanNotBeWritten(t *testing.T) {
 			"relay": {"--open"},
 		}[kind]
 		stdout, stderr, code := w.TryAs(nobody, append([]string{kind, "--data", readOnly}, args...)...)
-		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "can not be written") {
+		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "cannot be written") {
 			t.Errorf("%s in a read-only directory: exit code %d\n%s%s", kind, code, stdout, stderr)
 		}
 	}

@@ -84,7 +84,7 @@ func (a *app) await(ctx context.Context) task.Exit {
 	return exit
 }
 
-// end ends the process.
+// end ends the process and says how that went.
 func (a *app) end(why error) task.Exit {
 	log.Debug("an app is ended", "run", a.rec.RunID, "task", a.rec.TaskID, "reason", why)
 	a.proc.Stop(stopGrace)

@@ -21,7 +21,7 @@ func (s *superExec) work(ctx context.Context) error {
 		}
 		claimed, token, err := s.acquire(ctx)
 		if ctx.Err() != nil {
-			return nil // a task that was given to us this moment goes back when its claim expires
+			return nil // a task that was given to us at this moment goes back when its claim expires
 		}
 		if err != nil {
 			return err

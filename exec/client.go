@@ -116,7 +116,7 @@ func (c *client) pushLogs(ctx context.Context, token string, runID uint64, lines
 	return ownRoute(err)
 }
 
-// held is call for a request that may take for ever, as long as the host shows life.
+// held makes a call that may take for ever, as long as the host shows signs of life.
 func (c *client) held(ctx context.Context, path string, header http.Header, contentType string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -82,11 +82,11 @@ func (c *Config) appArgs() []string {
 	return args
 }
 
-// appEnv is what every app process gets besides our own environment.
+// appEnv is what every app process gets in addition to our own environment.
 func (c *Config) appEnv(flwrHome string) []string {
 	env := []string{
 		"FLWR_HOME=" + flwrHome,
-		// An app has no business to call home, and would wait for it at start without internet.
+		// An app has no business calling home, and without internet it would wait for that at its start.
 		"FLWR_TELEMETRY_ENABLED=0",
 		"FLWR_DISABLE_UPDATE_CHECK=1",
 		// Its last words must not stay in a buffer when it dies.

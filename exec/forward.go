@@ -9,8 +9,8 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
-// forwarder sends the lines of one app to its host, in order. While a request is on its way
-// lines gather for the next one, so a quiet app is heard at once and a loud one in batches.
+// forwarder sends the lines of one app to its host, in order. While a request is on its way,
+// lines gather for the next one: a quiet app is heard at once, and a loud one in batches.
 type forwarder struct {
 	send func(ctx context.Context, lines []string) error
 
@@ -45,7 +45,7 @@ func (f *forwarder) add(line []byte) {
 	f.ring()
 }
 
-// close says that no more lines come; run returns when those that are there are sent.
+// close says that no more lines will come; run returns when those that are there have been sent.
 func (f *forwarder) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -30,7 +30,7 @@ type record struct {
 }
 
 // journal keeps the records in a folder, with the token and the output pipe of each app
-// beside. It survives the end of a process but is not fsynced: the apps that it is about do
+// beside them. It survives the end of a process but is not fsynced: the apps that it is about do
 // not survive the end of the machine either.
 type journal struct{ dir string }
 
@@ -49,8 +49,8 @@ func openJournal(dir string) (*journal, error) {
 	return &journal{dir: dir}, nil
 }
 
-// name of a launch. A task may be launched again with another token while its first
-// process still lives, so the token is part of it.
+// launchName names a launch. A task may be launched again with another token while its first
+// process is still alive, so the token is part of the name.
 func launchName(taskID uint64, token string) string {
 	digest := sha256.Sum256([]byte(token))
 	return strconv.FormatUint(taskID, 10) + "-" + hex.EncodeToString(digest[:4])
@@ -97,7 +97,7 @@ type earlier struct {
 	record
 }
 
-// load reads all entries and removes what belongs to none. An entry that can not be read
+// load reads all entries and removes what belongs to none. An entry that cannot be read
 // is removed as well: without record or token nothing can be done for its app.
 func (j *journal) load() ([]earlier, error) {
 	entries, err := os.ReadDir(j.dir)

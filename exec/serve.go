@@ -53,7 +53,7 @@ func (s *superExec) takeBack(ctx context.Context) error {
 		select {
 		case s.slots <- struct{}{}:
 			counted = true
-		default: // the bound was lowered meanwhile
+		default: // the bound has been lowered since
 		}
 		s.apps.Go(func() {
 			defer s.leave(a)

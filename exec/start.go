@@ -43,14 +43,14 @@ func (a *app) start() (err error) {
 	a.note("task %d starts (%s)", a.rec.TaskID, a.proc.Handle())
 	a.rec.Handle = a.proc.Handle()
 	if err := j.put(a.name, a.rec); err != nil {
-		// It runs and is looked after; only a successor would have to search for it.
+		// The app runs and is looked after; only a successor would have to search for it.
 		log.Warn("the process of an app was not noted", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 	return nil
 }
 
-// attach finds the process of an earlier SuperExec and its output. False says that the
-// earlier one died before there was a process.
+// attach finds the process that an earlier SuperExec started, and its output. It is false
+// when that SuperExec died before there was a process.
 func (a *app) attach() bool {
 	var err error
 	switch {

@@ -18,10 +18,10 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
-// Run is a SuperExec's life. It takes back the apps of its predecessor on the same data
+// Run is the life of a SuperExec. It takes back the apps of its predecessor on the same data
 // folder and runs tasks until ctx ends; then it ends all apps, tells the host, and returns
 // nil. Any other return is an error that a new attempt with the same configuration would
-// meet again. To leave the apps alone, kill the process.
+// run into again. To leave the apps alone, kill the process.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return err
@@ -48,7 +48,7 @@ func Run(ctx context.Context, cfg Config) error {
 func (s *superExec) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.apps.Wait()
-	defer cancel() // before the wait: a host that refuses us gets no more work done
+	defer cancel() // before the wait: no more work is done for a host that refuses us
 	if err := s.takeBack(ctx); err != nil {
 		return err
 	}

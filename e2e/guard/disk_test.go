@@ -198,7 +198,7 @@ func TestReadOnlyDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := w.Try("link", "--data", w.Path("link"), "--http", w.FreeAddress(), "--isolation", "process")
-	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "can not be written") {
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "cannot be written") {
 		t.Errorf("a link on a read-only disk: %d\n%s%s", code, stdout, stderr)
 	}
 }

@@ -186,7 +186,7 @@ func (t *Turn) Installed() {
 	if !held {
 		return
 	}
-	// If the mark can not be written the next SuperExec installs anew: slower, not wrong.
+	// If the mark cannot be written the next SuperExec installs anew: slower, not wrong.
 	if len(t.gate.folders(t.hash)) > 0 && os.WriteFile(t.gate.mark(t.hash), nil, 0o644) == nil {
 		t.gate.InUse(t.hash)
 	}
@@ -217,7 +217,7 @@ func (t *Turn) release() {
 	t.mine = nil
 }
 
-// lockFile waits for an exclusive lock. The kernel can not be told to stop waiting, so when
+// lockFile waits for an exclusive lock. The kernel cannot be told to stop waiting, so when
 // ctx ends the wait goes on in the background until the present holder, within its own
 // limit, lets go.
 func lockFile(ctx context.Context, path string) (*os.File, error) {

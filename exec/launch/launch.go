@@ -101,7 +101,7 @@ func (s *SuperExec) Stop(ctx context.Context) error {
 	return id.Wait(context.WithoutCancel(ctx))
 }
 
-// Leave stops to watch; the SuperExec and its apps run on, for a successor to take back.
+// Leave stops watching; the SuperExec and its apps run on, for a successor to take back.
 func (s *SuperExec) Leave() {
 	s.cancel()
 	<-s.done

@@ -21,8 +21,8 @@ type Owned struct {
 // Own prepares a SuperExec. Nil options mean that somebody else starts one.
 func Own(options *Options) *Owned { return &Owned{options: options} }
 
-// Start starts the SuperExec, again and again until it works or ctx ends: who owns it still
-// does everything else meanwhile, and tells in its status what is wrong.
+// Start starts the SuperExec, again and again until it works or ctx ends. Meanwhile its owner
+// does everything else, and says in its status what is wrong.
 func (o *Owned) Start(ctx context.Context) {
 	if o.options == nil {
 		return

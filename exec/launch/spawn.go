@@ -28,7 +28,7 @@ func (s *SuperExec) takeBackOrSpawn(ctx context.Context) (func(context.Context) 
 			s.set(living.Process)
 			return living.Process.Wait, nil
 		}
-		// Killed, not asked to end, since its apps shall live.
+		// It is killed, not asked to end, since its apps shall live on.
 		log.Info("the SuperExec was started with other arguments or from another version and is replaced", "pid", living.Process.PID)
 		if err := living.Process.Signal(unix.SIGKILL); gone(err) != nil {
 			return nil, fmt.Errorf("replace SuperExec %d: %w", living.Process.PID, err)
@@ -69,7 +69,7 @@ func (s *SuperExec) spawn(ctx context.Context) (func(context.Context) error, err
 	collected := make(chan struct{})
 	go func() { // ends with the process
 		defer close(collected)
-		defer said.Close() // not before: it would die of what it says into a closed pipe
+		defer said.Close() // not before: it would die of writing to a closed pipe
 		_ = cmd.Wait()
 	}()
 	if err != nil {
@@ -101,7 +101,7 @@ func giveUp(p *os.Process, collected <-chan struct{}) {
 	}
 }
 
-// awaitReady reads the first line, the only one that a SuperExec says on stdout.
+// awaitReady reads the first line, the only one that a SuperExec writes to stdout.
 func awaitReady(ctx context.Context, said *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()

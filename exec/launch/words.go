@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// openLog opens the file for what the SuperExec itself has to say, after setting aside one
-// that has grown.
+// openLog opens the file for what the SuperExec itself has to say. One that has grown is set
+// aside first.
 func (s *SuperExec) openLog() (*os.File, error) {
 	path := s.logFile()
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {

@@ -31,7 +31,7 @@ type Log struct {
 	mu     sync.Mutex
 	file   *os.File
 	size   int64
-	failed bool // the file can not be written: said once, then silent
+	failed bool // the file cannot be written: said once, then silent
 }
 
 // OpenLogs opens the folder and makes it if needed.

@@ -83,7 +83,7 @@ func (id Identity) SignalGroup(sig unix.Signal) error {
 	return id.Signal(sig)
 }
 
-// ErrNoPush: this system can not tell us about the end of a process that is not collected.
+// ErrNoPush: this system cannot tell us about the end of a process that is not collected.
 var ErrNoPush = errors.New("the end of a process is not pushed here")
 
 func gone(err error) error {

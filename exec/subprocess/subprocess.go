@@ -1,7 +1,7 @@
 // Package subprocess runs app processes as children of the SuperExec: the executor that
 // works everywhere.
 //
-// Every app leads its own process group, so that an end of the app is an end of all that it
+// Every app leads its own process group, so that the end of the app is the end of all that it
 // started, and a signal for the SuperExec's terminal does not reach it. Apps are not tied to
 // the life of the SuperExec. A process that was taken back can be waited for and stopped
 // like a child; only its exit status stays unknown, since the kernel tells that to the
@@ -45,7 +45,7 @@ type Executor struct {
 	limits Limits
 }
 
-// New makes an executor. The error says that a limit can not be kept on this system.
+// New makes an executor. The error says that a limit cannot be kept on this system.
 func New(env python.Env, limits Limits) (*Executor, error) {
 	if err := limits.check(); err != nil {
 		return nil, err

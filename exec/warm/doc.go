@@ -13,7 +13,7 @@
 //	                       └──────────────────┴──────► backing off (cold starts) ──► (none)
 //
 // What an app can observe is the same as in a fresh process: arguments, environment, working
-// folder, standard descriptors, signal handlers, seeds of global generators, exit status.
+// directory, standard descriptors, signal handlers, seeds of global generators, exit status.
 // Nothing is preloaded for an app that sets environment variables, since its modules may read
 // them when they are imported, and no app is forked from a process whose threads it would
 // miss. When anything about a warm start fails, the app is started cold; nothing is lost but

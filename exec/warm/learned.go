@@ -42,7 +42,7 @@ func (e *Executor) forget(fabHash string) {
 	}
 }
 
-// readLearned gives the modules of an app; what can not be read is learnt again.
+// readLearned gives the modules of an app; what cannot be read is learnt again.
 func (e *Executor) readLearned(fabHash string) []string {
 	path := e.learned(fabHash)
 	file, err := os.Open(path)

@@ -16,7 +16,7 @@ const (
 	// stopLimit is what a server gets to end by itself once its socket is closed.
 	stopLimit = 2 * time.Second
 	// backOff is how long starts are cold after a server was lost, so that an environment in
-	// which it can not live costs one attempt a minute.
+	// which it cannot live costs one attempt a minute.
 	backOff = time.Minute
 	// maxEvent bounds one event line; the longest names the modules that failed to import.
 	maxEvent = 1 << 20

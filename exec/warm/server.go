@@ -127,7 +127,7 @@ func (s *server) fork(r request, output *os.File) (process.Identity, <-chan task
 	case <-s.lost:
 	case <-timer.C:
 		_ = s.cmd.Process.Kill()
-		<-s.lost // so that the app can not be started after we said it was not
+		<-s.lost // so that the app cannot be started after we said it was not
 	}
 	return process.Identity{}, nil, errLost
 }

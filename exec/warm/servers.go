@@ -16,8 +16,8 @@ type kept struct {
 	*server
 }
 
-// choose gives a server that is ready: the one for this app, or the one for all while that
-// loads. It begins to load what is missing.
+// choose gives a server that is ready: the one for this app or, while that one loads, the one
+// for all apps. It begins to load what is missing.
 func (e *Executor) choose(fabHash string) (*server, error) {
 	if !e.knows(fabHash) {
 		fabHash = ""
@@ -94,7 +94,7 @@ func (e *Executor) load(fabHash string) (*kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What eats memory at its import would do so in the app.
+	// A module that eats memory when it is imported would do the same in the app.
 	if err := e.Cold.Limit(s.cmd.Process.Pid); err != nil {
 		log.Warn("a fork server runs without the limits of its apps", "err", err)
 	}
@@ -137,7 +137,7 @@ func (e *Executor) remove(k *kept) {
 	}
 }
 
-// drop forgets a server that can not serve. One that is unsafe because of what an app needs
+// drop forgets a server that cannot serve. One that is unsafe because of what an app needs
 // is not tried again for that app.
 func (e *Executor) drop(k *kept) {
 	e.mu.Lock()

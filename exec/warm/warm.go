@@ -24,7 +24,7 @@ type Config struct {
 	Dir string
 	// Python is the environment of the apps.
 	Python python.Env
-	// Cold starts what can not be started warm, and takes processes back.
+	// Cold starts what cannot be started warm, and takes processes back.
 	Cold *subprocess.Executor
 	// Preload names modules to import besides what is learnt.
 	Preload []string
@@ -46,7 +46,7 @@ type Executor struct {
 	closed  bool
 }
 
-// New makes an executor and begins to load the server that fits every app. The error says
+// New makes an executor and begins to load the server that suits every app. An error means
 // that warm starts are not possible here; the caller then uses cold ones.
 func New(cfg Config) (*Executor, error) {
 	if goruntime.GOOS != "linux" {

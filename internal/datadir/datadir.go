@@ -26,7 +26,7 @@ var (
 	ErrInUse  = errors.New("data directory is in use")
 	ErrNewer  = errors.New("data directory is of a newer version")
 	ErrKind   = errors.New("data directory is of another kind")
-	ErrDenied = errors.New("data directory can not be written")
+	ErrDenied = errors.New("data directory cannot be written")
 )
 
 const (
@@ -183,7 +183,7 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > maxMarker {
-		return nil, fmt.Errorf("%s is %d bytes long, which it can not be", path, info.Size())
+		return nil, fmt.Errorf("%s is %d bytes long, which it cannot be", path, info.Size())
 	}
 	return os.ReadFile(path)
 }
@@ -192,7 +192,7 @@ func readBounded(path string) ([]byte, error) {
 func explain(root string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("data directory %s can not be written: %w (%w)", root, err, ErrDenied)
+		return fmt.Errorf("data directory %s cannot be written: %w (%w)", root, err, ErrDenied)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("data directory %s: something that is no directory is in the way: %w", root, err)
 	default:

@@ -217,7 +217,7 @@ func TestCloseAndCleanLeaveNothing(t *testing.T) {
 
 func TestBuildThatFailsLeavesNothing(t *testing.T) {
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	p := prefix()
 	if err := os.MkdirAll(namespaces, 0o755); err != nil {

@@ -72,7 +72,7 @@ func TestRenumberedSiteIsElsewhere(t *testing.T) {
 					t.Fatal(err)
 				}
 				if mapping(c, r, silence) != "" {
-					t.Error("a renumbered site can not be cut off")
+					t.Error("a renumbered site cannot be cut off")
 				}
 			})
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// entered is why labs can not be built here, or nil.
+// entered is why labs cannot be built here, or nil.
 var entered error
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ var prefix = func() func() string {
 func build(t *testing.T, sites ...Site) *Lab {
 	t.Helper()
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	for _, s := range sites {
 		if reason := Shapes(); !s.Uplink.ideal() && reason != nil {

@@ -56,7 +56,7 @@ func (a *execAuth) check(header http.Header, body []byte) error {
 	if err != nil || sum != once(header, flwr.HeaderSuperExecBodySHA256) || !hmac.Equal(given, signature(a.key, ts, nonce, sum)) {
 		return refused
 	}
-	// Last, so that a stranger can not fill the memory with nonces.
+	// Last, so that a stranger cannot fill the memory with nonces.
 	if !a.useOnce(nonce, now) {
 		return refused
 	}

@@ -15,7 +15,7 @@ import (
 
 const (
 	goodToken   = "good"
-	brokenToken = "broken" // the store can not look it up now
+	brokenToken = "broken" // the store cannot look it up now
 )
 
 var errBroken = errors.New("the store is broken")

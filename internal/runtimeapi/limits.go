@@ -6,7 +6,7 @@ const (
 	// maxHold ends a held acquire-task or pull with what there is, so that a client that
 	// vanished without closing its connection is noticed at the next request at the latest.
 	maxHold = 10 * time.Minute
-	// storePause is between two tries to store what an app can not keep itself: about as often
+	// storePause is between two tries to store what an app cannot keep itself: about as often
 	// as an app pushes its lines, and no burden for a disk that is full.
 	storePause = 500 * time.Millisecond
 	// maxLogs is how much of one push-logs is kept, its end. Apps push what they have printed

@@ -106,7 +106,7 @@ func (s *server) awaitTaskEnd(w http.ResponseWriter, r *http.Request, t task.Tas
 func (s *server) reportExit(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	var exit task.Exit
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxExitBody)).Decode(&exit); err != nil {
-		return flwr.Plain(http.StatusBadRequest, "The report can not be read.").WithCause(err)
+		return flwr.Plain(http.StatusBadRequest, "The report cannot be read.").WithCause(err)
 	}
 	if err := s.host.ReportExit(r.Context(), t, exit); err != nil {
 		return err

@@ -36,7 +36,7 @@ func checkVersion(header http.Header) error {
 	}
 	match := versionPattern.FindStringSubmatch(version)
 	if match == nil {
-		return refuse("Version %.40q can not be read.", version)
+		return refuse("Version %.40q cannot be read.", version)
 	}
 	minor, err := strconv.Atoi(match[2])
 	if err != nil || match[1] != "1" || minor < oldestMinor || minor > newestMinor {

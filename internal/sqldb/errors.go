@@ -33,7 +33,7 @@ func (db *DB) explain(err error) error {
 	case lib.SQLITE_FULL:
 		return fmt.Errorf("no space left for %s: %w", db.path, err)
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM:
-		return fmt.Errorf("%s can not be written: %w", db.path, err)
+		return fmt.Errorf("%s cannot be written: %w", db.path, err)
 	default:
 		return err
 	}

@@ -95,7 +95,7 @@ func TestRefusesDamage(t *testing.T) {
 
 func TestReadOnlyPlace(t *testing.T) {
 	_, err := Open(filepath.Join(t.TempDir(), "missing", "x.db"), schema(kvTable), Options{})
-	if err == nil || !strings.Contains(err.Error(), "can not be written") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be written") {
 		t.Errorf("error: %v", err)
 	}
 }

@@ -36,7 +36,7 @@ type batch struct {
 	began time.Time
 	jobs  int
 	after []func()
-	// broken is why the transaction can not be committed any more.
+	// broken is why the transaction cannot be committed any more.
 	broken error
 	// done is closed after the commit or its failure; err may be read then.
 	done chan struct{}

@@ -124,7 +124,7 @@ func (e *Error) body() []byte {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(struct { // can not fail
+	_ = encoder.Encode(struct { // cannot fail
 		Code   Code   `json:"code,omitempty"`
 		Detail string `json:"detail"`
 		Extra  string `json:"extra,omitempty"`

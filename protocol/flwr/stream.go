@@ -13,7 +13,7 @@ import (
 const frameHead = 4
 
 // FrameWriter answers a request with a stream of messages. The end of the answer is the end
-// of the stream; whoever can not go on must cut it with [http.ErrAbortHandler]. It is not
+// of the stream; whoever cannot go on must cut it with [http.ErrAbortHandler]. It is not
 // safe for concurrent use.
 type FrameWriter struct {
 	w    http.ResponseWriter

@@ -93,7 +93,7 @@ func testSpareObjects(t *testing.T, e *env) {
 	e.want("unknown", err, state.ErrNotFound)
 }
 
-// A message whose tree can not be read keeps everything where it is.
+// A message whose tree cannot be read keeps everything where it is.
 func testSpareObjectsOfUnreadable(t *testing.T, e *env) {
 	run, node := e.runningRun(), e.onlineNode("a")
 	e.ok(e.RegisterObjects(e.ctx, run.ID, []string{objectID("x")}))

@@ -66,7 +66,7 @@ func testTaskExpiry(t *testing.T, e *env) {
 	e.want("release what is unknown", e.ReleaseTask(e.ctx, 7), task.ErrNotFound)
 	_, _, ok, err := e.ClaimTask(e.ctx, []string{task.TypeServerApp})
 	if e.ok(err); !ok {
-		t.Fatal("an expired claim can not be claimed again")
+		t.Fatal("an expired claim cannot be claimed again")
 	}
 	e.ok(e.ActivateTask(e.ctx, run.PrimaryTask.ID))
 	e.want("release what runs", e.ReleaseTask(e.ctx, run.PrimaryTask.ID), task.ErrNotFound)
