@@ -67,7 +67,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
 race: venvs ## Run the tests under the race detector (needs a C compiler)
 	scripts/race.sh
 
-lint: ## gofmt, vet, staticcheck, and that all platforms build
+lint: ## golangci-lint, a tidy go.mod, all platforms, generated code up to date
 	scripts/lint.sh
 
 generate: ## Generate the protobuf code anew

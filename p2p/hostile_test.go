@@ -13,7 +13,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	circuitpb "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/pb"
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/util"
@@ -283,7 +282,7 @@ func relaysOf(hub *Host) map[peer.ID]bool {
 
 // echoOf sends bytes to a peer and back on a stream of their own.
 func echoOf(h *Host, to peer.ID, n int64) error {
-	s, err := h.NewStream(network.WithNoDial(h.ctx, "connected already"), to, protocol.ID(echoProtocol))
+	s, err := h.NewStream(network.WithNoDial(h.ctx, "connected already"), to, echoProtocol)
 	if err != nil {
 		return err
 	}

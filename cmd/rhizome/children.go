@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,12 +112,8 @@ func (c *child) lastWords() string {
 // stopAll ends children, the last started first, all that depend on nobody at once.
 func stopAll(children []*child) {
 	var wait sync.WaitGroup
-	for i := len(children) - 1; i >= 0; i-- {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			children[i].stop()
-		}()
+	for _, c := range slices.Backward(children) {
+		wait.Go(c.stop)
 	}
 	wait.Wait()
 }

@@ -54,8 +54,7 @@ func enter() (code int, err error) {
 		return 0, fmt.Errorf("no mount namespace: %w", err)
 	}
 	err = cmd.Wait()
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 		return max(ended.ExitCode(), 1), nil
 	}
 	return 0, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -121,9 +122,7 @@ func (a *app) push(m *model, to ...*daemon) time.Time {
 	a.f.t.Helper()
 	req := &flwrpb.PushAppMessagesRequest{}
 	objects := make(map[string][]byte)
-	for id, content := range m.objects {
-		objects[id] = content
-	}
+	maps.Copy(objects, m.objects)
 	for _, node := range to {
 		md := &flwrpb.Metadata{
 			RunId: a.runID, SrcNodeId: 1, DstNodeId: node.status().NodeID, GroupId: "1", MessageType: "train",

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,8 +138,8 @@ func newWorld(t testing.TB, venv string) *World {
 	w := &World{t: t, dir: t.TempDir(), venv: venv}
 	w.mark = "RHIZOME_E2E_WORLD=" + w.dir
 	t.Cleanup(func() {
-		for i := len(w.daemons) - 1; i >= 0; i-- {
-			w.daemons[i].Stop()
+		for _, d := range slices.Backward(w.daemons) {
+			d.Stop()
 		}
 		w.checkNoOrphans()
 		if t.Failed() {

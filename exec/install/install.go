@@ -243,7 +243,7 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 		}
 		return file, nil
 	case <-ctx.Done():
-		go func() { <-locked; file.Close() }()
+		go func() { _ = <-locked; file.Close() }()
 		return nil, ctx.Err()
 	}
 }

@@ -47,6 +47,6 @@ func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	<-served
+	_ = <-served // that it was shut down
 	return err
 }

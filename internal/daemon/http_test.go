@@ -39,14 +39,15 @@ func (p pipes) dial() net.Conn {
 }
 
 // serving runs ServeHTTP until stop is called, which gives its error and how long it took.
-func serving(t *testing.T, handler http.HandlerFunc) (_ pipes, stop func() (error, time.Duration)) {
+func serving(t *testing.T, handler http.HandlerFunc) (_ pipes, stop func() (time.Duration, error)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p, ended := newPipes(), make(chan error, 1)
 	go func() { ended <- ServeHTTP(ctx, p, handler) }()
-	return p, func() (error, time.Duration) {
+	return p, func() (time.Duration, error) {
 		began := time.Now()
 		cancel()
-		return <-ended, time.Since(began)
+		err := <-ended
+		return time.Since(began), err
 	}
 }
 
@@ -60,7 +61,7 @@ func TestSilentConnectionIsEnded(t *testing.T) {
 		if took := time.Since(began); took != headerTimeout {
 			t.Errorf("ended after %s", took)
 		}
-		if err, _ := stop(); err != nil {
+		if _, err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -74,7 +75,7 @@ func TestHeldRequestEndsWithTheServer(t *testing.T) {
 		})
 		answer := ask(p)
 		synctest.Wait()
-		if err, took := stop(); err != nil || took >= stopTimeout {
+		if took, err := stop(); err != nil || took >= stopTimeout {
 			t.Errorf("%v after %s", err, took)
 		}
 		if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 503 ") {
@@ -89,7 +90,7 @@ func TestRequestThatDoesNotEndIsCutOff(t *testing.T) {
 		p, stop := serving(t, func(http.ResponseWriter, *http.Request) { <-never })
 		answer := ask(p)
 		synctest.Wait()
-		if err, took := stop(); err != nil || took != stopTimeout {
+		if took, err := stop(); err != nil || took != stopTimeout {
 			t.Errorf("%v after %s", err, took)
 		}
 		if got := <-answer; got != "" {

@@ -206,5 +206,5 @@ func (d *Dir) Free() (int64, error) {
 	if err := unix.Statfs(d.root, &disk); err != nil {
 		return 0, fmt.Errorf("look at the disk of %s: %w", d.root, err)
 	}
-	return int64(disk.Bavail) * int64(disk.Bsize), nil // of other types on other systems
+	return int64(disk.Bavail) * int64(disk.Bsize), nil //nolint:unconvert // of other types on other systems
 }

@@ -38,7 +38,7 @@ func TestHeadersOfWebPages(t *testing.T) {
 		{host: "127.0.0.1:8000", site: "same-site"},
 	} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
-			r := httptest.NewRequest("POST", "/", nil)
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			r.Host = test.host
 			for name, value := range map[string]string{"Origin": test.origin, "Sec-Fetch-Site": test.site} {
 				if value != "" {

@@ -21,6 +21,7 @@ package logs
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 
 	golog "github.com/ipfs/go-log/v2"
@@ -125,8 +126,6 @@ func follow(wanted golog.LogLevel) (golog.LogLevel, map[string]golog.LogLevel) {
 	for name := range ours.names {
 		subsystems[name] = wanted
 	}
-	for name, level := range environment.SubsystemLevels {
-		subsystems[name] = level
-	}
+	maps.Copy(subsystems, environment.SubsystemLevels)
 	return others, subsystems
 }

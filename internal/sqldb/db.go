@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -177,8 +178,6 @@ func (db *DB) dsn(cacheKiB int, more url.Values) string {
 			"temp_store(MEMORY)",
 		},
 	}
-	for key, values := range more {
-		query[key] = values
-	}
+	maps.Copy(query, more)
 	return (&url.URL{Scheme: "file", Path: db.path, RawQuery: query.Encode()}).String()
 }

@@ -60,7 +60,7 @@ func (j *fetch) run() error {
 	j.search()
 	j.workers.Wait()
 	_ = j.commits.Wait() // they report to finish and wrong
-	if cause := context.Cause(j.ctx); cause != errDone {
+	if cause := context.Cause(j.ctx); !errors.Is(cause, errDone) {
 		return cause
 	}
 	return nil

@@ -156,7 +156,7 @@ func (p *partial) Commit(ctx context.Context) error {
 	if err := p.hash.Verify(p.id); err != nil {
 		return errors.Join(p.failed(err), p.Discard())
 	}
-	defer p.end()
+	defer func() { _ = p.end() }() // what is published has been synced
 	return p.dir.publish(ctx, p.id, p.file)
 }
 

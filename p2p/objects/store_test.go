@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -105,7 +106,7 @@ func storeKeeps(t *testing.T, s Store) {
 			t.Errorf("size %d: it is there before it was put", size)
 		}
 		for range 2 { // the second time it is read off
-			r := bytes.NewReader(append(content[:len(content):len(content)], "next"...))
+			r := bytes.NewReader(append(slices.Clip(content), "next"...))
 			if err := s.Put(t.Context(), id, int64(size), iotest.HalfReader(r)); err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ func whileWaiting(ctx context.Context, out io.Writer, do func(context.Context) e
 		case <-tick.C:
 			if err := writeAnswer(out, answer{status: exchangepb.Answer_WAIT}); err != nil {
 				cancel()
-				<-done
+				_ = <-done // it was told to end
 				return err
 			}
 		}

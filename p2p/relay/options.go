@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -113,11 +114,6 @@ func dialable(h host.Host) circuit.ReservationAddressFilterFunc {
 		if manet.IsPublicAddr(addr) {
 			return true
 		}
-		for _, own := range h.Addrs() {
-			if manet.IsPublicAddr(own) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(h.Addrs(), manet.IsPublicAddr)
 	}
 }

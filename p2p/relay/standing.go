@@ -43,8 +43,7 @@ type Standing struct {
 func Ask(ctx context.Context, h host.Host, relay peer.ID) (Standing, error) {
 	s, err := h.NewStream(ctx, relay, StandingProtocol)
 	if err != nil {
-		var unknown multistream.ErrNotSupported[protocol.ID]
-		if errors.As(err, &unknown) {
+		if _, ok := errors.AsType[multistream.ErrNotSupported[protocol.ID]](err); ok {
 			err = ErrNotRhizome
 		}
 		return Standing{}, fmt.Errorf("ask relay %s for our standing: %w", relay, err)

@@ -81,7 +81,7 @@ func TestAPanicCostsOneStream(t *testing.T) {
 				}
 				if s.Conn().RemotePeer() == "bad" {
 					var nothing map[string]int
-					nothing["x"] = 1
+					nothing["x"] = 1 //nolint:govet // the mistake is what is tested
 				}
 				return nil
 			}

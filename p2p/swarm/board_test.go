@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -90,10 +91,10 @@ func TestABoardTellsWhatHasCome(t *testing.T) {
 	must(t, asker.Heard(Ask{Got: []string{id("not wanted any more")}}))
 	b.Share(1, []string{id("not wanted any more")})
 	expect()
-	if _, err := b.Begin("b", 1, nil); err != ErrRefused {
+	if _, err := b.Begin("b", 1, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("a stranger: %v", err)
 	}
-	if _, err := b.Begin("a", 2, nil); err != ErrRefused {
+	if _, err := b.Begin("a", 2, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("another run: %v", err)
 	}
 	many := make([]string, maxAsked+1)
@@ -104,7 +105,7 @@ func TestABoardTellsWhatHasCome(t *testing.T) {
 		t.Error("it may ask for anything")
 	}
 	b.SetPeers(1, nil)
-	if err := asker.Heard(Ask{}); err != ErrRefused {
+	if err := asker.Heard(Ask{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("a node that is named no longer: %v", err)
 	}
 	asker.Close()

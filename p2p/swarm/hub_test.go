@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -229,7 +230,7 @@ func TestANodeAloneGetsAllAndHoldsNobodyUp(t *testing.T) {
 	if len(alone.large()) != ownWindow || len(other.large()) != seedThings {
 		t.Errorf("%d and %d are given", len(alone.large()), len(other.large()))
 	}
-	for done := 0; done < 20; done++ {
+	for done := range 20 {
 		if done >= len(alone.large()) {
 			t.Fatalf("%d of 20 are given to it", done)
 		}
@@ -365,14 +366,14 @@ func TestAnAskerOfTooMuchIsLeft(t *testing.T) {
 	if err := asker.Heard(Ask{Want: idsOf(model)}); err == nil {
 		t.Error("it may ask for anything")
 	}
-	if _, err := p.hub.Begin("stranger", testRun, nil); err != ErrRefused {
+	if _, err := p.hub.Begin("stranger", testRun, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("a stranger: %v", err)
 	}
-	if _, err := p.hub.Begin("a", testRun+1, nil); err != ErrRefused {
+	if _, err := p.hub.Begin("a", testRun+1, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("another run: %v", err)
 	}
 	p.hub.End(testRun)
-	if err := asker.Heard(Ask{}); err != ErrRefused {
+	if err := asker.Heard(Ask{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("after the end of the run: %v", err)
 	}
 }

@@ -100,7 +100,7 @@ func TestReadErrors(t *testing.T) {
 	} {
 		for kind, r := range map[string]Reader{"buffered": bufio.NewReader(bytes.NewReader(tt.wire)), "exactly": Exactly(bytes.NewReader(tt.wire))} {
 			var m wrapperspb.StringValue
-			if err := Read(r, 100, &m); !errors.Is(err, tt.want) || errors.Is(err, io.EOF) != (tt.want == io.EOF) {
+			if err := Read(r, 100, &m); !errors.Is(err, tt.want) || errors.Is(err, io.EOF) != (errors.Is(tt.want, io.EOF)) {
 				t.Errorf("%s, %s: %v, want %v", name, kind, err, tt.want)
 			}
 		}

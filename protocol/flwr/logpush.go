@@ -26,7 +26,7 @@ func ReadLogPush(r *http.Request, limit int) (lines []string, dropped int, err e
 	p := logReader{body: bufio.NewReader(r.Body), limit: limit}
 	for {
 		switch err := p.readField(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return p.lines, p.dropped, nil
 		case err != nil:
 			return nil, 0, err

@@ -100,7 +100,7 @@ func (p *pushReader) readUntilContent() error {
 	for {
 		content, err := p.readField()
 		switch {
-		case err == io.EOF: // an empty content is not on the wire
+		case errors.Is(err, io.EOF): // an empty content is not on the wire
 			return nil
 		case err != nil:
 			return err
@@ -117,7 +117,7 @@ func (p *pushReader) readRest() error {
 	for {
 		content, err := p.readField()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if p.head.GetNode().GetNodeId() != node || p.head.GetRunId() != run || p.head.GetObjectId() != id {
 				return invalid(errors.New("the content comes before what says whose it is"))
 			}
@@ -229,7 +229,7 @@ func readVarint(body *bufio.Reader) (uint64, error) {
 // noEnd is the error of a request that ends within a field. A connection that broke is not
 // the sender's fault, and not told to it.
 func noEnd(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return invalid(io.ErrUnexpectedEOF)
 	}
 	return fmt.Errorf("read request: %w", err)

@@ -47,7 +47,7 @@ func (c *Conn) ReadFrame() (*sessionpb.Frame, error) {
 	for {
 		frame := new(sessionpb.Frame)
 		switch err := delimited.Read(c.in, c.limits.MaxFrame, frame); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil, io.EOF
 		case err != nil:
 			return nil, fmt.Errorf("read session frame: %w", err)
