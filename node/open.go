@@ -97,12 +97,11 @@ func (n *Node) openWork(context.Context) error {
 		Hint:   n.news.hint, Cancelled: n.news.ended,
 	})
 	n.office = messages.New(messages.Config{
-		Store: n.store, Objects: n.objects, Link: n.session, Fetch: n.fetch, Shared: n.swarm.share, Trusted: n.trusted,
+		Store: n.store, Objects: n.objects, Link: n.session, Fetch: n.fetch, Shared: n.swarm.share,
+		Slots: n.cfg.Slots, Trusted: n.trusted,
 	})
 	n.daemon.Opened(func() error { n.office.Close(); return nil })
-	host := apps.Config{
-		Store: n.store, Objects: n.objects, Slots: n.cfg.Slots, NodeConfig: n.nodeConfig, Fetch: n.office.Fetch,
-	}
+	host := apps.Config{Office: n.office, Store: n.store, NodeConfig: n.nodeConfig}
 	if n.cfg.ShareLogs {
 		host.ShareLogs = n.session.ShareLogs
 	}

@@ -82,12 +82,12 @@ func (n *nodeSide) start() {
 		},
 	})
 	one.office = messages.New(messages.Config{
-		Store: one.store, Objects: one.owned, Link: one.client,
+		Store: one.store, Objects: one.owned, Link: one.client, Slots: slots,
 		Fetch: func(ctx context.Context, want messages.Want) error {
 			return w.fetchFromLink(ctx, one, want.RunID, want.IDs)
 		},
 	})
-	one.host = apps.New(apps.Config{Store: one.store, Objects: one.owned, Slots: slots, Fetch: one.office.Fetch})
+	one.host = apps.New(apps.Config{Office: one.office, Store: one.store})
 	one.work.Go(func() { one.host.Run(one.ctx) })
 	one.work.Go(one.collect)
 	one.work.Go(one.keepSession)

@@ -1,5 +1,5 @@
-// Package apps is the node's side of the Runtime API: it gives accepted messages to
-// ClientApp processes and takes their answers.
+// Package apps is the node's side of the Runtime API: it gives leased messages to ClientApp
+// processes and takes their replies.
 //
 //	SuperExec:  acquire-task ──► (starts the process) ──────────────────────► report-exit
 //	ClientApp:          pull-task-input, pull-messages, pull-object,
@@ -8,14 +8,14 @@
 // It guarantees:
 //   - A task is handed out only when a slot is free and nobody works on its run series;
 //     runs take turns.
-//   - Every handed-out message is answered: by the app's reply if the app ended its task
-//     with a complete one, by an error (code 8) if it did not, at once when its process is
-//     known to have ended and otherwise when its heartbeats stay away. Work that was cut off
-//     together with the node is done again instead.
+//   - Every leased message is answered: by the app's reply if the app ended its task with a
+//     complete one, by an error (code 8) if it did not, at once when its process is known to
+//     have ended and otherwise when its heartbeats stay away. Work that was cut off together
+//     with the node is done again instead.
 //   - An app reaches only the run of its task: its own instruction, the objects of that
 //     run, one reply.
 //   - Whatever an app asks for may be asked for again with the same answer, until its task ends.
 //
-// It is not responsible for HTTP (package internal/runtimeapi), for what is kept (package state),
-// nor for sending answers (package session).
+// It is not responsible for HTTP (package internal/runtimeapi), for the life of messages and
+// the delivery of replies (package messages), nor for what is kept (package state).
 package apps

@@ -13,6 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/appconfig"
 	"github.com/rhizome-fl/rhizome/node/apps"
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -26,6 +27,7 @@ var clientApp = &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{task.Typ
 type fixture struct {
 	t       testing.TB
 	store   *state.Store
+	fetch   func(ids []string) error // from the link, which is away
 	objects *nodetest.Memory
 	*apps.Host
 }
@@ -50,10 +52,13 @@ func newFixture(t testing.TB, change func(*apps.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := apps.Config{
-		Store: s, Objects: f.objects, Slots: 1, NodeConfig: nodeConfig,
-		Fetch: func(context.Context, uint64, ...string) error { return errors.New("the link is away") },
-	}
+	f.fetch = func([]string) error { return errors.New("the link is away") }
+	office := messages.New(messages.Config{
+		Store: s, Objects: f.objects, Slots: 1,
+		Fetch: func(_ context.Context, w messages.Want) error { return f.fetch(w.IDs) },
+	})
+	t.Cleanup(office.Close)
+	cfg := apps.Config{Office: office, Store: s, NodeConfig: nodeConfig}
 	if change != nil {
 		change(&cfg)
 	}

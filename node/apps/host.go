@@ -8,8 +8,8 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/internal/runtimeapi"
 	"github.com/rhizome-fl/rhizome/node/appconfig"
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/state"
-	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
@@ -19,14 +19,11 @@ var log = logs.For("node/apps")
 
 // Config is what a Host works with.
 type Config struct {
-	Store   *state.Store
-	Objects objects.Store
-	// Slots is how many tasks may be under way at a time.
-	Slots int
+	// Office has the messages that apps work on.
+	Office *messages.Office
+	Store  *state.Store
 	// NodeConfig is what the operator gives to every ClientApp.
 	NodeConfig appconfig.Config
-	// Fetch brings objects that should be on disk and are not. It may wait.
-	Fetch func(ctx context.Context, runID uint64, ids ...string) error
 	// ShareLogs takes output of apps; nil if it stays at this site.
 	ShareLogs func(runID uint64, lines []string)
 }
@@ -76,28 +73,11 @@ func (h *Host) Authenticate(ctx context.Context, token string) (task.Task, error
 
 // AcquireTask waits for a message and a free slot.
 func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) (*flwrpb.AcquireTaskResponse, error) {
-	watch := h.cfg.Store.Bell().Watch(state.KeyWaiting())
-	defer watch.Close()
-	for {
-		t, token, ok, err := h.cfg.Store.Lease(ctx, req.GetSupportedTaskTypes(), h.cfg.Slots)
-		switch {
-		case ok && ctx.Err() != nil:
-			// Nobody reads the answer any more: another executor need not wait for the claim to expire.
-			return &flwrpb.AcquireTaskResponse{}, h.cfg.Store.Unlease(context.WithoutCancel(ctx), t.ID)
-		case ctx.Err() != nil:
-			return &flwrpb.AcquireTaskResponse{}, nil
-		case err != nil:
-			return nil, err
-		case ok:
-			log.Info("task is handed out", "run", t.RunID, "message", t.MessageID, "task", t.ID)
-			return &flwrpb.AcquireTaskResponse{Task: taskProto(t), Token: token}, nil
-		}
-		select {
-		case <-ctx.Done():
-			return &flwrpb.AcquireTaskResponse{}, nil
-		case <-watch.C:
-		}
+	t, token, ok, err := h.cfg.Office.Lease(ctx, req.GetSupportedTaskTypes())
+	if err != nil || !ok {
+		return &flwrpb.AcquireTaskResponse{}, err
 	}
+	return &flwrpb.AcquireTaskResponse{Task: taskProto(t), Token: token}, nil
 }
 
 // Heartbeat extends the life of a running task.

@@ -2,12 +2,12 @@ package apps_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -210,36 +210,30 @@ func TestCrashAfterTheReplyIsACrash(t *testing.T) {
 }
 
 func TestLostObjectIsFetchedAgain(t *testing.T) {
-	run := nodetest.NewRun(t, 7)
-	var f *fixture
-	down := true
-	f = newFixture(t, func(c *apps.Config) {
-		c.Fetch = func(_ context.Context, _ uint64, ids ...string) error {
-			if down {
-				return errors.New("the link is away")
-			}
+	synctest.Test(t, func(t *testing.T) { // a fetch is tried again and again
+		f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+		m := f.accept(run, 1)
+		tk := f.acquire()
+		f.must(f.objects.Remove(m.Objects[0]))
+		f.must(f.objects.Remove(run.FABHash))
+		object, err := f.PullObject(t.Context(), tk, &flwrpb.PullObjectRequest{ObjectId: m.Objects[0]})
+		if err != nil || !object.Found || object.Content != nil {
+			t.Errorf("object while the link is away: %+v, %v", object, err)
+		}
+		var e *flwr.Error
+		if _, err := f.PullTaskInput(t.Context(), tk); err == nil || errors.As(err, &e) {
+			t.Errorf("input without the bundle: %v, want an error that is tried again", err)
+		}
+		f.fetch = func(ids []string) error {
 			nodetest.Put(t, f.objects, run.Objects, ids...)
 			return nil
 		}
+		object, err = f.PullObject(t.Context(), tk, &flwrpb.PullObjectRequest{ObjectId: m.Objects[0]})
+		if err != nil || object.Content == nil {
+			t.Errorf("object after the link is back: %+v, %v", object, err)
+		}
+		f.input(tk)
 	})
-	m := f.accept(run, 1)
-	tk := f.acquire()
-	f.must(f.objects.Remove(m.Objects[0]))
-	f.must(f.objects.Remove(run.FABHash))
-	object, err := f.PullObject(t.Context(), tk, &flwrpb.PullObjectRequest{ObjectId: m.Objects[0]})
-	if err != nil || !object.Found || object.Content != nil {
-		t.Errorf("object while the link is away: %+v, %v", object, err)
-	}
-	var e *flwr.Error
-	if _, err := f.PullTaskInput(t.Context(), tk); err == nil || errors.As(err, &e) {
-		t.Errorf("input without the bundle: %v, want an error that is tried again", err)
-	}
-	down = false
-	object, err = f.PullObject(t.Context(), tk, &flwrpb.PullObjectRequest{ObjectId: m.Objects[0]})
-	if err != nil || object.Content == nil {
-		t.Errorf("object after the link is back: %+v, %v", object, err)
-	}
-	f.input(tk)
 }
 
 func TestServerAppRoutes(t *testing.T) {

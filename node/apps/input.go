@@ -84,7 +84,7 @@ func (h *Host) bundle(ctx context.Context, run state.Run) (*flwrpb.Fab, error) {
 	if run.FABHash == "" {
 		return nil, flwr.NewError(flwr.CodeFABNotFound)
 	}
-	file, err := h.open(ctx, run.ID, run.FABHash)
+	file, err := h.cfg.Office.Open(ctx, run.ID, run.FABHash)
 	if err != nil {
 		return nil, err
 	}

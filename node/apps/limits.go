@@ -7,8 +7,6 @@ import (
 )
 
 const (
-	// maxReason bounds the text of an error reply that is made from what a process left behind.
-	maxReason = 1 << 10
 	// retryExpiry is the pause after the store could not end overdue tasks (disk full).
 	retryExpiry = 5 * time.Second
 	// maxReply bounds the message and the tree of a reply together, so that they fit into

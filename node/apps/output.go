@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/rhizome-fl/rhizome/node/state"
@@ -94,19 +93,11 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	if sub != task.Completed {
 		sub = task.Failed
 	}
-	err := h.cfg.Store.Answer(ctx, t, sub, req.GetDetails(), req.Context)
-	if errors.Is(err, state.ErrNoReply) {
-		log.Warn("app has ended without a reply", "run", t.RunID, "message", t.MessageID, "status", sub, "detail", req.GetDetails())
-		err = h.cfg.Store.AnswerWithError(ctx, t.ID, reason("ClientApp ended without a reply.", req.GetDetails()))
-	}
+	err := h.cfg.Office.Answer(ctx, t, sub, req.GetDetails(), req.Context)
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
 		return nil // cancelled or given up meanwhile: as stock, the app need not care
 	}
-	if err != nil {
-		return err
-	}
-	log.Info("task is finished", "run", t.RunID, "message", t.MessageID, "task", t.ID, "status", sub)
-	return nil
+	return err
 }
 
 // ReportExit answers for a process that ended without ending its task.
@@ -117,18 +108,9 @@ func (h *Host) ReportExit(ctx context.Context, t task.Task, exit task.Exit) erro
 	if h.cfg.ShareLogs != nil {
 		how += " " + exit.Detail // app output, which leaves the site only if it may
 	}
-	err := h.cfg.Store.Lost(ctx, t.ID, reason("ClientApp stopped responding.", how))
+	err := h.cfg.Office.Lost(ctx, t, how)
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
 		return nil
 	}
 	return err
-}
-
-// reason is the text of an error reply.
-func reason(what, detail string) string {
-	text := strings.TrimSpace(what + " " + detail)
-	if len(text) > maxReason {
-		text = text[:maxReason]
-	}
-	return strings.ToValidUTF8(text, "?")
 }

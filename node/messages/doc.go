@@ -1,15 +1,14 @@
 // Package messages is the office that all messages of a node pass through. It takes offered
-// messages in: it fetches what a message needs, checks that its app may run here, and makes
-// the node responsible for a reply; and it delivers replies until they are confirmed.
+// messages in, leases them to ClientApps, has them answered, and delivers the replies until
+// they are confirmed. Its words are those of the office of a SuperLink.
 //
-//	session                     office                            state
-//	Offer ────── TakeIn ──────► fetches, checks ────────────────► gathering, then waiting
-//	Accept ◄──── Link.Accept ──┘ (or Link.Decline)                leased to a ClientApp, answered
-//	Reply ◄───── Deliver ────── again until it is confirmed ◄──── answered
-//	ReplyAck ─── Confirm ─────► forgets ────────────────────────► confirmed
-//	Cancel ───── DropRun ─────► ends fetches, forgets ──────────► (gone)
+//	node/session    Offer ──────────── TakeIn ───►┐           ┌◄── Lease, Release ─── acquire-task          node/apps
+//	                Accept, Decline ◄── Link ─────┤  Office   ├──── Open ───────────► pull-object
+//	                Reply ◄─────────── Deliver ───┤     │     ├◄── StoreObject ────── push-object
+//	                ReplyAck ───────── Confirm ──►┤     ▼     ├◄── Answer, Lost ───── push-task-output
+//	                Cancel ─────────── DropRun ──►┘   state   └
 //
-// An offer on its way in:
+// The life of a message, with its states, is drawn in package state. This is how it begins:
 //
 //	             objects and bundle fetched     bundle trusted and readable
 //	TakeIn ────► fetching ────────────────────► checking ──────────────────► accepted
@@ -20,13 +19,15 @@
 //
 // It guarantees that a message is reported as accepted only when the message, all of its
 // objects and its app's bundle are on disk; that a message is never taken in twice at a
-// time; that at most a bounded number is under way; and that after DropRun has returned
-// nothing of the run is fetched or accepted any more.
+// time; that at most a bounded number is under way; that after DropRun has returned nothing
+// of the run is fetched or accepted any more; and that every leased message is answered, by
+// its app or for it.
 //
 // Fetches outlive the session that offered the message: a session that moves to a better
 // path does not start them over.
 //
-// It is not responsible for how objects travel (package p2p/objects) nor for telling the
-// SuperLink (package session), and it has no state of its own that a kill could take: what
-// is durable is in package state.
+// It is not responsible for what a message must look like (package protocol/message), for
+// how objects travel (package p2p/objects), nor for frames and requests (packages session
+// and apps), and it has no state of its own that a kill could take: what is durable is in
+// package state.
 package messages

@@ -24,11 +24,6 @@ func (o *Office) Prefetch(runID, seriesID uint64, fabHash string) {
 	})
 }
 
-// Fetch brings objects of a run that should be on disk but are not. It blocks.
-func (o *Office) Fetch(ctx context.Context, runID uint64, ids ...string) error {
-	return o.fetch(ctx, Want{RunID: runID, IDs: ids})
-}
-
 // fetch brings what is missing, trying again after failures.
 func (o *Office) fetch(ctx context.Context, w Want) error {
 	all := w.IDs

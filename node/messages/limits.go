@@ -17,6 +17,9 @@ const (
 	firstPause = 200 * time.Millisecond
 	maxPause   = 5 * time.Second
 
+	// maxReason bounds the text of an error reply that is made from what a process left behind.
+	maxReason = 1 << 10
+
 	// resendAfter is how long a reply may be unconfirmed before it is sent again in the same
 	// session. The link may be pulling its objects all that while, which is why it is long;
 	// a repeated reply costs it one look-up.

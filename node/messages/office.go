@@ -42,6 +42,8 @@ type Config struct {
 	// Shared is told which objects of an offer go to other nodes too. It must not block.
 	// Optional.
 	Shared func(runID uint64, ids []string)
+	// Slots is how many messages may be leased at a time.
+	Slots int
 	// Trusted says whose apps may run; empty for all.
 	Trusted policy.Entities
 }
