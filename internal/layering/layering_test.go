@@ -2,15 +2,18 @@
 //
 //	cmd -> link, node, exec -> p2p -> internal -> protocol
 //
-// link and node never import each other; link and node mount what they share from internal. Tests of the whole
-// (e2e) and examples stand above.
+// link and node never import each other; link and node mount what they share from internal. The rooms of p2p do not know the
+// host that assembles them. Tests of the whole (e2e) and examples stand above. It also wants a comment on each package, and a
+// place for it on the map.
 package layering
 
 import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +52,81 @@ func TestImportsGoOneWay(t *testing.T) {
 			t.Errorf("%s must not import %s: %s may import only %v", pkg.ImportPath, imported, from, rule)
 		}
 	}
+}
+
+// aboveTheHost lists what lies below p2p and yet is made of whole hosts.
+var aboveTheHost = map[string]string{
+	"p2p/doctor": "looks at a site from hosts of its own",
+	"p2p/relayd": "is a daemon: a host and a relay",
+}
+
+// A room's tests may use the whole overlay, since nobody imports them.
+func TestRoomsOfP2PDoNotKnowTheHost(t *testing.T) {
+	for _, pkg := range list(t) {
+		path := strings.TrimPrefix(pkg.ImportPath, module)
+		if !strings.HasPrefix(path, "p2p/") || aboveTheHost[path] != "" {
+			continue
+		}
+		if slices.Contains(pkg.Imports, module+"p2p") {
+			t.Errorf("%s must not import p2p, which assembles it: let it take a narrow interface", path)
+		}
+	}
+}
+
+// What is generated, and helpers of tests, lie beside what they belong to and need no name on the map.
+func TestTheMapNamesEveryPackage(t *testing.T) {
+	const file = "docs/architecture.md"
+	content, err := os.ReadFile("../../" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages, named := map[string]bool{}, map[string]bool{}
+	for _, pkg := range list(t) {
+		packages[strings.TrimPrefix(pkg.ImportPath, module)] = true
+	}
+	for _, name := range namesOnTheMap(string(content)) {
+		whole, below := name[0], name[1]
+		switch {
+		case isFolder(packages, whole):
+			named[whole] = true
+		case isFolder(packages, below):
+			named[below] = true
+		case strings.Contains(whole, "/"): // and not the name of a program
+			t.Errorf("the house table of %s names %s, which is no package", file, whole)
+		}
+	}
+	for path := range packages {
+		if !named[path] && !strings.HasSuffix(path, "pb") && !strings.HasSuffix(path, "test") {
+			t.Errorf("%s is not in the house table of %s: name it in the row of %s, with what it is for", path, file, top(module+path))
+		}
+	}
+}
+
+// isFolder says whether a folder is a package or has some.
+func isFolder(packages map[string]bool, folder string) bool {
+	for path := range packages {
+		if path == folder || strings.HasPrefix(path, folder+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	mapRow  = regexp.MustCompile("(?m)^\\| `([a-z0-9/]+)` \\|.*$")
+	mapName = regexp.MustCompile("`([a-z0-9/]+)`")
+)
+
+// namesOnTheMap returns what the table of the house names: as it stands there, and below the folder of its row.
+func namesOnTheMap(text string) (names [][2]string) {
+	_, table, _ := strings.Cut(text, "## The house")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, row := range mapRow.FindAllStringSubmatch(table, -1) {
+		for _, name := range mapName.FindAllStringSubmatch(row[0], -1) {
+			names = append(names, [2]string{name[1], row[1] + "/" + name[1]})
+		}
+	}
+	return names
 }
 
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
