@@ -96,7 +96,7 @@ func (c Config) validate() error {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		errs = append(errs, errors.New("TLS needs both a certificate and its key"))
 	}
-	if c.Heartbeat < time.Second || c.Heartbeat > 10*time.Minute {
+	if c.Heartbeat < minHeartbeat || c.Heartbeat > maxHeartbeat {
 		errs = append(errs, fmt.Errorf("heartbeat %s: want 1s to 10m", c.Heartbeat))
 	}
 	if c.Grace < c.Heartbeat {

@@ -14,4 +14,9 @@ const (
 	// vouchAgain is the pause after a relay has refused to hear who the members are; that
 	// changes when its operator does something, and costs one stream to find out.
 	vouchAgain = time.Minute
+
+	// minHeartbeat and maxHeartbeat bound what an operator may choose: a beat more often is load
+	// without use, and a node that is lost must be noticed before its users do.
+	minHeartbeat = time.Second
+	maxHeartbeat = 10 * time.Minute
 )

@@ -23,4 +23,8 @@ const (
 	// maxEnded is how many ended runs are remembered, so that a late announcement of their
 	// start does not bring them back.
 	maxEnded = 1024
+
+	// maxHints bounds the announcements from a session that wait to be looked at; one more is
+	// dropped, since the session alone settles what the node owes.
+	maxHints = 16
 )

@@ -23,7 +23,7 @@ type news struct {
 }
 
 func newNews(n *Node) *news {
-	return &news{node: n, hints: make(chan []byte, 16), over: make(map[uint64]struct{})}
+	return &news{node: n, hints: make(chan []byte, maxHints), over: make(map[uint64]struct{})}
 }
 
 // hint takes an announcement that the link has sent through the session. It never blocks.

@@ -15,16 +15,8 @@ import (
 	"time"
 )
 
-const (
-	// readyLimit is how long a daemon may take to serve; on a busy machine with cold disk
-	// caches 5 s were seen.
-	readyLimit = 30 * time.Second
-	// stopGrace is how long a daemon gets between SIGTERM and SIGKILL: it stops its
-	// SuperExec, which stops the apps, each with a grace of its own.
-	stopGrace = 15 * time.Second
-	// readyPrefix begins the line that a daemon prints when it serves.
-	readyPrefix = "ready "
-)
+// readyPrefix begins the line that a daemon prints when it serves.
+const readyPrefix = "ready "
 
 // child is a daemon that the demo started.
 type child struct {

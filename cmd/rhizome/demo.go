@@ -20,9 +20,6 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/relayd"
 )
 
-// flwrStop is how long the stock CLI gets to end after an interrupt.
-const flwrStop = 5 * time.Second
-
 func newDemo() *cobra.Command {
 	d := demo{}
 	cmd := &cobra.Command{

@@ -18,9 +18,6 @@ type demoSummary struct {
 	run    time.Duration
 }
 
-// maxRememberedLine bounds the part of a line that is kept until its end arrives.
-const maxRememberedLine = 4 << 10
-
 // toldRound is the line by which examples/quickstart tells the accuracy of a round.
 var toldRound = regexp.MustCompile(`round (\d+): accuracy ([\d.]+), loss ([\d.]+)`)
 

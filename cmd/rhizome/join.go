@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// maxJoinFile bounds what is read of a file with a ticket in it.
-const maxJoinFile = 64 << 10
-
 // readJoin takes the value of --join, or reads it from the file that @FILE names: a ticket
 // lets its bearer in, and the command line is visible to everybody on the machine.
 func readJoin(text string) (string, error) {

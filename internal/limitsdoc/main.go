@@ -104,10 +104,10 @@ func read(path string) ([]bound, error) {
 				bounds = append(bounds, bound{reason: reason})
 			}
 			last = files.Position(value.End()).Line
-			one := &bounds[len(bounds)-1]
+			b := &bounds[len(bounds)-1]
 			for i, name := range value.Names {
-				one.names = append(one.names, name.Name)
-				one.values = append(one.values, source(files, value, i))
+				b.names = append(b.names, name.Name)
+				b.values = append(b.values, source(files, value, i))
 			}
 		}
 	}

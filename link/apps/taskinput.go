@@ -10,14 +10,12 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/fab"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 	"google.golang.org/protobuf/encoding/protowire"
 )
-
-// maxFAB is Flower's own bound for an app's bundle.
-const maxFAB = 10 << 20
 
 // PullTaskInput starts the task and gives the ServerApp its context, run and app.
 func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTaskInputResponse, error) {
@@ -64,7 +62,7 @@ func (h *Host) readFAB(hash string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if file.Size() > maxFAB {
+	if file.Size() > fab.MaxSize {
 		return nil, fmt.Errorf("%d bytes are more than a FAB may have", file.Size())
 	}
 	return io.ReadAll(file)

@@ -1,12 +1,11 @@
 package control
 
+import "github.com/rhizome-fl/rhizome/protocol/fab"
+
 const (
-	// maxFAB is Flower's own bound of an app bundle, checked by flwr build, flwr run and a
-	// stock SuperLink.
-	maxFAB = 10 << 20
 	// maxStartRun has room for a bundle that is too large, which must be read to be
 	// answered as a stock SuperLink does, and for the overrides.
-	maxStartRun = 2*maxFAB + 1<<20
+	maxStartRun = 2*fab.MaxSize + 1<<20
 
 	// defaultRuns is how many runs a list has if the client does not say.
 	defaultRuns = 20

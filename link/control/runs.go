@@ -28,9 +28,9 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 		return nil, flwr.NewError(flwr.CodeInvalidAppSpec).WithExtra("Rhizome never calls Flower Hub: get the app and give its folder to flwr run.")
 	}
 	content := req.GetFab().GetContent()
-	if len(content) > maxFAB {
+	if len(content) > fab.MaxSize {
 		// The client says "Failed to start run." to a response without a run id.
-		log.Warn("an app bundle is refused: it is too large", "size", len(content), "most", maxFAB)
+		log.Warn("an app bundle is refused: it is too large", "size", len(content), "most", fab.MaxSize)
 		return &flwrpb.StartRunResponse{}, nil
 	}
 	if len(req.GetConnectorIds()) > 0 || len(req.GetConnectorRefs()) > 0 {

@@ -18,9 +18,6 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// online is the deadline of a node with an open session: none that matters.
-const online = 100 * 365 * 24 * time.Hour
-
 // greet reads the Hello and decides whether its sender may have a session. A stranger
 // learns nothing but that it is refused.
 func (one *peerSession) greet() (*sessionpb.Hello, error) {

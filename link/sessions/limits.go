@@ -59,4 +59,9 @@ const (
 	// sharedFrame is how many objects one frame says that they go to several: a frame may
 	// have 16 MiB.
 	sharedFrame = 100_000
+
+	// online is the deadline of a node with an open session: none that matters.
+	online = 100 * 365 * 24 * time.Hour
+	// idle is how long a timer runs that has nothing to do.
+	idle = 24 * time.Hour
 )

@@ -49,9 +49,6 @@ func (one *peerSession) push() error {
 	}
 }
 
-// idle is the time of a timer that has nothing to do.
-const idle = 24 * time.Hour
-
 // offer takes rested instructions back, leases new ones and offers them. It tells when to
 // look again without being woken.
 func (one *peerSession) offer() (again time.Duration, err error) {

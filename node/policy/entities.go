@@ -35,9 +35,6 @@ var ErrNotTrusted = errors.New("no trusted entity has signed the app bundle")
 // licenseKey is the verification that a hub sets for apps that it vouches for at all.
 const licenseKey = "valid_license"
 
-// maxFile bounds the file of trusted entities that the operator names.
-const maxFile = 1 << 20
-
 // Entities are the public keys that may vouch for apps, by key id. Without any, every app
 // is accepted. It is read-only after Load.
 type Entities map[string]ed25519.PublicKey

@@ -141,4 +141,9 @@ const (
 	// DefaultPerPeer is how many streams one peer may have at a time, queued ones included.
 	// It lets several fetches of a peer go on side by side.
 	DefaultPerPeer = 32
+
+	// headBuffer holds the heads of answers, of which several may come at once; contents pass it
+	// by. requestBuffer holds the request of a stream.
+	headBuffer    = 16 << 10
+	requestBuffer = 4 << 10
 )

@@ -107,7 +107,7 @@ func (r *receiving) exchange(stream network.Stream) error {
 	buf := blocks.get()
 	defer blocks.put(buf)
 	r.buf = *buf
-	in := bufio.NewReaderSize(lively, 16<<10)
+	in := bufio.NewReaderSize(lively, headBuffer)
 	var later []taken // worth asking for again
 	defer func() { r.batch = append(later, r.batch...) }()
 	var failure error

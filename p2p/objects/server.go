@@ -104,7 +104,7 @@ func sayBusy(to io.Writer, why error) error {
 
 // serve answers one request.
 func (s *Server) serve(ctx context.Context, to peer.ID, stream *streams.Stream) error {
-	req, err := readRequest(bufio.NewReaderSize(stream, 4<<10))
+	req, err := readRequest(bufio.NewReaderSize(stream, requestBuffer))
 	if err != nil {
 		return err
 	}

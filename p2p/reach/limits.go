@@ -101,4 +101,7 @@ const (
 	maxFailures = 4096
 	// eventBuffer of a subscription that is slow; what does not fit is dropped.
 	eventBuffer = 64
+
+	// renewLeast keeps a relay that gives reservations of no time from being asked all the time.
+	renewLeast = time.Second
 )

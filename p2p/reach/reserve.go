@@ -155,7 +155,7 @@ func (r *reservations) hold(ctx context.Context, relay peer.AddrInfo, held *circ
 // renewIn leaves time to try again, for short reservations too.
 func renewIn(held *circuit.Reservation) time.Duration {
 	left := time.Until(held.Expiration)
-	return max(left-reservationSlack, left/2, time.Second)
+	return max(left-reservationSlack, left/2, renewLeast)
 }
 
 func (r *reservations) set(relay peer.ID, held *circuit.Reservation) {

@@ -97,4 +97,7 @@ const (
 	maxPause   = 30 * time.Second
 	// hubTries failures in a row have a fetch ask the link for everything, as without swarm.
 	hubTries = 3
+
+	// lineBuffer is what each end of a line reads at a time: a few dozen ids.
+	lineBuffer = 4 << 10
 )

@@ -201,7 +201,7 @@ func (l *line) wantsLocked() (wants []string) {
 
 // hear takes what the peer says it has.
 func (l *line) hear(stream network.Stream) error {
-	in := bufio.NewReaderSize(stream, 4<<10)
+	in := bufio.NewReaderSize(stream, lineBuffer)
 	for {
 		_ = stream.SetReadDeadline(time.Now().Add(silence))
 		have, err := readTell(in)

@@ -71,7 +71,7 @@ type answering struct {
 
 // serve reads until the asker goes.
 func (a *answering) serve(ctx context.Context, source Source) error {
-	in := bufio.NewReaderSize(a.stream, 4<<10)
+	in := bufio.NewReaderSize(a.stream, lineBuffer)
 	runID, first, err := readAsk(in)
 	if err != nil {
 		return fmt.Errorf("read what it wants: %w", err)

@@ -13,19 +13,11 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
 var log = logs.For("p2p/tunnel")
-
-const (
-	// maxConnections bounds the local connections at a time; one flwr command uses two.
-	maxConnections = 256
-	// dialLimit bounds the wait for a stream, of which a relayed path takes a second.
-	dialLimit = 20 * time.Second
-)
 
 // Dial opens a stream to the peer.
 type Dial func(ctx context.Context) (net.Conn, error)

@@ -1,9 +1,12 @@
 package fab
 
 const (
+	// MaxSize is Flower's own bound of an app bundle, checked by flwr build, flwr run and a
+	// stock SuperLink.
+	MaxSize = 10 << 20
 	// maxPyproject bounds the unpacked pyproject.toml; real ones have a few kilobytes.
 	maxPyproject = 1 << 20
-	// maxEntries and maxUnpacked bound what a bundle of at most 10 MiB may become on every
+	// maxEntries and maxUnpacked bound what a bundle of MaxSize may become on every
 	// node. Flower stores files uncompressed and keeps code and text only, so an honest
 	// bundle does not grow at all.
 	maxEntries  = 10_000
