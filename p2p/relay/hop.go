@@ -36,6 +36,9 @@ func (h *serviceHost) SetStreamHandler(id protocol.ID, handler network.StreamHan
 	h.Host.SetStreamHandler(id, handler)
 }
 
+// Hop streams are not served through package streams: the handler, its limits and its
+// resource scope are go-libp2p's, and a circuit outlives the handler that opened it.
+
 // serveHop judges one request and hands what is allowed to the service. It returns when
 // the request is answered; a circuit goes on without it.
 func (r *Relay) serveHop(s network.Stream, service network.StreamHandler) {

@@ -89,6 +89,16 @@ const (
 	// handshakeTimeout is for each message of a peer that owes us one.
 	handshakeTimeout = 20 * time.Second
 
+	// maxVouches are open at a time: all links, as often as one of them may have, and links
+	// that nobody has allowed, at a relay for anybody.
+	maxVouches = 4 << 10
+	// vouchesPerLink: the newest counts, and those before it may have yet to end.
+	vouchesPerLink = 4
+	// maxAskers for their standing at a time, and asksPerPeer of them from one peer. An answer
+	// is one packet, so that only dead lines hold a place.
+	maxAskers   = 1 << 10
+	asksPerPeer = 4
+
 	// maxHopMessage is circuit v2's own bound on a message.
 	maxHopMessage = 4096
 	// maxAccounts bounds the budgets that are remembered; past it the one that ends first

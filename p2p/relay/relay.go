@@ -11,6 +11,7 @@ import (
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 
 	"github.com/rhizome-fl/rhizome/internal/logs"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 )
 
 var log = logs.For("p2p/relay")
@@ -27,10 +28,11 @@ type Relay struct {
 	refusals *refusals
 	metrics  *metrics
 
+	vouches, standings *streams.Server
+
 	mu     sync.Mutex
 	closed bool
-	work   sync.WaitGroup // requests, vouch streams, circuits
-	vouchs map[*vouchStream]struct{}
+	work   sync.WaitGroup // hop requests and circuits
 }
 
 // New starts the relay service on h. It needs no reachability verdict: whoever starts a
@@ -47,7 +49,6 @@ func New(h host.Host, options Options) (*Relay, error) {
 		books:    newBooks(options.Limits),
 		pacer:    newPacer[peer.ID](options.Limits.Rate),
 		refusals: newRefusals(),
-		vouchs:   make(map[*vouchStream]struct{}),
 	}
 	r.roster.setLinks(options.Links)
 	var err error
@@ -58,8 +59,12 @@ func New(h host.Host, options Options) (*Relay, error) {
 		r.metrics.unregister()
 		return nil, fmt.Errorf("start circuit v2 service: %w", err)
 	}
-	h.SetStreamHandler(VouchProtocol, r.serveVouch)
-	h.SetStreamHandler(StandingProtocol, r.serveStanding)
+	r.vouches = streams.Serve(h, VouchProtocol, streams.Options{
+		Places: maxVouches, PerPeer: vouchesPerLink, First: handshakeTimeout, Writes: handshakeTimeout,
+	}, r.serveVouch)
+	r.standings = streams.Serve(h, StandingProtocol, streams.Options{
+		Places: maxAskers, PerPeer: asksPerPeer, Whole: handshakeTimeout,
+	}, r.serveStanding)
 	return r, nil
 }
 
@@ -71,12 +76,9 @@ func (r *Relay) Close() error {
 		return nil
 	}
 	r.closed = true
-	for v := range r.vouchs {
-		v.close()
-	}
 	r.mu.Unlock()
-	r.host.RemoveStreamHandler(VouchProtocol)
-	r.host.RemoveStreamHandler(StandingProtocol)
+	r.vouches.Close()
+	r.standings.Close()
 	err := r.service.Close()
 	closing := refuse(ReasonClosing, "the relay shuts down")
 	for _, s := range r.books.find(func(*stream) bool { return true }) {

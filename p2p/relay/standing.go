@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
@@ -62,18 +62,8 @@ func Ask(ctx context.Context, h host.Host, relay peer.ID) (Standing, error) {
 	return fromWire(&msg), nil
 }
 
-func (r *Relay) serveStanding(s network.Stream) {
-	if !r.enter() {
-		_ = s.Reset()
-		return
-	}
-	defer r.work.Done()
-	_ = s.SetDeadline(time.Now().Add(handshakeTimeout))
-	if err := delimited.Write(s, toWire(r.standing(s.Conn().RemotePeer()))); err != nil {
-		_ = s.Reset()
-		return
-	}
-	_ = s.Close()
+func (r *Relay) serveStanding(_ context.Context, s *streams.Stream) error {
+	return delimited.Write(s, toWire(r.standing(s.Conn().RemotePeer())))
 }
 
 func (r *Relay) standing(p peer.ID) Standing {

@@ -2,16 +2,17 @@ package relay
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/relay/relaypb"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
@@ -29,6 +30,7 @@ const vouchVersion = 1
 //	   └─Hello─► not needed: of no known link, at a relay for anybody
 type vouchStream struct {
 	network.Stream
+	begun   func() // the hello is here
 	link    peer.ID
 	pending change // parts of an update that has not come whole yet
 	started bool   // pending has parts
@@ -37,29 +39,18 @@ type vouchStream struct {
 func (v *vouchStream) close() { _ = v.Reset() }
 
 // serveVouch runs until the link's stream ends or is replaced.
-func (r *Relay) serveVouch(s network.Stream) {
-	v := &vouchStream{Stream: s, link: s.Conn().RemotePeer()}
-	if !r.enterVouch(v) {
-		v.close()
-		return
-	}
+func (r *Relay) serveVouch(ctx context.Context, s *streams.Stream) error {
+	v := &vouchStream{Stream: s, begun: s.Begun, link: s.Conn().RemotePeer()}
 	defer r.leaveVouch(v)
-	if err := r.vouch(v); err != nil && !errors.Is(err, io.EOF) {
-		log.Info("vouch stream ended", "link", v.link, "err", err)
-		v.refuse(err)
-		return
+	err := r.vouch(v)
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return nil
+	case ctx.Err() != nil:
+		return err
 	}
-	_ = s.Close()
-}
-
-func (r *Relay) enterVouch(v *vouchStream) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed {
-		r.work.Add(1)
-		r.vouchs[v] = struct{}{}
-	}
-	return !r.closed
+	log.Info("vouch stream ended", "link", v.link, "err", err)
+	return v.refuse(err)
 }
 
 func (r *Relay) leaveVouch(v *vouchStream) {
@@ -70,10 +61,6 @@ func (r *Relay) leaveVouch(v *vouchStream) {
 			r.cutOff(removed)
 		}
 	})
-	r.mu.Lock()
-	delete(r.vouchs, v)
-	r.mu.Unlock()
-	r.work.Done()
 }
 
 func (r *Relay) vouch(v *vouchStream) error {
@@ -82,11 +69,11 @@ func (r *Relay) vouch(v *vouchStream) error {
 		return fmt.Errorf("%s is no link of this relay: have its operator allow it", v.link)
 	}
 	in := bufio.NewReader(v)
-	_ = v.SetReadDeadline(time.Now().Add(handshakeTimeout))
 	var first relaypb.ToRelay
 	if err := delimited.Read(in, maxVouchMessage, &first); err != nil {
 		return fmt.Errorf("read hello: %w", err)
 	}
+	v.begun() // from here on a quiet link is no dead one; the connection has keepalives
 	hello := first.GetHello()
 	if hello == nil {
 		return errors.New("the first message is no hello")
@@ -100,7 +87,6 @@ func (r *Relay) vouch(v *vouchStream) error {
 	if !r.roster.attach(v.link, v, printable.Name(hello.GetFederation(), maxFederationName)) {
 		return fmt.Errorf("%s is no link of this relay any more", v.link)
 	}
-	_ = v.SetReadDeadline(time.Time{}) // a quiet link is no dead one; the connection has keepalives
 	log.Info("a link vouches", "link", v.link, "federation", printable.Name(hello.GetFederation(), maxFederationName))
 	for {
 		var msg relaypb.ToRelay
@@ -115,11 +101,9 @@ func (r *Relay) vouch(v *vouchStream) error {
 
 // notNeeded lets a link that nobody has allowed here wait for the end of an open relay.
 func (v *vouchStream) notNeeded() error {
-	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
 	if err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_NotNeeded{NotNeeded: &relaypb.VouchNotNeeded{}}}); err != nil {
 		return fmt.Errorf("answer hello: %w", err)
 	}
-	_ = v.SetReadDeadline(time.Time{})
 	// What the link had sent before it read the answer is not of interest.
 	n, err := io.Copy(io.Discard, io.LimitReader(v, maxUnneeded))
 	if n == maxUnneeded {
@@ -147,7 +131,6 @@ func (r *Relay) update(v *vouchStream, u *relaypb.VouchUpdate) error {
 	}
 	r.books.promote(v.link, whole.add)
 	r.cutOff(removed)
-	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
 	err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Ack{Ack: &relaypb.VouchAck{Seq: u.GetSeq()}}})
 	if err != nil {
 		return fmt.Errorf("acknowledge update: %w", err)
@@ -182,13 +165,6 @@ func appendIDs(to []peer.ID, raw [][]byte) ([]peer.ID, error) {
 }
 
 // refuse tells the link why its stream ends.
-func (v *vouchStream) refuse(reason error) {
-	_ = v.SetWriteDeadline(time.Now().Add(handshakeTimeout))
-	err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Refused{Refused: &relaypb.VouchRefused{Detail: reason.Error()}}})
-	if err != nil {
-		_ = v.Reset()
-		return
-	}
-	_ = v.CloseRead()
-	_ = v.Close()
+func (v *vouchStream) refuse(reason error) error {
+	return delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_Refused{Refused: &relaypb.VouchRefused{Detail: reason.Error()}}})
 }

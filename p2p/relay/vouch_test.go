@@ -177,7 +177,7 @@ func FuzzVouch(f *testing.F) {
 	link := newHost(f)
 	l := newLab(f, Options{Links: []peer.ID{link.ID()}})
 	f.Fuzz(func(t *testing.T, said []byte) {
-		v := &vouchStream{Stream: &script{in: bytes.NewReader(said)}, link: link.ID()}
+		v := &vouchStream{Stream: &script{in: bytes.NewReader(said)}, begun: func() {}, link: link.ID()}
 		if err := l.relay.vouch(v); err == nil {
 			t.Error("a stream ends with a reason")
 		}
