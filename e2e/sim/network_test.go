@@ -197,6 +197,10 @@ func (s *stream) Reset() error {
 	return nil
 }
 
+func (s *stream) ResetWithError(network.StreamErrorCode) error { return s.Reset() }
+
+func (s *stream) Scope() network.StreamScope { return &network.NullScope{} }
+
 func (s *stream) SetReadDeadline(t time.Time) error {
 	s.in.change(func() { s.in.deadline = t })
 	return nil

@@ -32,13 +32,11 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 	case member.Role != join.RoleNode:
 		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, fmt.Sprintf("the role of this peer is %s, not node", member.Role))
 	}
-	if err := one.stream.SetReadDeadline(time.Now().Add(helloLimit)); err != nil {
-		return nil, fmt.Errorf("limit the wait for Hello: %w", err)
-	}
 	frame, err := one.conn.ReadFrame()
 	if err != nil {
 		return nil, fmt.Errorf("read Hello: %w", err)
 	}
+	one.stream.Begun()
 	hello := frame.GetHello()
 	if hello == nil {
 		return nil, one.refuse(sessionpb.Refused_UNKNOWN, "the first frame must be Hello")
@@ -53,17 +51,20 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 		log.Error("a node could not be looked up", "peer", one.peer, "err", err)
 		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not take sessions now")
 	}
-	return hello, one.stream.SetReadDeadline(time.Time{})
+	return hello, nil
 }
 
 // refuse tells the node why it gets no session.
 func (one *peerSession) refuse(reason sessionpb.Refused_Reason, detail string) error {
 	_ = one.stream.SetWriteDeadline(time.Now().Add(goodbyeLimit))
-	refused := &sessionpb.Refused{Reason: reason, Detail: detail}
-	if err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Refused{Refused: refused}}); err != nil {
+	if err := one.send(refusedFrame(reason, detail)); err != nil {
 		return fmt.Errorf("%s (and it could not be told: %w)", detail, err)
 	}
 	return errors.New(detail)
+}
+
+func refusedFrame(reason sessionpb.Refused_Reason, detail string) *sessionpb.Frame {
+	return &sessionpb.Frame{Body: &sessionpb.Frame_Refused{Refused: &sessionpb.Refused{Reason: reason, Detail: detail}}}
 }
 
 // nodeOf finds or creates the node of a peer. The node id is given once and kept.

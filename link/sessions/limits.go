@@ -20,6 +20,12 @@ const (
 	// takes some 10 ms, which is what others may have to wait.
 	lookBatch = 256
 
+	// maxStreams are open at a time: what is between it and the nodes of the largest link that
+	// was measured, ten thousand, is for those that come back before their old session ended.
+	maxStreams = 64 << 10
+	// streamsPerPeer: a session, the one that takes its place, and one or two of which the
+	// node has thought better meanwhile.
+	streamsPerPeer = 4
 	// helloLimit is how long a new stream may take to say Hello; 500 ms round trips and a
 	// busy node fit ten times.
 	helloLimit = 10 * time.Second

@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/p2p/swarm"
+	"github.com/rhizome-fl/rhizome/protocol/delimited"
 	"github.com/rhizome-fl/rhizome/protocol/session"
+	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
 var log = logs.For("link/sessions")
@@ -50,13 +54,10 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[peer.ID]*peerSession
-	closed   bool
-	streams  sync.WaitGroup
 }
 
 // Reasons for which a session ends, as the cause of its context.
 var (
-	errStopping = errors.New("the SuperLink stops")
 	errReplaced = errors.New("replaced by a newer session of the same node")
 	errRevoked  = errors.New("the membership was revoked")
 	errBye      = errors.New("the node said good-bye")
@@ -89,19 +90,23 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.serveSwarm()()
-	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	beats, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	var beating sync.WaitGroup
-	beating.Go(func() { s.pulse.run(serving) })
-	s.cfg.Host.SetStreamHandler(session.ProtocolID, func(stream network.Stream) { s.accept(serving, stream) })
+	beating.Go(func() { s.pulse.run(beats) })
+	serving := streams.Serve(s.cfg.Host, session.ProtocolID, streams.Options{
+		Places: maxStreams, PerPeer: streamsPerPeer, First: helloLimit, Busy: sayBusy,
+	}, s.serve)
 	<-ctx.Done()
-	s.cfg.Host.RemoveStreamHandler(session.ProtocolID)
-	cancel(errStopping)
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.streams.Wait()
+	serving.Close()
+	stop()
 	beating.Wait()
 	return nil
+}
+
+// sayBusy has a node come again.
+func sayBusy(to io.Writer, _ error) error {
+	return delimited.Write(to, refusedFrame(sessionpb.Refused_BUSY, "this node has several streams to the SuperLink that have not ended yet"))
 }
 
 // startGrace begins the grace period of the nodes that had a session when the link
@@ -121,20 +126,6 @@ func (s *Server) startGrace(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// accept serves one stream, in the goroutine that libp2p made for it.
-func (s *Server) accept(ctx context.Context, stream network.Stream) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		_ = stream.Reset()
-		return
-	}
-	s.streams.Add(1)
-	s.mu.Unlock()
-	defer s.streams.Done()
-	s.serve(ctx, stream)
 }
 
 // enter makes a session the one of its peer, after the one before it has ended.

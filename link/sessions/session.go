@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -24,7 +24,7 @@ import (
 // of ctx, as the pulse of the server does when the node goes silent.
 type peerSession struct {
 	server *Server
-	stream network.Stream
+	stream *streams.Stream
 	conn   *session.Conn
 	peer   peer.ID
 	node   state.Node
@@ -47,7 +47,7 @@ type peerSession struct {
 	logs    *logBudget
 }
 
-func (s *Server) newSession(ctx context.Context, stream network.Stream) *peerSession {
+func (s *Server) newSession(ctx context.Context, stream *streams.Stream) *peerSession {
 	one := &peerSession{
 		server: s, stream: stream, conn: session.NewConn(stream, session.Limits{}),
 		peer: stream.Conn().RemotePeer(), since: time.Now(), done: make(chan struct{}),
@@ -61,7 +61,7 @@ func (s *Server) newSession(ctx context.Context, stream network.Stream) *peerSes
 }
 
 // serve holds a session from its first to its last byte.
-func (s *Server) serve(ctx context.Context, stream network.Stream) {
+func (s *Server) serve(ctx context.Context, stream *streams.Stream) error {
 	one := s.newSession(ctx, stream)
 	defer one.cancel(nil)
 	// A reset is what unblocks the reader and writers.
@@ -71,22 +71,20 @@ func (s *Server) serve(ctx context.Context, stream network.Stream) {
 	hello, err := one.greet()
 	if err != nil {
 		log.Info("session refused", "peer", one.peer, "reason", err)
-		_ = stream.Close()
-		return
+		return nil // closed, so that what it was told arrives
 	}
 	if err := s.enter(one); err != nil {
-		_ = stream.Reset()
-		return
+		return err
 	}
 	defer s.leave(one)
 	if err := one.begin(hello); err != nil {
 		log.Warn("session did not begin", "peer", one.peer, "node", one.node.ID, "err", err)
-		_ = stream.Reset() // the node tries again at once, instead of waiting for a Welcome
-		return
+		return err // reset: the node tries again at once, instead of waiting for a Welcome
 	}
 	log.Info("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
 	one.run()
 	one.end()
+	return context.Cause(one.ctx)
 }
 
 // run serves the session until something ends it.

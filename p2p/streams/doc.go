@@ -9,7 +9,8 @@
 //   - A place is not held by silence: a stream has a time for its first message, for each
 //     piece of what follows, or in all, as Options says.
 //   - Whatever happens, the stream is over when its Handler is: closed after nil, reset after
-//     an error. A panic is logged with its stack, and costs that one stream.
+//     an error. A panic is logged with its stack, and costs that one stream. (One on a
+//     goroutine that the Handler itself has started is out of reach, as any is in Go.)
 //   - A Handler's context ends with its server, and [Server.Close] returns when none runs.
 //
 // What it must never know: what a protocol says, who is a member (Admit is asked), and the

@@ -21,7 +21,7 @@ var log = logs.For("p2p/streams")
 // Why the context of a stream ends before its handler has returned.
 var (
 	// ErrClosed: the server is closed.
-	ErrClosed = errors.New("this side has stopped to serve the protocol")
+	ErrClosed = errors.New("this side no longer serves the protocol")
 	errFirst  = errors.New("the peer did not say in time what it wants")
 	errWhole  = errors.New("the stream took too long")
 )
