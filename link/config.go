@@ -48,7 +48,7 @@ type Config struct {
 
 	p2p.Overlay
 
-	// MaxNodes bounds the peers at a time; 0 leaves it to p2p.
+	// MaxNodes bounds the peers at a time; default [DefaultMaxNodes].
 	MaxNodes int
 
 	// Heartbeat of the sessions and Grace of nodes that are away; defaults in link/sessions.
@@ -78,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Federation == "" {
 		c.Federation = state.FederationDefault
+	}
+	if c.MaxNodes == 0 {
+		c.MaxNodes = DefaultMaxNodes
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = sessions.DefaultHeartbeat

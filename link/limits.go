@@ -1,11 +1,18 @@
 package link
 
-import "time"
+import (
+	"time"
+
+	"github.com/rhizome-fl/rhizome/p2p/admission"
+)
 
 const (
 	// minControlToken is how many bytes a control token has at least: 16 hexadecimal digits of
 	// chance are beyond guessing over a network.
 	minControlToken = 16
+	// DefaultMaxNodes is how many nodes have a session at a time; each takes about 150 kB of
+	// memory and an open file.
+	DefaultMaxNodes = admission.DefaultMaxPeers
 	// maxNodes that a link can be told to have room for; 10,000 were tried.
 	maxNodes = 100_000
 	// addressTimeout is how long a ticket waits for the first reservation at a relay of a

@@ -70,6 +70,6 @@ func (s *demoSummary) print(out io.Writer, total time.Duration) error {
 		}
 		fmt.Fprintln(out)
 	}
-	_, err := fmt.Fprintf(out, "The run took %.1f s, everything %.1f s. Nothing runs any more, and nothing is kept.\n", s.run.Seconds(), total.Seconds())
+	_, err := fmt.Fprintf(out, "The run took %s, everything %s. Nothing runs any more, and nothing is kept.\n", seconds(s.run), seconds(total))
 	return err
 }

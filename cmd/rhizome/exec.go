@@ -14,9 +14,7 @@ import (
 )
 
 func newExec() *cobra.Command {
-	var cfg exec.Config
-	var insecure bool
-	var secretFile string
+	var o execOptions
 	cmd := &cobra.Command{
 		Use:   "exec",
 		Short: "Run a SuperExec: start the app processes of a link or a node",
@@ -26,35 +24,52 @@ works with a stock flower-superlink and flower-supernode too.`,
 		Example: "  rhizome exec --runtime-api-address 127.0.0.1:8000 --data ./exec --python .venv",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.RuntimeAddress == "" {
-				return usageError{errors.New("name the Runtime API to work for with --runtime-api-address")}
-			}
-			if cmd.Flags().Changed("root-certificates") && insecure {
-				return usageError{fmt.Errorf("--insecure and --root-certificates exclude each other")}
-			}
-			cfg.TLS = !insecure && (cfg.TLS || cfg.RootCertificates != "")
-			var err error
-			if cfg.Secret, err = readSecret("--superexec-auth-secret-file", secretFile); err != nil {
+			cfg, err := o.config()
+			if err != nil {
 				return err
 			}
 			cfg.OnReady = func() { fmt.Fprintln(cmd.OutOrStdout(), readyPrefix+"exec") }
 			return exec.Run(cmd.Context(), cfg)
 		},
 	}
-	dataFlag(cmd, &cfg.DataDir, "exec")
-	flags := cmd.Flags()
-	flags.StringVar(&cfg.RuntimeAddress, "runtime-api-address", "", "`host:port` of the Runtime API")
-	flags.BoolVar(&cfg.TLS, "tls", false, "the Runtime API speaks HTTPS")
-	flags.BoolVar(&insecure, "insecure", false, "the Runtime API speaks plain HTTP (the default, unless certificates are named)")
-	flags.StringVar(&cfg.RootCertificates, "root-certificates", "", "`file` (PEM) to trust instead of the system's certificates")
-	flags.StringVar(&secretFile, "superexec-auth-secret-file", "", "`file` with the secret that the host demands")
-	flags.StringVar(&cfg.Python, "python", "", "Python interpreter or venv `folder` (default: PATH)")
-	flags.BoolVar(&cfg.AllowDependencyInstallation, "allow-runtime-dependency-installation", false, "let apps install what their pyproject.toml asks for")
-	flags.IntVar(&cfg.MaxApps, "max-apps", 0, "app processes at a time (0: the default bound)")
-	flags.BoolVar(&cfg.ShareLogs, "share-logs", false, "send what ClientApps print to the host")
-	flags.BoolVar(&cfg.Cold, "cold", false, "start every app as a fresh Python process")
-	flags.StringArrayVar(&cfg.Preload, "preload", nil, "Python `module` to import ahead for warm starts (repeat for more)")
+	o.define(cmd)
 	return cmd
+}
+
+type execOptions struct {
+	cfg        exec.Config
+	insecure   bool
+	secretFile string
+}
+
+func (o *execOptions) define(cmd *cobra.Command) {
+	dataFlag(cmd, &o.cfg.DataDir, "exec")
+	flags := cmd.Flags()
+	flags.StringVar(&o.cfg.RuntimeAddress, "runtime-api-address", "", "`host:port` of the Runtime API")
+	flags.BoolVar(&o.cfg.TLS, "tls", false, "the Runtime API speaks HTTPS")
+	flags.BoolVar(&o.insecure, "insecure", false, "the Runtime API speaks plain HTTP (the default, unless certificates are named)")
+	flags.StringVar(&o.cfg.RootCertificates, "root-certificates", "", "`file` (PEM) to trust instead of the system's certificates")
+	flags.StringVar(&o.secretFile, "superexec-auth-secret-file", "", "`file` with the secret that the host demands")
+	flags.StringVar(&o.cfg.Python, "python", "", "Python interpreter or venv `folder` (default: PATH)")
+	flags.BoolVar(&o.cfg.AllowDependencyInstallation, "allow-runtime-dependency-installation", false, "let apps install what their pyproject.toml asks for")
+	flags.IntVar(&o.cfg.MaxApps, "max-apps", exec.DefaultMaxApps, "app processes at a time")
+	flags.BoolVar(&o.cfg.ShareLogs, "share-logs", false, "send what ClientApps print to the host")
+	flags.BoolVar(&o.cfg.Cold, "cold", false, "start every app as a fresh Python process")
+	flags.StringArrayVar(&o.cfg.Preload, "preload", nil, "Python `module` to import ahead for warm starts (repeat for more)")
+}
+
+// config is what the flags say; the files that they name are read.
+func (o execOptions) config() (cfg exec.Config, err error) {
+	cfg = o.cfg
+	if cfg.RuntimeAddress == "" {
+		return cfg, usageError{errors.New("name the Runtime API to work for with --runtime-api-address")}
+	}
+	if cfg.RootCertificates != "" && o.insecure {
+		return cfg, usageError{errors.New("--insecure and --root-certificates exclude each other")}
+	}
+	cfg.TLS = !o.insecure && (cfg.TLS || cfg.RootCertificates != "")
+	cfg.Secret, err = readSecret("--superexec-auth-secret-file", o.secretFile)
+	return cfg, err
 }
 
 // superExecOptions are the flags by which a link or a node says how its SuperExec runs apps.
@@ -95,28 +110,32 @@ func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address s
 		}
 	}
 	return func(dataDir, address string) launch.Options {
-		args := []string{"exec", "--data", dataDir, "--runtime-api-address", address}
-		if o.ca != "" {
-			args = append(args, "--root-certificates", o.ca)
-		}
-		if o.secretFile != "" {
-			args = append(args, "--superexec-auth-secret-file", o.secretFile)
-		}
-		if python != "" {
-			args = append(args, "--python", python)
-		}
-		if o.installDependencies {
-			args = append(args, "--allow-runtime-dependency-installation")
-		}
-		if o.shareLogs {
-			args = append(args, "--share-logs")
-		}
-		if o.cold {
-			args = append(args, "--cold")
-		}
-		for _, module := range o.preload {
-			args = append(args, "--preload", module)
-		}
-		return launch.Options{DataDir: dataDir, Args: args}
+		return launch.Options{DataDir: dataDir, Args: o.args(dataDir, address, python)}
 	}, nil
+}
+
+// args are the command line of the SuperExec.
+func (o superExecOptions) args(dataDir, address, python string) []string {
+	args := []string{"exec", "--data", dataDir, "--runtime-api-address", address}
+	for _, flag := range []struct{ name, value string }{
+		{"--root-certificates", o.ca}, {"--superexec-auth-secret-file", o.secretFile}, {"--python", python},
+	} {
+		if flag.value != "" {
+			args = append(args, flag.name, flag.value)
+		}
+	}
+	for _, flag := range []struct {
+		name string
+		on   bool
+	}{
+		{"--allow-runtime-dependency-installation", o.installDependencies}, {"--share-logs", o.shareLogs}, {"--cold", o.cold},
+	} {
+		if flag.on {
+			args = append(args, flag.name)
+		}
+	}
+	for _, module := range o.preload {
+		args = append(args, "--preload", module)
+	}
+	return args
 }

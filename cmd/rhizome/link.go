@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/link"
 	"github.com/rhizome-fl/rhizome/link/membership"
+	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
@@ -29,6 +31,11 @@ member list.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
+	o.define(cmd)
+	return cmd
+}
+
+func (o *linkOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "link")
 	overlayFlags(cmd, &o.overlay)
 	superExecFlags(cmd, &o.superExec)
@@ -43,16 +50,15 @@ member list.`,
 	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS and tokens on other addresses than loopback too")
 	flags.BoolVar(&o.cfg.FleetHTTP, "fleet-http", false, "let stock flower-supernode processes join over HTTP")
 	flags.BoolVar(&o.cfg.RegisteredNodesOnly, "enable-supernode-auth", false, "take only stock SuperNodes whose keys flwr supernode register has made known")
-	flags.StringVar(&o.cfg.Federation, "federation", "", "`name` of the federation (default @none/default)")
+	flags.StringVar(&o.cfg.Federation, "federation", state.FederationDefault, "`name` of the federation")
 	flags.BoolVar(&o.cfg.Swarm, "swarm", false, "let nodes fetch from each other what goes to all of them; shows them each other's addresses")
-	flags.IntVar(&o.cfg.MaxNodes, "max-nodes", 0, "nodes with a session at a time (default 4096; each takes about 150 kB of memory and an open file)")
-	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", 0, "how often a silent session is probed (default 5s)")
-	flags.DurationVar(&o.cfg.Grace, "grace", 0, "how long a node may be away before its messages fail (default 30s)")
-	flags.StringVar(&o.keepRuns, "keep-runs", "90d", "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
-	flags.StringVar(&o.keepBytes, "keep-bytes", "10GB", "how much logs and contexts of finished runs may take, or forever; the oldest go first")
-	flags.StringVar(&o.keepSpare, "keep-spare", "8GiB", "how much objects of running runs may take that no message needs any more, or forever; the oldest go first")
+	flags.IntVar(&o.cfg.MaxNodes, "max-nodes", link.DefaultMaxNodes, "nodes with a session at a time; each takes about 150 kB of memory and an open file")
+	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", sessions.DefaultHeartbeat, "how often a silent session is probed")
+	flags.DurationVar(&o.cfg.Grace, "grace", sessions.DefaultGrace, "how long a node may be away before its messages fail")
+	ageFlag(flags, &o.cfg.Keep.Age, "keep-runs", 90*24*time.Hour, forever, "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
+	bytesFlag(flags, &o.cfg.Keep.Bytes, "keep-bytes", 10e9, forever, "how much logs and contexts of finished runs may take, or forever; the oldest go first")
+	bytesFlag(flags, &o.cfg.KeepSpare, "keep-spare", 8<<30, forever, "how much objects of running runs may take that no message needs any more, or forever; the oldest go first")
 	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next link on this data")
-	return cmd
 }
 
 type linkOptions struct {
@@ -61,8 +67,7 @@ type linkOptions struct {
 	superExec superExecOptions
 	pprof     string
 
-	keepRuns, keepBytes, keepSpare string
-	controlToken                   string
+	controlToken string // the file with it
 }
 
 // readSecrets reads the files that hold them.
@@ -91,38 +96,11 @@ func readSecret(flag, path string) ([]byte, error) {
 	return secret, nil
 }
 
-// retention is what --keep-runs and --keep-bytes say.
-func (o linkOptions) retention() (keep state.Retention, err error) {
-	if keep.Age, err = parseAge(o.keepRuns); err != nil {
-		return keep, usageError{fmt.Errorf("--keep-runs: %v", err)}
-	}
-	keep.Bytes, err = boundOf("--keep-bytes", o.keepBytes)
-	return keep, err
-}
-
-// boundOf reads an amount of bytes; 0 is for ever.
-func boundOf(flag, text string) (int64, error) {
-	if text == forever {
-		return 0, nil
-	}
-	n, err := parseBytes(text)
-	if err != nil {
-		return 0, usageError{fmt.Errorf("%s: %v", flag, err)}
-	}
-	return n, nil
-}
-
 // config is what the flags say; the files that they name are read.
 func (o linkOptions) config() (cfg link.Config, err error) {
 	cfg = o.cfg
 	cfg.Software = software()
 	if cfg.Overlay, err = o.overlay.settings(); err != nil {
-		return cfg, err
-	}
-	if cfg.Keep, err = o.retention(); err != nil {
-		return cfg, err
-	}
-	if cfg.KeepSpare, err = boundOf("--keep-spare", o.keepSpare); err != nil {
 		return cfg, err
 	}
 	return cfg, o.readSecrets(&cfg)

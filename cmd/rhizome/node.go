@@ -27,6 +27,11 @@ out of the process list.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
+	o.define(cmd)
+	return cmd
+}
+
+func (o *nodeOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "node")
 	overlayFlags(cmd, &o.overlay)
 	superExecFlags(cmd, &o.superExec)
@@ -40,19 +45,17 @@ out of the process list.`,
 	flags.IntVar(&o.cfg.Slots, "slots", node.DefaultSlots, "how many messages are worked on at a time")
 	flags.BoolVar(&o.superExec.shareLogs, "share-logs", false, "send what ClientApps print to the link, where flwr log shows it")
 	flags.BoolVar(&o.cfg.DeclineSwarm, "decline-swarm", false, "exchange nothing with other nodes, and be shown to none")
-	flags.StringVar(&o.uploadRate, "swarm-upload-rate", "", "most `bytes` a second to other nodes, such as 2MB (default no limit)")
-	flags.IntVar(&o.cfg.RuntimePort, "runtime-port", 0, "port of the Runtime API on loopback (default: chosen once and kept)")
+	bytesFlag(flags, &o.cfg.SwarmUploadRate, "swarm-upload-rate", 0, unlimited, "most `bytes` a second to other nodes, such as 2MB")
+	flags.IntVar(&o.cfg.RuntimePort, "runtime-port", 0, "port of the Runtime API on loopback (default: chosen once and kept in the data directory)")
 	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next node on this data")
-	return cmd
 }
 
 type nodeOptions struct {
-	cfg        node.Config
-	join       string
-	uploadRate string
-	overlay    overlayOptions
-	superExec  superExecOptions
-	pprof      string
+	cfg       node.Config
+	join      string
+	overlay   overlayOptions
+	superExec superExecOptions
+	pprof     string
 }
 
 // config is what the flags say; the files that they name are read.
@@ -62,15 +65,8 @@ func (o nodeOptions) config() (cfg node.Config, err error) {
 	if cfg.Overlay, err = o.overlay.settings(); err != nil {
 		return cfg, err
 	}
-	if cfg.Join, err = readJoin(o.join); err != nil {
-		return cfg, err
-	}
-	if o.uploadRate != "" {
-		if cfg.SwarmUploadRate, err = parseBytes(o.uploadRate); err != nil {
-			return cfg, usageError{fmt.Errorf("--swarm-upload-rate: %w", err)}
-		}
-	}
-	return cfg, nil
+	cfg.Join, err = readJoin(o.join)
+	return cfg, err
 }
 
 func (o nodeOptions) run(cmd *cobra.Command) error {

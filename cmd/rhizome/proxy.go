@@ -26,11 +26,15 @@ operator; after the first start its data directory knows the link.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
+	o.define(cmd)
+	return cmd
+}
+
+func (o *proxyOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "proxy")
 	overlayFlags(cmd, &o.overlay)
 	cmd.Flags().StringVar(&o.join, "join", "", "operator `ticket`, multiaddr, or @FILE")
 	cmd.Flags().StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "local `host:port`")
-	return cmd
 }
 
 type proxyOptions struct {

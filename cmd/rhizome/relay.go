@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
+	"github.com/rhizome-fl/rhizome/p2p/relay"
 	"github.com/rhizome-fl/rhizome/p2p/relayd"
 )
 
@@ -23,6 +24,11 @@ read what it carries.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
+	o.define(cmd)
+	return cmd
+}
+
+func (o *relayOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "relay")
 	overlayFlags(cmd, &o.overlay)
 	flags := cmd.Flags()
@@ -31,17 +37,16 @@ read what it carries.`,
 	flags.StringVar(&o.cfg.Metrics, "metrics", "", "serve Prometheus metrics at this `host:port`")
 	pprofFlag(cmd, &o.pprof)
 	limits := &o.cfg.Limits
-	flags.Int64Var(&limits.PeerRate, "peer-rate", 0, "`bytes` per second for each peer (0: no limit)")
-	flags.Int64Var(&limits.PeerBytes, "peer-bytes", 0, "`bytes` per day for each peer (0: no limit)")
-	flags.IntVar(&limits.PeerCircuits, "peer-circuits", 0, "circuits of each peer at a time (0: 16)")
-	flags.Int64Var(&limits.FederationRate, "federation-rate", 0, "`bytes` per second for each federation (0: no limit)")
-	flags.Int64Var(&limits.FederationBytes, "federation-bytes", 0, "`bytes` per day for each federation (0: no limit)")
-	flags.IntVar(&limits.FederationCircuits, "federation-circuits", 0, "circuits of each federation at a time (0: no limit)")
-	flags.Int64Var(&limits.Rate, "rate", 0, "`bytes` per second for all together (0: no limit)")
-	flags.IntVar(&limits.Circuits, "circuits", 0, "circuits at a time for all together (0: 2048)")
-	flags.Int64Var(&limits.CircuitBytes, "circuit-bytes", 0, "`bytes` each way after which a circuit ends (0: no limit)")
+	bytesFlag(flags, &limits.PeerRate, "peer-rate", 0, unlimited, "`bytes` per second for each peer, such as 2MB")
+	bytesFlag(flags, &limits.PeerBytes, "peer-bytes", 0, unlimited, "`bytes` per day for each peer")
+	flags.IntVar(&limits.PeerCircuits, "peer-circuits", relay.DefaultPeerCircuits, "circuits of each peer at a time")
+	bytesFlag(flags, &limits.FederationRate, "federation-rate", 0, unlimited, "`bytes` per second for each federation")
+	bytesFlag(flags, &limits.FederationBytes, "federation-bytes", 0, unlimited, "`bytes` per day for each federation")
+	flags.IntVar(&limits.FederationCircuits, "federation-circuits", 0, "circuits of each federation at a time (default: as many as all together)")
+	bytesFlag(flags, &limits.Rate, "rate", 0, unlimited, "`bytes` per second for all together")
+	flags.IntVar(&limits.Circuits, "circuits", relay.DefaultCircuits, "circuits at a time for all together")
+	bytesFlag(flags, &limits.CircuitBytes, "circuit-bytes", 0, unlimited, "`bytes` each way after which a circuit ends")
 	flags.DurationVar(&limits.CircuitTime, "circuit-time", 0, "time after which a circuit ends (0: no limit)")
-	return cmd
 }
 
 type relayOptions struct {

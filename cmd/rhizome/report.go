@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
@@ -15,7 +16,7 @@ func showReport(w io.Writer, r doctor.Report) error {
 	if r.OwnLink {
 		who = "this link, " + r.Link.String()
 	}
-	fmt.Fprintf(w, "examined in %.1f s: %s %s\n", r.Took, who, printable.Line(r.Federation, 0))
+	fmt.Fprintf(w, "examined in %s: %s %s\n", seconds(time.Duration(r.Took*float64(time.Second))), who, printable.Line(r.Federation, 0))
 	if r.Proxy != "" {
 		fmt.Fprintf(w, "proxy for WebSocket: %s\n", printable.Line(r.Proxy, 0))
 	}

@@ -166,18 +166,3 @@ func nameOr(name string, id uint64) string {
 	}
 	return fmt.Sprint(id)
 }
-
-// size gives bytes in the unit that a person reads.
-func size(n int64) string {
-	const kilo = 1000
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	value, i := float64(n), 0
-	for value >= kilo && i < len(units)-1 {
-		value /= kilo
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", value, units[i])
-}

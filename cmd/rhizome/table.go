@@ -5,22 +5,30 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
-// table aligns columns. What peers call themselves is shown without control characters.
-type table struct{ w *tabwriter.Writer }
-
-func newTable(w io.Writer) table {
-	return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
-}
-
-func (t table) row(cells []string) {
-	for i, cell := range cells {
-		cells[i] = printable.Line(cell, 0)
+// printTable aligns rows under their heads. What peers call themselves is shown without
+// control characters.
+func printTable(w io.Writer, heads []string, rows int, row func(int) []string) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, strings.Join(heads, "\t"))
+	for i := range rows {
+		cells := row(i)
+		for j, cell := range cells {
+			cells[j] = printable.Line(cell, 0)
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
-	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+	return table.Flush()
 }
 
-func (t table) flush() error { return t.w.Flush() }
+// timeOrNever is a time as tables show it.
+func timeOrNever(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.Local().Format(time.DateTime)
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -37,9 +36,6 @@ up, so give it away like a password. It names the addresses that the link has no
   rhizome ticket create --data ./hub --role operator     # for rhizome proxy`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if expires < 0 || expires%time.Second != 0 {
-				return usageError{fmt.Errorf("--expires %s: want whole seconds, such as 24h", expires)}
-			}
 			req := membership.TicketRequest{Role: join.Role(role), LifeSeconds: int64(expires / time.Second), MaxUses: uses}
 			var made membership.Ticket
 			if err := callDaemon(cmd, data, http.MethodPost, "/tickets", req, &made); err != nil {
@@ -54,7 +50,7 @@ up, so give it away like a password. It names the addresses that the link has no
 	}
 	dataFlag(cmd, &data, "link")
 	cmd.Flags().StringVar(&role, "role", string(join.RoleNode), "node, operator (may use flwr through rhizome proxy) or observer (may read the status)")
-	cmd.Flags().DurationVar(&expires, "expires", membership.DefaultTicketLife, "how long it lets somebody in")
+	ageFlag(cmd.Flags(), &expires, "expires", membership.DefaultTicketLife, "", "how long it lets somebody in: days (7d) or a duration (24h)")
 	cmd.Flags().IntVar(&uses, "uses", 0, "how many may join with it (0: any number)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -120,21 +116,4 @@ func newTicketRevoke() *cobra.Command {
 	}
 	dataFlag(cmd, &data, "link")
 	return cmd
-}
-
-func timeOrNever(t *time.Time) string {
-	if t == nil {
-		return "never"
-	}
-	return t.Local().Format(time.DateTime)
-}
-
-// printTable aligns rows under their heads.
-func printTable(w io.Writer, heads []string, rows int, row func(int) []string) error {
-	table := newTable(w)
-	table.row(heads)
-	for i := range rows {
-		table.row(row(i))
-	}
-	return table.flush()
 }

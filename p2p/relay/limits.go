@@ -109,10 +109,10 @@ const (
 	// maxStanding holds a Standing with the longest refusal.
 	maxStanding = 4 << 10
 
-	// defaultPeerCircuits and defaultCircuits: a peer needs one, and a few while it moves to
+	// DefaultPeerCircuits and DefaultCircuits: a peer needs one, and a few while it moves to
 	// another path; a thousand nodes that come back at once have two each.
-	defaultPeerCircuits = 16
-	defaultCircuits     = 2 << 10
+	DefaultPeerCircuits = 16
+	DefaultCircuits     = 2 << 10
 	// minBufferSize and maxBufferSize: libp2p's default costs half the throughput, and what is
 	// beyond gains none and is held for every circuit.
 	minBufferSize = 2 << 10
@@ -121,10 +121,10 @@ const (
 
 func (l Limits) withDefaults() Limits {
 	if l.PeerCircuits == 0 {
-		l.PeerCircuits = defaultPeerCircuits
+		l.PeerCircuits = DefaultPeerCircuits
 	}
 	if l.Circuits == 0 {
-		l.Circuits = defaultCircuits
+		l.Circuits = DefaultCircuits
 	}
 	if l.FederationCircuits == 0 {
 		l.FederationCircuits = l.Circuits
