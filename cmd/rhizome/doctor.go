@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/spf13/cobra"
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
@@ -91,6 +92,7 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 func (o doctorOptions) config(cmd *cobra.Command, overlay p2p.Overlay) (doctor.Config, error) {
 	cfg := doctor.Config{
 		Relays: overlay.Relays, Proxy: overlay.Proxy, RootCAs: overlay.RootCAs, Software: software(), Port: o.port(),
+		NewHost: examiner,
 	}
 	targets, running, err := o.targets(cmd)
 	if err != nil && (o.join == "" || !errors.Is(err, errNoTargets)) {
@@ -111,6 +113,18 @@ func (o doctorOptions) config(cmd *cobra.Command, overlay p2p.Overlay) (doctor.C
 		cfg.Identity, err = o.identity()
 	}
 	return cfg, err
+}
+
+// examiner makes a host for the doctor.
+func examiner(cfg doctor.HostConfig) (host.Host, error) {
+	h, err := p2p.NewHost(p2p.Config{
+		Identity: cfg.Identity, Kind: p2p.Leaf, Gate: cfg.Gate, UserAgent: cfg.Software,
+		Overlay: p2p.Overlay{NoListen: !cfg.Listen, Port: cfg.Port, Proxy: cfg.Proxy, RootCAs: cfg.RootCAs},
+	})
+	if err != nil {
+		return nil, err // and not a host that is nil
+	}
+	return h, nil
 }
 
 // useTicket replaces what the data directory knew.

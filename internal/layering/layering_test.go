@@ -56,7 +56,6 @@ func TestImportsGoOneWay(t *testing.T) {
 
 // aboveTheHost lists what lies below p2p and yet is made of whole hosts.
 var aboveTheHost = map[string]string{
-	"p2p/doctor": "looks at a site from hosts of its own",
 	"p2p/relayd": "is a daemon: a host and a relay",
 }
 

@@ -9,13 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/transport"
 	ma "github.com/multiformats/go-multiaddr"
 	madns "github.com/multiformats/go-multiaddr-dns"
 	manet "github.com/multiformats/go-multiaddr/net"
 
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
@@ -31,7 +31,7 @@ func (w *way) open() opener { return w.OpenStream }
 
 // checkAddress tries one address of a peer from h. A way is given if the handshake worked; the
 // caller closes it.
-func (s *site) checkAddress(ctx context.Context, h *p2p.Host, p peer.ID, isRelay bool, a ma.Multiaddr) (Address, *way) {
+func (s *site) checkAddress(ctx context.Context, h host.Host, p peer.ID, isRelay bool, a ma.Multiaddr) (Address, *way) {
 	found := describe(p, isRelay, a)
 	at := []ma.Multiaddr{a}
 	if madns.Matches(a) {
@@ -102,7 +102,7 @@ const (
 )
 
 // resolve finds the addresses of a name, as the swarm does.
-func (s *site) resolve(ctx context.Context, h *p2p.Host, p peer.ID, a ma.Multiaddr, found *Address) []ma.Multiaddr {
+func (s *site) resolve(ctx context.Context, h host.Host, p peer.ID, a ma.Multiaddr, found *Address) []ma.Multiaddr {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	began := time.Now()
@@ -132,7 +132,7 @@ func (s *site) resolve(ctx context.Context, h *p2p.Host, p peer.ID, a ma.Multiad
 }
 
 // try makes the steps of one address without a name.
-func (s *site) try(ctx context.Context, h *p2p.Host, a ma.Multiaddr, found *Address) *way {
+func (s *site) try(ctx context.Context, h host.Host, a ma.Multiaddr, found *Address) *way {
 	tpt, err := transportFor(h, a)
 	if err != nil {
 		found.Handshake = skipped(err.Error())

@@ -10,10 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-
-	"github.com/rhizome-fl/rhizome/p2p"
 )
 
 // ErrNothing: there is neither a link nor a relay to examine the way to.
@@ -67,7 +66,7 @@ func Examine(ctx context.Context, cfg Config) (Report, error) {
 }
 
 // findWays is phase 1.
-func (s *site) findWays(ctx context.Context, h *p2p.Host, r *Report) []*way {
+func (s *site) findWays(ctx context.Context, h host.Host, r *Report) []*way {
 	ctx, cancel := context.WithTimeout(ctx, waysTime)
 	defer cancel()
 	type target struct {

@@ -8,10 +8,10 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/doctor/doctorpb"
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
@@ -55,7 +55,7 @@ func (d *doorCheck) run(ctx context.Context) error {
 }
 
 // host listens on the site's own port if that is free.
-func (d *doorCheck) host() (*p2p.Host, error) {
+func (d *doorCheck) host() (host.Host, error) {
 	if port := d.site.cfg.Port; port != 0 {
 		if h, err := d.site.host(true, port); err == nil {
 			d.nat.Port, d.nat.OwnPort = port, true
@@ -86,7 +86,7 @@ func (d *doorCheck) knocker() *way {
 }
 
 // greet speaks to one peer by UDP and by TCP from the second socket, rather not to the knocker.
-func (d *doorCheck) greet(ctx context.Context, h *p2p.Host, knocker *way) []*way {
+func (d *doorCheck) greet(ctx context.Context, h host.Host, knocker *way) []*way {
 	var greeted []*way
 	for _, transport := range []string{transportQUIC, transportTCP} {
 		candidates := slices.Clone(d.ways)

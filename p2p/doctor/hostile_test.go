@@ -56,7 +56,7 @@ func TestServersThatSayNothing(t *testing.T) {
 	hangsUp := serve(func(c net.Conn) { _ = c.Close() })
 	link := testIdentity(t).ID
 	began := time.Now()
-	r, err := Examine(t.Context(), Config{Link: link, Addrs: append([]ma.Multiaddr{silent, nonsense, hangsUp}, other.Network().ListenAddresses()...)})
+	r, err := Examine(t.Context(), Config{NewHost: newHost, Link: link, Addrs: append([]ma.Multiaddr{silent, nonsense, hangsUp}, other.Network().ListenAddresses()...)})
 	if err != nil {
 		t.Fatal(err)
 	}

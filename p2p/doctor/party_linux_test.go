@@ -204,7 +204,7 @@ func serveUntilEOF(h *p2p.Host) error {
 }
 
 func (p party) runDoctor(identity identity.Identity) error {
-	cfg := Config{Link: p.Link, OwnLink: p.OwnLink, Relays: p.Relays, Port: p.Port, Running: p.PortHeld}
+	cfg := Config{NewHost: newHost, Link: p.Link, OwnLink: p.OwnLink, Relays: p.Relays, Port: p.Port, Running: p.PortHeld}
 	if !p.Joining {
 		cfg.Identity = identity
 	}

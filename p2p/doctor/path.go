@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/internal/printable"
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
@@ -78,9 +77,17 @@ func (s *site) measureAll(ctx context.Context, ways []*way) []Path {
 	return paths
 }
 
+// Host is a running host of the overlay that tells of its paths.
+type Host interface {
+	Network() network.Network
+	// Measure brings the round trips that Paths tells up to date.
+	Measure(ctx context.Context, peers ...peer.ID)
+	Paths(peer.ID) []reach.Path
+}
+
 // Measure measures the paths that a running host has to its link. It takes a few seconds at
 // most, and some megabytes.
-func Measure(ctx context.Context, h *p2p.Host, link peer.ID) []Path {
+func Measure(ctx context.Context, h Host, link peer.ID) []Path {
 	ctx, cancel := context.WithTimeout(ctx, pathsTime)
 	defer cancel()
 	h.Measure(ctx, link)

@@ -7,12 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
@@ -46,7 +46,7 @@ func (s *site) checkRelay(ctx context.Context, p peer.ID, at []ma.Multiaddr) (fo
 	return found, w, closeAll
 }
 
-func (s *site) askRelay(ctx context.Context, h *p2p.Host, found *Relay) {
+func (s *site) askRelay(ctx context.Context, h host.Host, found *Relay) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	began := time.Now()
@@ -80,7 +80,7 @@ func limitsOf(s relay.Standing) string {
 
 // reserve tries what a node or link does that wants to be reached. It is given back with the
 // connection.
-func (s *site) reserve(ctx context.Context, h *p2p.Host, found *Relay) {
+func (s *site) reserve(ctx context.Context, h host.Host, found *Relay) {
 	switch {
 	case s.temporary && s.cfg.Running:
 		found.Reservation = skipped("the running daemon holds its own; a second one would be in its way")
@@ -90,7 +90,7 @@ func (s *site) reserve(ctx context.Context, h *p2p.Host, found *Relay) {
 		return
 	}
 	began := time.Now()
-	held, err := circuit.Reserve(ctx, h.Host, peer.AddrInfo{ID: found.Peer})
+	held, err := circuit.Reserve(ctx, h, peer.AddrInfo{ID: found.Peer})
 	var refused circuit.ReservationError
 	if errors.As(err, &refused) && refused.Unwrap() == nil { // its own text prints the nil
 		err = fmt.Errorf("%s (%s)", refused.Reason, refused.Status)
@@ -106,7 +106,7 @@ func (s *site) reserve(ctx context.Context, h *p2p.Host, found *Relay) {
 }
 
 // circuit goes through the relay to the link.
-func (s *site) circuit(ctx context.Context, h *p2p.Host, found *Relay) *way {
+func (s *site) circuit(ctx context.Context, h host.Host, found *Relay) *way {
 	if s.cfg.OwnLink && !s.cfg.Running {
 		found.Circuit = skipped("the link does not run now")
 		return nil

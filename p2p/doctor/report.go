@@ -5,9 +5,11 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
@@ -149,10 +151,24 @@ type Config struct {
 	Federation string
 	// Identity of the site; zero: one is made up, and nobody takes this site for a member.
 	Identity identity.Identity
-	// Proxy and RootCAs are those of [p2p.Config].
+	// Proxy and RootCAs are those of the overlay's WebSockets.
 	Proxy   *url.URL
 	RootCAs *x509.CertPool
+	// NewHost makes the hosts of the overlay that ways are examined with. It is needed.
+	NewHost func(HostConfig) (host.Host, error)
 	// Port that the site's own host has or will have; 0: none yet.
 	Port     int
 	Software string
+}
+
+// HostConfig is what the doctor wants of a host.
+type HostConfig struct {
+	Identity identity.Identity
+	// Listen on Port, by TCP and QUIC; what is dialled is dialled from there too.
+	Listen   bool
+	Port     int
+	Proxy    *url.URL
+	RootCAs  *x509.CertPool
+	Gate     admission.Gate
+	Software string // what members are told
 }

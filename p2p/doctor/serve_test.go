@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -50,6 +51,18 @@ type testLink struct {
 	server   *Server
 }
 
+// newHost makes a host of the overlay, as cmd does.
+func newHost(cfg HostConfig) (host.Host, error) {
+	h, err := p2p.NewHost(p2p.Config{
+		Identity: cfg.Identity, Gate: cfg.Gate, UserAgent: cfg.Software,
+		Overlay: p2p.Overlay{NoListen: !cfg.Listen, Port: cfg.Port, Proxy: cfg.Proxy, RootCAs: cfg.RootCAs},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
 func newTestLink(t *testing.T, standing admission.Standing) *testLink {
 	t.Helper()
 	l := new(testLink)
@@ -81,7 +94,7 @@ func newTestLink(t *testing.T, standing admission.Standing) *testLink {
 // reach gives a way to the link over each of its addresses.
 func (l *testLink) reach(t *testing.T) []*way {
 	t.Helper()
-	s, err := newSite(Config{Link: l.ID(), Addrs: l.Network().ListenAddresses()})
+	s, err := newSite(Config{NewHost: newHost, Link: l.ID(), Addrs: l.Network().ListenAddresses()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +140,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 
 func TestRefusedPeersLearnThatTheyAre(t *testing.T) {
 	l := newTestLink(t, admission.Refused)
-	r, err := Examine(t.Context(), Config{Link: l.ID(), Addrs: l.Network().ListenAddresses()})
+	r, err := Examine(t.Context(), Config{NewHost: newHost, Link: l.ID(), Addrs: l.Network().ListenAddresses()})
 	if err != nil {
 		t.Fatal(err)
 	}

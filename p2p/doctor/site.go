@@ -10,11 +10,11 @@ import (
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/transport"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
@@ -69,15 +69,15 @@ func (s *site) dontKnow(format string, args ...any) {
 
 // host makes a host with the site's identity and proxy, which lets in only whom it examines.
 // Port 0: any. listen: from the port that it listens on it also dials.
-func (s *site) host(listen bool, port int) (*p2p.Host, error) {
+func (s *site) host(listen bool, port int) (host.Host, error) {
 	if listen && port == 0 {
 		var err error
 		if port, err = identity.PickPort(); err != nil {
 			return nil, err
 		}
 	}
-	return p2p.NewHost(p2p.Config{
-		Identity: s.cfg.Identity, Kind: p2p.Leaf, Overlay: p2p.Overlay{NoListen: !listen, Port: port, Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs}, UserAgent: s.cfg.Software,
+	return s.cfg.NewHost(HostConfig{
+		Identity: s.cfg.Identity, Listen: listen, Port: port, Proxy: s.cfg.Proxy, RootCAs: s.cfg.RootCAs, Software: s.cfg.Software,
 		Gate: admission.GateFunc(func(p peer.ID) admission.Standing {
 			known := func(r peer.AddrInfo) bool { return r.ID == p }
 			if p == s.cfg.Link || slices.ContainsFunc(s.relays, known) {
@@ -89,7 +89,7 @@ func (s *site) host(listen bool, port int) (*p2p.Host, error) {
 }
 
 // transportFor finds the transport of a host that dials an address.
-func transportFor(h *p2p.Host, a ma.Multiaddr) (transport.Transport, error) {
+func transportFor(h host.Host, a ma.Multiaddr) (transport.Transport, error) {
 	sw, ok := h.Network().(interface {
 		TransportForDialing(ma.Multiaddr) transport.Transport
 	})
