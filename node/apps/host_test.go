@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -127,6 +128,9 @@ func TestRepliesThatAreRefused(t *testing.T) {
 		"another id":          func(m *flwrpb.Message) { m.Metadata.MessageId = m.Metadata.ReplyToMessageId },
 		"neither":             func(m *flwrpb.Message) { m.Content = nil },
 		"both":                func(m *flwrpb.Message) { m.Error = &flwrpb.Error{} },
+		"another node":        func(m *flwrpb.Message) { m.Metadata.SrcNodeId++ },
+		"no lifetime":         func(m *flwrpb.Message) { m.Metadata.Ttl = math.NaN() },
+		"before Flower":       func(m *flwrpb.Message) { m.Metadata.CreatedAt = 1 },
 	} {
 		var e *flwr.Error
 		if err := push(one(change), r.Tree); !errors.As(err, &e) || e.Status != http.StatusBadRequest {
@@ -138,6 +142,36 @@ func TestRepliesThatAreRefused(t *testing.T) {
 	res, err := f.PushMessages(t.Context(), tk, f.pushRequest([]*flwrpb.Message{other.Proto}, other.Tree))
 	if err != nil || res.GetMessageIds()[0] != "" {
 		t.Errorf("a second reply: %v, %v", res, err)
+	}
+}
+
+// What the node does not understand of a message goes through it.
+func TestBytesAreKept(t *testing.T) {
+	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	m := f.accept(run, 1)
+	tk := f.acquire()
+	f.input(tk)
+	pulled, err := f.PullMessages(t.Context(), tk, &flwrpb.PullAppMessagesRequest{})
+	f.must(err)
+	if !bytes.Equal(pulled.GetMessages()[0], m.Offer.GetMessage()) || !bytes.Equal(pulled.GetTrees()[0], m.Offer.GetTree()) {
+		t.Error("an app got other bytes than were offered")
+	}
+	blobs := nodetest.Blobs{}
+	r := m.Reply(t, blobs, "result")
+	req := f.pushRequest([]*flwrpb.Message{r.Proto}, r.Tree)
+	unknown := []byte{0x98, 0x06, 1} // field 99
+	req.Messages[0] = append(req.Messages[0], unknown...)
+	req.Trees[0] = append(req.Trees[0], unknown...)
+	res, err := f.PushMessages(t.Context(), tk, req)
+	f.must(err)
+	for _, id := range res.GetObjectsToPush() {
+		f.push(tk, id, blobs[id], true)
+	}
+	f.output(tk, nil)
+	replies, _, err := f.store.UnconfirmedReplies(t.Context(), 0, 1)
+	f.must(err)
+	if !bytes.Equal(replies[0].Message, req.Messages[0]) || !bytes.Equal(replies[0].Tree, req.Trees[0]) {
+		t.Error("the link gets other bytes than the app wrote")
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -24,66 +24,22 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPus
 	if says, err := message.Peek(raw); err == nil && says.RunID != t.RunID {
 		return nil, flwr.NewError(flwr.CodeMessageRunIDMismatch)
 	}
-	instruction, err := h.cfg.Store.Instruction(ctx, t.MessageID)
-	if errors.Is(err, state.ErrNotFound) {
-		return refused(), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	reply, err := newReply(t, instruction, raw, tree)
-	if err != nil {
+	replyID, missing, err := h.cfg.Office.TakeReply(ctx, t, raw, tree)
+	switch {
+	case errors.Is(err, messages.ErrBadReply):
 		return nil, flwr.Plain(http.StatusBadRequest, err.Error())
-	}
-	missing, err := h.cfg.Store.InsertReply(ctx, t, reply)
-	if errors.Is(err, state.ErrAnswered) || errors.Is(err, state.ErrNotFound) {
-		return refused(), nil
-	}
-	if err != nil {
+	case errors.Is(err, state.ErrAnswered), errors.Is(err, state.ErrNotFound):
+		// What a SuperLink says of a message that it does not take.
+		return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}, nil
+	case err != nil:
 		return nil, err
 	}
 	return &flwrpb.PushAppMessagesResponse{
-		MessageIds:    []string{reply.ReplyID},
+		MessageIds:    []string{replyID},
 		ObjectsToPush: missing,
 		// What may be pushed is decided by the reply, so one session per task is enough.
 		SessionId: fmt.Sprintf("%016x", t.ID),
 	}, nil
-}
-
-// refused is what a SuperLink says of a message that it does not take.
-func refused() *flwrpb.PushAppMessagesResponse {
-	return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}
-}
-
-// newReply checks what an app wants to answer.
-func newReply(t task.Task, instruction state.Instruction, raw, tree []byte) (state.Reply, error) {
-	if n := len(raw) + len(tree); n > maxReply {
-		return state.Reply{}, fmt.Errorf("message and object tree have %d bytes, %d are allowed", n, maxReply)
-	}
-	asked, err := message.Peek(instruction.Message)
-	if err != nil {
-		return state.Reply{}, fmt.Errorf("instruction %s: %w", t.MessageID, err)
-	}
-	reply, err := message.ParseReply(raw, tree, message.Answered{Instruction: asked, Node: asked.Destination})
-	if err != nil {
-		return state.Reply{}, err
-	}
-	return state.Reply{
-		MessageID: t.MessageID,
-		ReplyID:   reply.ID(),
-		Message:   reply.Raw(),
-		Tree:      reply.Tree(),
-		ObjectIDs: reply.Objects(),
-		Runtime:   worked(t),
-	}, nil
-}
-
-// worked is how long the app has had its input.
-func worked(t task.Task) time.Duration {
-	if t.RunningAt.IsZero() {
-		return 0
-	}
-	return max(time.Since(t.RunningAt), 0)
 }
 
 // PushTaskOutput ends the task: reply, context and end become one fact. An app that ends

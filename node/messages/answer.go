@@ -3,11 +3,61 @@ package messages
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rhizome-fl/rhizome/node/state"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
+
+// ErrBadReply says that a reply breaks a rule, and will whenever it is pushed again.
+var ErrBadReply = errors.New("malformed reply")
+
+// TakeReply keeps the reply that the app of a task has pushed, until Answer makes it final,
+// and names the objects of it that are to be sent. Repeating it gives what is missing then.
+// ErrBadReply; state.ErrAnswered if there is another one; state.ErrNotFound when the message
+// was dropped.
+func (o *Office) TakeReply(ctx context.Context, t task.Task, raw, tree []byte) (replyID string, missing []string, err error) {
+	instruction, err := o.cfg.Store.Instruction(ctx, t.MessageID)
+	if err != nil {
+		return "", nil, err
+	}
+	reply, err := parseReply(instruction, raw, tree)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrBadReply, err)
+	}
+	missing, err = o.cfg.Store.InsertReply(ctx, t, state.Reply{
+		MessageID: t.MessageID,
+		ReplyID:   reply.ID(),
+		Message:   reply.Raw(),
+		Tree:      reply.Tree(),
+		ObjectIDs: reply.Objects(),
+		Runtime:   worked(t),
+	})
+	return reply.ID(), missing, err
+}
+
+// parseReply holds a reply against the rules and against the instruction that it answers.
+func parseReply(instruction state.Instruction, raw, tree []byte) (*message.Message, error) {
+	if n := len(raw) + len(tree); n > maxReply {
+		return nil, fmt.Errorf("message and object tree have %d bytes, %d are allowed", n, maxReply)
+	}
+	asked, err := message.Peek(instruction.Message)
+	if err != nil {
+		return nil, fmt.Errorf("instruction %s: %w", instruction.MessageID, err)
+	}
+	return message.ParseReply(raw, tree, message.Answered{Instruction: asked, Node: asked.Destination})
+}
+
+// worked is how long the app has had its input.
+func worked(t task.Task) time.Duration {
+	if t.RunningAt.IsZero() {
+		return 0
+	}
+	return max(time.Since(t.RunningAt), 0)
+}
 
 // Answer ends a task: reply, context and end become one fact. An app that ends without a
 // complete reply is answered for. task.ErrFinished, task.ErrNotFound.

@@ -2,11 +2,13 @@
 // messages in, leases them to ClientApps, has them answered, and delivers the replies until
 // they are confirmed. Its words are those of the office of a SuperLink.
 //
-//	node/session    Offer ──────────── TakeIn ───►┐           ┌◄── Lease, Release ─── acquire-task          node/apps
-//	                Accept, Decline ◄── Link ─────┤  Office   ├──── Open ───────────► pull-object
-//	                Reply ◄─────────── Deliver ───┤     │     ├◄── StoreObject ────── push-object
-//	                ReplyAck ───────── Confirm ──►┤     ▼     ├◄── Answer, Lost ───── push-task-output
-//	                Cancel ─────────── DropRun ──►┘   state   └
+//	node/session                                                                          node/apps
+//	Offer ──────────── TakeIn ───►┐           ┌◄── Lease, Release ─── acquire-task
+//	Accept, Decline ◄─── Link ────┤           ├──── Open ───────────► pull-object
+//	Reply ◄─────────── Deliver ───┤  Office   ├◄── TakeReply ──────── push-messages
+//	ReplyAck ───────── Confirm ──►┤     │     ├◄── StoreObject ────── push-object
+//	Cancel ─────────── DropRun ──►┘     ▼     └◄── Answer, Lost ───── push-task-output
+//	                                  state
 //
 // The life of a message, with its states, is drawn in package state. This is how it begins:
 //

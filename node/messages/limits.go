@@ -1,6 +1,10 @@
 package messages
 
-import "time"
+import (
+	"time"
+
+	"github.com/rhizome-fl/rhizome/protocol/session"
+)
 
 const (
 	// maxJobs bounds messages that are on their way in. What is offered beyond it is
@@ -17,6 +21,9 @@ const (
 	firstPause = 200 * time.Millisecond
 	maxPause   = 5 * time.Second
 
+	// maxReply bounds the message and the tree of a reply together, so that they fit into
+	// one frame of the session.
+	maxReply = session.DefaultMaxFrame - 4<<10
 	// maxReason bounds the text of an error reply that is made from what a process left behind.
 	maxReason = 1 << 10
 
