@@ -2,23 +2,28 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/rhizome-fl/rhizome/internal/admin"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"rhizome": func() { os.Exit(run(context.Background(), os.Args[1:])) },
+		"rhizome": main,
 	})
 }
 
-// The scripts run commands that need no network, or that end before they would. `refuses
-// CODE ARGS` runs rhizome and wants that exit code, one line on stderr and nothing on stdout.
+// The scripts run commands and daemons that need no network but loopback. `refuses CODE ARGS`
+// runs rhizome and wants that exit code, one line on stderr and nothing on stdout; `awaitdaemon
+// DIR` waits until the daemon of that data directory answers.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -30,7 +35,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", ours+":/usr/bin:/bin")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refuses": refuses},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refuses": refuses, "awaitdaemon": awaitDaemon},
 	})
 }
 
@@ -48,6 +53,29 @@ func refuses(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("rhizome %q prints on stdout: %s", args[1:], stdout)
 	case !strings.HasPrefix(stderr, "rhizome: ") || strings.Count(stderr, "\n") != 1:
 		ts.Fatalf("rhizome %q does not say in one line what is wrong: %q", args[1:], stderr)
+	}
+}
+
+// daemonPatience is how long a daemon may take to answer on a busy machine.
+const daemonPatience = time.Minute
+
+func awaitDaemon(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: awaitdaemon DIR")
+	}
+	client, err := admin.NewClient(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer client.Close()
+	limit := time.Now().Add(daemonPatience)
+	for {
+		err := client.Call(context.Background(), http.MethodGet, "/status", nil, nil)
+		if err == nil {
+			return
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("the daemon of %s does not answer: %v", args[0], err)
+		}
+		time.Sleep(5 * time.Millisecond) // its socket has no bell
 	}
 }
 
