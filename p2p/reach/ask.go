@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/multiformats/go-multistream"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
@@ -29,7 +30,7 @@ func (m *Manager) Ask(ctx context.Context, t Target, proto protocol.ID, ask func
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.close()
 	defer cancel()
-	pause := newBackoff(maxBackoff)
+	pause := retry.Between(firstBackoff, maxBackoff)
 	for {
 		err := d.ask(ctx, proto, ask)
 		if !m.intents.Keeps(t.Peer) {
@@ -46,7 +47,7 @@ func (m *Manager) Ask(ctx context.Context, t Target, proto protocol.ID, ask func
 		}
 		m.failed(t.Peer, err)
 		log.Info("asked in vain", "peer", t.Peer, "protocol", proto, "err", err)
-		if !sleep(ctx, pause.NextBackOff(), nil) {
+		if !retry.Sleep(ctx, pause.Next()) {
 			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
@@ -123,7 +124,7 @@ func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo)
 	for _, relay := range relays {
 		wait := d.handicap(relay.ID, relays)
 		try(relay.ID, func() (network.Conn, error) {
-			if !sleep(circuits, wait, nil) {
+			if !retry.Sleep(circuits, wait) {
 				return nil, fmt.Errorf("through relay %s: %w", relay.ID, circuits.Err())
 			}
 			return d.throughAgain(circuits, relay, tried)
@@ -246,7 +247,7 @@ func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn
 // a firewall is silent: a relay that has just restarted refuses whom its link has not
 // named yet.
 func (d *dialer) throughAgain(ctx context.Context, relay peer.AddrInfo, tried <-chan struct{}) (network.Conn, error) {
-	pause := newBackoff(maxBackoff)
+	pause := retry.Between(firstBackoff, maxBackoff)
 	for {
 		c, err := d.through(ctx, relay)
 		if err == nil {
@@ -257,7 +258,7 @@ func (d *dialer) throughAgain(ctx context.Context, relay peer.AddrInfo, tried <-
 			return nil, err
 		default:
 		}
-		if !sleep(ctx, pause.NextBackOff(), tried) {
+		if !retry.SleepUnless(ctx, pause.Next(), tried) {
 			return nil, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
@@ -73,7 +74,7 @@ type keeper struct {
 
 func (k *keeper) run(ctx context.Context) error {
 	p := k.dial.target.Peer
-	pause := newBackoff(maxBackoff)
+	pause := retry.Between(firstBackoff, maxBackoff)
 	refusals := 0
 	for {
 		began := time.Now()
@@ -100,7 +101,7 @@ func (k *keeper) run(ctx context.Context) error {
 			pause.Reset()
 		}
 		// A round that took long was a pause already.
-		if !sleep(ctx, pause.NextBackOff()-(time.Since(began)-served), nil) {
+		if !retry.Sleep(ctx, pause.Next()-(time.Since(began)-served)) {
 			return context.Cause(ctx)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
@@ -41,7 +42,7 @@ func (r *prober) silence(ctx context.Context, relay peer.ID) <-chan error {
 		for {
 			heard := time.Unix(0, max(count.heard.Load(), began.UnixNano()))
 			if quiet := time.Since(heard); quiet < relayProbe {
-				if !sleep(ctx, relayProbe-quiet, nil) {
+				if !retry.Sleep(ctx, relayProbe-quiet) {
 					return
 				}
 				continue
@@ -99,7 +100,7 @@ func (r *prober) stalled(ctx context.Context, s *heardStream) <-chan error {
 				last = asked
 			}
 			if quiet := time.Since(last); quiet < pathQuiet {
-				if !sleep(ctx, pathQuiet-quiet, nil) {
+				if !retry.Sleep(ctx, pathQuiet-quiet) {
 					return
 				}
 				continue
@@ -117,7 +118,7 @@ func (r *prober) stalled(ctx context.Context, s *heardStream) <-chan error {
 				(r.hasOtherPath(s.Conn()) || count.in.Load() == in && count.out.Load()-out < pathProgress):
 				dead <- fmt.Errorf("%w: nothing came for %s: %w", ErrStalled, time.Since(heard).Round(time.Second), err)
 				return
-			case !sleep(ctx, pathLook, nil):
+			case !retry.Sleep(ctx, pathLook):
 				return
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
@@ -244,7 +245,7 @@ func (p *puncher) retry(ctx context.Context, to peer.ID) {
 		if n < quickPunches {
 			pause = firstPunchRetry << n
 		}
-		if !sleep(ctx, pause, nil) {
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 		p.mu.Lock()

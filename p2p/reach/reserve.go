@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -17,6 +16,7 @@ import (
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/rhizome-fl/rhizome/internal/retry"
 	"github.com/rhizome-fl/rhizome/internal/wake"
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
@@ -71,7 +71,7 @@ func (r *reservations) start() error {
 
 // keep holds a reservation until ctx ends.
 func (r *reservations) keep(ctx context.Context, relay peer.AddrInfo) {
-	pause := newBackoff(reserveMaxBackoff)
+	pause := retry.Between(firstBackoff, reserveMaxBackoff)
 	for {
 		began := time.Now()
 		held, err := r.reserve(ctx, relay)
@@ -93,7 +93,7 @@ func (r *reservations) keep(ctx context.Context, relay peer.AddrInfo) {
 		if ended {
 			return
 		}
-		if !sleep(ctx, pause.NextBackOff()-time.Since(began), nil) {
+		if !retry.Sleep(ctx, pause.Next()-time.Since(began)) {
 			return
 		}
 	}
@@ -206,28 +206,5 @@ func (r *reservations) circuits() []ma.Multiaddr {
 func clearBackoff(of network.Network, p peer.ID) {
 	if sw, ok := of.(interface{ Backoff() *swarmBackoff }); ok {
 		sw.Backoff().Clear(p)
-	}
-}
-
-func newBackoff(longest time.Duration) *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = firstBackoff
-	b.Multiplier = 2
-	b.MaxInterval = longest * 2 / 3 // jitter adds half
-	b.RandomizationFactor = 0.5
-	return b
-}
-
-// sleep waits for d, or until early has a value. It is false when ctx ended.
-func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-early:
-		return true
-	case <-timer.C:
-		return ctx.Err() == nil
 	}
 }
