@@ -17,4 +17,11 @@ const (
 	maxRememberedLine = 4 << 10
 	// maxJoinFile bounds what is read of a file with a ticket in it, which has a few hundred bytes.
 	maxJoinFile = 64 << 10
+
+	// A link keeps finished runs as long as anybody asks about them, and of all runs no more than
+	// a small disk bears: logs and contexts for defaultKeepRuns and within defaultKeepBytes, and
+	// of objects that no message needs any more a few rounds of a large model.
+	defaultKeepRuns  = 90 * 24 * time.Hour
+	defaultKeepBytes = 10e9
+	defaultKeepSpare = 8 << 30
 )

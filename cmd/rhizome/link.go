@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,9 +54,9 @@ func (o *linkOptions) define(cmd *cobra.Command) {
 	flags.IntVar(&o.cfg.MaxNodes, "max-nodes", link.DefaultMaxNodes, "nodes with a session at a time; each takes about 150 kB of memory and an open file")
 	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", sessions.DefaultHeartbeat, "how often a silent session is probed")
 	flags.DurationVar(&o.cfg.Grace, "grace", sessions.DefaultGrace, "how long a node may be away before its messages fail")
-	ageFlag(flags, &o.cfg.Keep.Age, "keep-runs", 90*24*time.Hour, forever, "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
-	bytesFlag(flags, &o.cfg.Keep.Bytes, "keep-bytes", 10e9, forever, "how much logs and contexts of finished runs may take, or forever; the oldest go first")
-	bytesFlag(flags, &o.cfg.KeepSpare, "keep-spare", 8<<30, forever, "how much objects of running runs may take that no message needs any more, or forever; the oldest go first")
+	ageFlag(flags, &o.cfg.Keep.Age, "keep-runs", defaultKeepRuns, forever, "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
+	bytesFlag(flags, &o.cfg.Keep.Bytes, "keep-bytes", defaultKeepBytes, forever, "how much logs and contexts of finished runs may take, or forever; the oldest go first")
+	bytesFlag(flags, &o.cfg.KeepSpare, "keep-spare", defaultKeepSpare, forever, "how much objects of running runs may take that no message needs any more, or forever; the oldest go first")
 	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next link on this data")
 }
 

@@ -17,10 +17,7 @@ import (
 // it is instead.
 var notLimits = map[string]string{
 	"cmd/rhizome/amount.go: 24 * time.Hour":     "a day",
-	"cmd/rhizome/amount.go: 1 << 10":            "KiB",
 	"cmd/rhizome/amount.go: 1 << 20":            "MiB",
-	"cmd/rhizome/amount.go: 1 << 30":            "GiB",
-	"cmd/rhizome/amount.go: 1 << 40":            "TiB",
 	"cmd/rhizome/doctor.go: 1 << 16":            "how many ports there are",
 	"exec/subprocess/nice.go: maxNice = 19":     "the lowest priority that the kernel knows",
 	"link/state/sqlite/runs.go: 1 << 62":        "no limit, in the numbers of SQL",
