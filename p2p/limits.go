@@ -1,6 +1,10 @@
 package p2p
 
 const (
-	// acceptBacklog of a listener whose server is slow; more streams are reset.
-	acceptBacklog = 128
+	// maxMemberStreams is how many streams of members, all together, a listener has open: each
+	// is a connection of HTTP, of which a flwr command uses two.
+	maxMemberStreams = 1024
+	// memberStreams of one member, since a proxy has as many connections of local programs
+	// (package tunnel).
+	memberStreams = 256
 )

@@ -78,7 +78,7 @@ func TestListenerIsBounded(t *testing.T) {
 	if err := leaf.Connect(ctx, info(hub)); err != nil {
 		t.Fatal(err)
 	}
-	for range acceptBacklog + 20 {
+	for range memberStreams + 20 {
 		c, err := leaf.DialStream(ctx, hub.ID(), "/test/slow")
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestListenerIsBounded(t *testing.T) {
 				}
 			}
 		}
-		return open == acceptBacklog
+		return open == memberStreams
 	})
 	l.Close()
 }
