@@ -4,162 +4,136 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
-
-	"github.com/rhizome-fl/rhizome/protocol/object"
+	"golang.org/x/sync/errgroup"
 )
 
-// FetchOptions of a Fetcher. Zero values mean the defaults of limits.go.
-type FetchOptions struct {
-	Streams  int           // to each peer at a time
-	Chunk    int64         // bytes on one stream
-	Patience time.Duration // with peers that send nothing
-
-	// NoDial has the fetcher use connections that exist or come up, and never dial: for a
-	// link, whose nodes dial it. Two that dial each other at once may both fail.
-	NoDial bool
-
-	// Meter is told what is received; nil for nobody.
-	Meter Meter
-	// Arrived, if set, is called for each object that a fetch has brought, when it is
-	// durable. It may be called concurrently and must not block.
-	Arrived func(id string)
-}
-
-func (o FetchOptions) withDefaults() FetchOptions {
-	if o.Streams == 0 {
-		o.Streams = DefaultStreams
-	}
-	if o.Chunk == 0 {
-		o.Chunk = DefaultChunk
-	}
-	if o.Patience == 0 {
-		o.Patience = DefaultPatience
-	}
-	if o.Meter == nil {
-		o.Meter = noMeter{}
-	}
-	if o.Arrived == nil {
-		o.Arrived = func(string) {}
-	}
-	return o
-}
-
-// Provider is a peer that may have objects. Addrs are told to the host; nil where it knows
-// the peer's addresses or is connected to it.
-type Provider struct {
-	Peer  peer.ID
-	Addrs []ma.Multiaddr
-	// Direct providers are asked on direct connections that exist, and never dialled.
-	Direct bool
-}
-
-// Sink is the part of a [Store] that a fetch writes to.
-type Sink interface {
-	Has(id string) bool
-	Partial(ctx context.Context, id string) (Partial, error)
-	TryPartial(ctx context.Context, id string) (Partial, error)
-}
-
-// Fetcher brings objects from peers into a store. It remembers who sent wrong bytes. Its
-// methods may be called concurrently; fetches that want the same object share it.
-type Fetcher struct {
-	net    overlay
-	self   peer.ID
-	store  Sink
-	opts   FetchOptions
-	blamed *blameList
-	begun  *begunProofs
-}
-
-// NewFetcher makes a Fetcher. It has no goroutines beyond those of a running Fetch.
-func NewFetcher(h host.Host, store Sink, opts FetchOptions) *Fetcher {
-	opts = opts.withDefaults()
-	return &Fetcher{
-		net: hostOverlay{host: h, noDial: opts.NoDial}, self: h.ID(),
-		store: store, opts: opts, blamed: newBlameList(), begun: newBegunProofs(),
-	}
-}
-
-// Fetch is [Fetcher.Fetch] from one peer, for callers that fetch once.
-func Fetch(ctx context.Context, h host.Host, from peer.ID, runID uint64, ids []string, store Sink, opts FetchOptions) error {
-	return NewFetcher(h, store, opts).Fetch(ctx, runID, ids, Provider{Peer: from})
-}
-
-// Fetch returns nil when all objects are in the store, durably. It asks all providers at
-// once, and goes on after any failure while one of them still sends something now and then.
+// fetch is one Fetch under way. Each source has some workers; each worker takes a few
+// items, receives what fits on one stream, and gives the rest back. An item's life:
 //
-// It ends early with ErrNotFound or ErrRefused when every provider says so of one object, with
-// ErrMismatch when those that are left sent wrong bytes (see [Permanent]), with ErrStalled,
-// with ErrNoSpace or another error of the store, and with the cause of ctx's end. Whatever
-// was received is kept, so that the next Fetch goes on there.
-func (f *Fetcher) Fetch(ctx context.Context, runID uint64, ids []string, from ...Provider) error {
-	return f.fetch(ctx, runID, ids, from, func(string) {})
+//	queued ──take──► receiving ──► committing ──► done
+//	   ▲  │ ▲            │             │
+//	   │  ▼ └────────────┴─────────────┘ stream ended or failed; wrong bytes
+//	   shared (another fetch receives it)
+type fetch struct {
+	*Fetcher
+	ctx     context.Context // ends with the fetch
+	end     context.CancelCauseFunc
+	runID   uint64
+	items   []*item
+	workers sync.WaitGroup
+	commits errgroup.Group  // objects that are being made durable
+	came    func(id string) // is told of what this fetch has brought itself
+	swarm   *swarming       // nil: what the sources are is known from the start
+
+	mu      sync.Mutex
+	sources []*source
+	queue   []*item
+	shared  []*item
+	done    map[*item]bool
+	moved   time.Time     // when something last came
+	waiting int           // workers that wait for another fetch, which has a patience of its own
+	changed chan struct{} // closed and replaced when a worker may find work
 }
 
-// fetch is Fetch; came is told of each object that this fetch has brought itself.
-func (f *Fetcher) fetch(ctx context.Context, runID uint64, ids []string, from []Provider, came func(id string)) error {
-	items, err := f.missing(ids)
-	if err != nil || len(items) == 0 {
-		return err
+// errDone ends the context of a fetch that has brought everything.
+var errDone = errors.New("all objects are here")
+
+func newFetch(ctx context.Context, f *Fetcher, runID uint64, items []*item, sources []*source) *fetch {
+	j := &fetch{
+		Fetcher: f, runID: runID, items: items, sources: sources, queue: append([]*item(nil), items...),
+		came: func(string) {}, done: make(map[*item]bool, len(items)), moved: time.Now(), changed: make(chan struct{}),
 	}
-	sources := f.sources(from)
-	if len(sources) == 0 {
-		return fmt.Errorf("fetch %d objects of run %d: %w", len(items), runID, errors.New("there is no peer to ask"))
+	j.ctx, j.end = context.WithCancelCause(ctx)
+	j.commits.SetLimit(maxCommits)
+	return j
+}
+
+// run returns when all is done or nothing more can be.
+func (j *fetch) run() error {
+	j.workers.Go(j.watch)
+	for _, src := range j.sources {
+		j.start(src)
 	}
-	if len(sources) > 1 {
-		// Receivers that begin at different ends have something for each other early.
-		rand.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
-	}
-	j := newFetch(ctx, f, runID, items, sources)
-	j.came = came
-	if err := j.run(); err != nil {
-		return fmt.Errorf("fetch %d objects of run %d: %w", len(items), runID, err)
+	j.search()
+	j.workers.Wait()
+	_ = j.commits.Wait() // they report to finish and wrong
+	if cause := context.Cause(j.ctx); !errors.Is(cause, errDone) {
+		return cause
 	}
 	return nil
 }
 
-// missing lists what is not in the store, each once.
-func (f *Fetcher) missing(ids []string) ([]*item, error) {
-	var items []*item
-	seen := make(map[string]struct{}, len(ids))
-	for _, id := range ids {
-		if err := object.CheckID(id); err != nil {
-			return nil, err
-		}
-		if _, twice := seen[id]; twice || f.store.Has(id) {
-			continue
-		}
-		seen[id] = struct{}{}
-		items = append(items, &item{id: id})
+// start has workers ask a source.
+func (j *fetch) start(src *source) {
+	if src.streams == 0 {
+		src.streams = j.opts.Streams
 	}
-	return items, nil
+	for range min(src.streams, len(j.items)) {
+		j.workers.Go(func() { j.work(src) })
+	}
 }
 
-// sources are the providers that may be asked: not this peer, and those who sent wrong
-// bytes lately only when there is nobody else.
-func (f *Fetcher) sources(from []Provider) []*source {
-	var good, bad []*source
-	seen := map[peer.ID]struct{}{f.self: {}}
-	for _, provider := range from {
-		if _, twice := seen[provider.Peer]; twice {
-			continue
+// watch ends the fetch when its patience is over.
+func (j *fetch) watch() {
+	for {
+		j.mu.Lock()
+		if j.waiting > 0 {
+			j.moved = time.Now()
 		}
-		seen[provider.Peer] = struct{}{}
-		src := &source{Provider: provider, proven: true}
-		if f.blamed.has(provider.Peer) {
-			bad = append(bad, src)
-		} else {
-			good = append(good, src)
+		left := time.Until(j.moved.Add(j.opts.Patience))
+		j.mu.Unlock()
+		if left <= 0 {
+			j.end(j.stalled())
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-j.ctx.Done():
+			timer.Stop()
+			return
 		}
 	}
-	if len(good) == 0 {
-		good = bad
+}
+
+// stalled says what each source last failed with.
+func (j *fetch) stalled() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := fmt.Errorf("%w: nothing came for %v", ErrStalled, j.opts.Patience)
+	for _, src := range j.sources {
+		if src.last != nil {
+			err = fmt.Errorf("%w; peer %s: %w", err, src.Peer, src.last)
+		}
 	}
-	return good[:min(len(good), maxSources)]
+	return err
+}
+
+// alive notes that something came.
+func (j *fetch) alive() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.moved = time.Now()
+}
+
+func (j *fetch) wait(n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting += n
+	j.moved = time.Now()
+}
+
+// finish notes that an object is in the store.
+func (j *fetch) finish(it *item) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.moved = time.Now()
+	j.done[it] = true
+	j.gotLocked(it)
+	if len(j.done) == len(j.items) {
+		j.end(errDone)
+	}
 }
