@@ -1,11 +1,9 @@
 package doctor
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
+	overlay "github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
 // site is where the doctor runs, and whom it knows.
@@ -105,15 +104,7 @@ func transportFor(h host.Host, a ma.Multiaddr) (transport.Transport, error) {
 
 var errNoTransport = errors.New("this version knows no such transport")
 
-// proxyFor gives the proxy that WebSocket to host:port goes through, as package p2p takes it; nil: none.
+// proxyFor gives the proxy that WebSocket to host:port goes through; nil: none.
 func (s *site) proxyFor(hostPort string) *url.URL {
-	if s.cfg.Proxy != nil {
-		return s.cfg.Proxy
-	}
-	req := &http.Request{URL: &url.URL{Scheme: "https", Host: hostPort}}
-	proxy, err := http.ProxyFromEnvironment(req.WithContext(context.Background()))
-	if err != nil {
-		return nil
-	}
-	return proxy
+	return overlay.Proxy{URL: s.cfg.Proxy}.For(hostPort)
 }

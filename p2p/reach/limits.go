@@ -41,9 +41,9 @@ const (
 	relayHeadStart = time.Second
 	mostBlame      = 3
 
-	// firstBackoff to maxBackoff are the pauses after failed rounds, doubled each time,
-	// with jitter. Quick at first: most losses are a restart or a change of network.
-	firstBackoff = 250 * time.Millisecond
+	// firstBackoff to maxBackoff bound the pauses after failed rounds, doubled each time.
+	// Quick at first: most losses are a restart or a change of network.
+	firstBackoff = 375 * time.Millisecond
 	maxBackoff   = 10 * time.Second
 	// stableAfter is how long serve must run for its peer to be treated as one that works.
 	// Below it, a peer that accepts and fails at once would be dialled without pause.

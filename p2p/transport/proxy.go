@@ -54,14 +54,19 @@ func (p Proxy) Aliases(addrs []ma.Multiaddr) []ma.Multiaddr {
 	return all
 }
 
+// For gives the proxy by which a WebSocket at host:port is reached; nil: none.
+func (p Proxy) For(hostPort string) *url.URL {
+	proxy, err := p.of(&http.Request{URL: &url.URL{Scheme: "https", Host: hostPort}})
+	if err != nil {
+		return nil
+	}
+	return proxy
+}
+
 // leadsTo tells whether a WebSocket address is dialled through a proxy.
 func (p Proxy) leadsTo(a ma.Multiaddr) bool {
 	_, to, err := manet.DialArgs(bare(a))
-	if err != nil {
-		return false
-	}
-	proxy, err := p.of(&http.Request{URL: &url.URL{Scheme: "https", Host: to}})
-	return proxy != nil && err == nil
+	return err == nil && p.For(to) != nil
 }
 
 // bare is the TCP address in a WebSocket address.
