@@ -10,8 +10,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// demandToken lets requests of the Control API through that carry the token. Who logs in
-// has none yet, and is told by those routes that there is nothing to log in to.
+// demandToken lets requests of the Control API through that carry the token. The routes for
+// logging in are open, since whoever asks them has no token yet: they answer that there is
+// nothing to log in to.
 func demandToken(token []byte, next http.Handler) http.Handler {
 	if len(token) == 0 {
 		return next

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// Handler serves what commands ask of a running link. Who can reach it may do
+// Handler serves what commands ask of a running link. Whoever can reach it may do
 // everything; serve it on the admin socket only.
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()

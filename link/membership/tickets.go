@@ -20,7 +20,7 @@ import (
 
 // TicketRequest asks for a ticket.
 type TicketRequest struct {
-	// Role of who joins with it; empty: node.
+	// Role of the peers that join with it; empty: node.
 	Role join.Role `json:"role,omitempty"`
 	// LifeSeconds until it lets nobody in any more; 0: [DefaultTicketLife].
 	LifeSeconds int64 `json:"life_seconds,omitempty"`
@@ -163,7 +163,7 @@ func (t *Tickets) List(ctx context.Context) ([]Ticket, error) {
 	return tickets, nil
 }
 
-// Revoke keeps a ticket from letting anybody in. Who joined with it stays.
+// Revoke keeps a ticket from letting anybody in. Members who joined with it stay.
 // state.ErrNotFound.
 func (t *Tickets) Revoke(ctx context.Context, id string) error {
 	if err := t.store.RevokeToken(ctx, id); err != nil {

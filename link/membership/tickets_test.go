@@ -149,7 +149,7 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 	}
 }
 
-// Who joins must find the relays open when it hears that it is in.
+// A new member must find the relays open when it hears that it is in.
 func TestJoinIsAnsweredWhenTheOthersKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		friend := newPeer(t)
