@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
+	"github.com/rhizome-fl/rhizome/internal/localpeer"
 	"github.com/rhizome-fl/rhizome/link/sessions"
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p"
@@ -31,8 +32,13 @@ type Config struct {
 	// TLS, a Control API without a token, a Runtime API without a secret, and stock
 	// SuperNodes whose keys nobody has registered.
 	Insecure bool
-	// ExecSecret, if not empty, must have signed every request of a SuperExec for a task.
+	// ExecSecret, if not empty, must have signed every request of a SuperExec for a task. A link
+	// that starts a SuperExec of its own makes one if there is none.
 	ExecSecret []byte
+	// Local says which processes of this machine may use the APIs; by default those of the user
+	// who runs the link, and of root. Where a request must show a token, a secret or a registered
+	// key, only web pages are kept out.
+	Local localpeer.Guard
 
 	// FleetHTTP lets stock SuperNodes join over HTTP: all that reach the address, or with
 	// RegisteredNodesOnly those whose keys `flwr supernode register` has made known.
@@ -61,9 +67,10 @@ type Config struct {
 	// more; 0 leaves it to the disk. They save sending again what comes again.
 	KeepSpare int64
 
-	// SuperExec says how to start the link's own SuperExec, with a data folder for it and the
-	// address of the Runtime API. Nil: the user starts one (--isolation process).
-	SuperExec func(dataDir, runtimeAddress string) launch.Options
+	// SuperExec says how to start the link's own SuperExec, with a data folder for it, the
+	// address of the Runtime API, and the file of the secret that it is to sign with (empty: the
+	// one that the user named). Nil: the user starts one (--isolation process).
+	SuperExec func(dataDir, runtimeAddress, secretFile string) launch.Options
 	// LeaveSuperExec lets the SuperExec and its apps run on when the link is stopped, as
 	// they do when it is killed: the next link on this data takes them back.
 	LeaveSuperExec bool

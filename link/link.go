@@ -51,7 +51,9 @@ type Link struct {
 	fetcher   *objects.Fetcher
 	nodes     *sessions.Server
 	superExec *launch.Owned
-	admin     *admin.Admin
+	// secretFile holds the secret that the link made for its SuperExec; empty: it made none.
+	secretFile string
+	admin      *admin.Admin
 
 	listener net.Listener // of HTTP
 	handler  http.Handler

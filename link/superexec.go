@@ -10,8 +10,22 @@ func (l *Link) newSuperExec() *launch.Owned {
 	if l.cfg.SuperExec == nil {
 		return launch.Own(nil)
 	}
-	options := l.cfg.SuperExec(l.dir.Path("superexec"), l.runtimeAddress())
+	options := l.cfg.SuperExec(l.dir.Path("superexec"), l.runtimeAddress(), l.secretFile)
 	return launch.Own(&options)
+}
+
+// superExecSecret is the file of the secret that the link makes for its own SuperExec.
+const superExecSecret = "superexec.secret"
+
+// openSecret makes a secret for the link's own SuperExec, unless the user named one: whoever else
+// asks for a task on this machine gets none.
+func (l *Link) openSecret() (err error) {
+	if l.cfg.SuperExec == nil || len(l.cfg.ExecSecret) > 0 {
+		return nil
+	}
+	l.secretFile = l.dir.Path(superExecSecret)
+	l.cfg.ExecSecret, err = launch.OwnSecret(l.secretFile)
+	return err
 }
 
 // runtimeAddress is where processes of this machine reach the HTTP APIs.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rhizome-fl/rhizome/exec/launch"
+	"github.com/rhizome-fl/rhizome/internal/localpeer"
 	"github.com/rhizome-fl/rhizome/p2p"
 )
 
@@ -37,9 +38,13 @@ type Config struct {
 
 	// RuntimePort of the Runtime API on loopback. 0: chosen once and kept in the data directory.
 	RuntimePort int
-	// SuperExec says how to start the node's own SuperExec, with a data folder for it and
-	// the address of the Runtime API. Nil: the user starts one (--isolation process).
-	SuperExec func(dataDir, runtimeAddress string) launch.Options
+	// Local says which processes of this machine may use the Runtime API; by default those of the
+	// user who runs the node, and of root.
+	Local localpeer.Guard
+	// SuperExec says how to start the node's own SuperExec, with a data folder for it, the
+	// address of the Runtime API, and the file of the secret that it is to sign with. Nil: the
+	// user starts one (--isolation process).
+	SuperExec func(dataDir, runtimeAddress, secretFile string) launch.Options
 	// LeaveSuperExec lets the SuperExec and its apps run on when the node is stopped, as
 	// they do when it is killed: the next node on this data takes them back.
 	LeaveSuperExec bool

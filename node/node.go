@@ -48,7 +48,9 @@ type Node struct {
 
 	listener  net.Listener // of the Runtime API
 	superExec *launch.Owned
-	news      *news
+	// execSecret signs every request for a task; empty: the user starts the SuperExec.
+	execSecret []byte
+	news       *news
 
 	daemon daemon.Daemon
 }

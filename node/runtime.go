@@ -26,7 +26,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take its port: %w", err)
 	}
-	n.superExec = n.newSuperExec()
+	if n.superExec, err = n.newSuperExec(); err != nil {
+		return err
+	}
 	got := n.listener.Addr().(*net.TCPAddr).Port
 	if got == identity.RuntimePort {
 		return nil
@@ -37,5 +39,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 
 // serveRuntime answers the Runtime API until ctx ends.
 func (n *Node) serveRuntime(ctx context.Context) error {
-	return daemon.ServeHTTP(ctx, n.listener, runtimeapi.NewHandler(n.apps, runtimeapi.Options{TakeLastWords: n.cfg.ShareLogs}))
+	return daemon.ServeHTTP(ctx, n.listener, runtimeapi.Guarded(&n.cfg.Local, runtimeapi.NewHandler(n.apps, runtimeapi.Options{
+		TakeLastWords: n.cfg.ShareLogs, ExecSecret: n.execSecret,
+	})))
 }

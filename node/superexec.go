@@ -2,10 +2,18 @@ package node
 
 import "github.com/rhizome-fl/rhizome/exec/launch"
 
-func (n *Node) newSuperExec() *launch.Owned {
+// superExecSecret is the file of the secret that the node makes for its own SuperExec: whoever
+// else asks for a task on this machine gets none.
+const superExecSecret = "superexec.secret"
+
+func (n *Node) newSuperExec() (_ *launch.Owned, err error) {
 	if n.cfg.SuperExec == nil {
-		return launch.Own(nil)
+		return launch.Own(nil), nil
 	}
-	options := n.cfg.SuperExec(n.dir.Path("superexec"), n.RuntimeAddress())
-	return launch.Own(&options)
+	secretFile := n.dir.Path(superExecSecret)
+	if n.execSecret, err = launch.OwnSecret(secretFile); err != nil {
+		return nil, err
+	}
+	options := n.cfg.SuperExec(n.dir.Path("superexec"), n.RuntimeAddress(), secretFile)
+	return launch.Own(&options), nil
 }

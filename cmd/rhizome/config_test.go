@@ -168,7 +168,7 @@ func TestExecFlags(t *testing.T) {
 func TestSuperExecIsStartedAsToldTo(t *testing.T) {
 	secret := secretFile(t, "hush")
 	o := superExecOptions{ca: "ca.pem", secretFile: secret, installDependencies: true, cold: true, shareLogs: true, preload: []string{"torch"}}
-	args := o.args("data", "127.0.0.1:1", "/venv")
+	args := o.args("data", "127.0.0.1:1", "/venv", "data/superexec.secret")
 	if args[0] != "exec" {
 		t.Fatalf("it starts rhizome %s", args[0])
 	}

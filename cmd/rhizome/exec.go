@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func superExecFlags(cmd *cobra.Command, o *superExecOptions) {
 
 // launcher gives how to start the SuperExec; nil if the user does. A SuperExec that can run
 // no app would be found out only by the first run, so its Python environment is looked at now.
-func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address string) launch.Options, error) {
+func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address, secretFile string) launch.Options, error) {
 	switch o.isolation {
 	case "process":
 		return nil, nil
@@ -109,16 +110,17 @@ func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address s
 			return nil, fmt.Errorf("--python: %w", err)
 		}
 	}
-	return func(dataDir, address string) launch.Options {
-		return launch.Options{DataDir: dataDir, Args: o.args(dataDir, address, python)}
+	return func(dataDir, address, secretFile string) launch.Options {
+		return launch.Options{DataDir: dataDir, Args: o.args(dataDir, address, python, secretFile)}
 	}, nil
 }
 
-// args are the command line of the SuperExec.
-func (o superExecOptions) args(dataDir, address, python string) []string {
+// args are the command line of the SuperExec. ownSecret is the file of the secret that its host has
+// made for it.
+func (o superExecOptions) args(dataDir, address, python, ownSecret string) []string {
 	args := []string{"exec", "--data", dataDir, "--runtime-api-address", address}
 	for _, flag := range []struct{ name, value string }{
-		{"--root-certificates", o.ca}, {"--superexec-auth-secret-file", o.secretFile}, {"--python", python},
+		{"--root-certificates", o.ca}, {"--superexec-auth-secret-file", cmp.Or(o.secretFile, ownSecret)}, {"--python", python},
 	} {
 		if flag.value != "" {
 			args = append(args, flag.name, flag.value)

@@ -38,9 +38,11 @@ func (o *linkOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "link")
 	overlayFlags(cmd, &o.overlay)
 	superExecFlags(cmd, &o.superExec)
+	localFlags(cmd, &o.local)
 	pprofFlag(cmd, &o.pprof)
 	flags := cmd.Flags()
 	flags.StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "`host:port` of Flower's APIs")
+	flags.StringSliceVar(&o.local.names, "http-name", nil, "host `names` by which the APIs are asked for, besides localhost and those of the certificate")
 	flags.StringVar(&o.cfg.CertFile, "tls-cert", "", "certificate `file` (PEM) for the APIs")
 	flags.StringVar(&o.cfg.KeyFile, "tls-key", "", "key `file` (PEM) of the certificate")
 	flags.StringVar(&o.superExec.ca, "tls-ca", "", "`file` (PEM) that the link's own SuperExec trusts (default: the certificate)")
@@ -64,6 +66,7 @@ type linkOptions struct {
 	cfg       link.Config
 	overlay   overlayOptions
 	superExec superExecOptions
+	local     localOptions
 	pprof     string
 
 	controlToken string // the file with it
@@ -100,6 +103,9 @@ func (o linkOptions) config() (cfg link.Config, err error) {
 	cfg = o.cfg
 	cfg.Software = software()
 	if cfg.Overlay, err = o.overlay.settings(); err != nil {
+		return cfg, err
+	}
+	if cfg.Local, err = o.local.guard(); err != nil {
 		return cfg, err
 	}
 	return cfg, o.readSecrets(&cfg)

@@ -35,6 +35,7 @@ func (o *nodeOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "node")
 	overlayFlags(cmd, &o.overlay)
 	superExecFlags(cmd, &o.superExec)
+	localFlags(cmd, &o.local)
 	pprofFlag(cmd, &o.pprof)
 	flags := cmd.Flags()
 	flags.StringVar(&o.join, "join", "", "`ticket`, multiaddr, or @FILE")
@@ -55,6 +56,7 @@ type nodeOptions struct {
 	join      string
 	overlay   overlayOptions
 	superExec superExecOptions
+	local     localOptions
 	pprof     string
 }
 
@@ -63,6 +65,9 @@ func (o nodeOptions) config() (cfg node.Config, err error) {
 	cfg = o.cfg
 	cfg.Software, cfg.ShareLogs = software(), o.superExec.shareLogs
 	if cfg.Overlay, err = o.overlay.settings(); err != nil {
+		return cfg, err
+	}
+	if cfg.Local, err = o.local.guard(); err != nil {
 		return cfg, err
 	}
 	cfg.Join, err = readJoin(o.join)

@@ -33,6 +33,7 @@ operator; after the first start its data directory knows the link.`,
 func (o *proxyOptions) define(cmd *cobra.Command) {
 	dataFlag(cmd, &o.cfg.DataDir, "proxy")
 	overlayFlags(cmd, &o.overlay)
+	localFlags(cmd, &o.local)
 	cmd.Flags().StringVar(&o.join, "join", "", "operator `ticket`, multiaddr, or @FILE")
 	cmd.Flags().StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "local `host:port`")
 }
@@ -41,6 +42,7 @@ type proxyOptions struct {
 	cfg     remote.Config
 	join    string
 	overlay overlayOptions
+	local   localOptions
 }
 
 // config is what the flags say; the files that they name are read.
@@ -51,6 +53,9 @@ func (o proxyOptions) config() (cfg remote.Config, err error) {
 		return cfg, usageError{fmt.Errorf("--http: %w", err)}
 	}
 	if cfg.Overlay, err = o.overlay.settings(); err != nil {
+		return cfg, err
+	}
+	if cfg.Local, err = o.local.guard(); err != nil {
 		return cfg, err
 	}
 	cfg.Join, err = readJoin(o.join)

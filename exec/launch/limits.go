@@ -17,6 +17,9 @@ const (
 	restartMost  = 30 * time.Second
 	steadyAfter  = time.Minute
 
+	// secretBytes is the strength of a secret that a host makes for its own SuperExec.
+	secretBytes = 32
+
 	// maxLog is when the log of a SuperExec is set aside at its next start. It writes a few
 	// lines a day unless something is wrong.
 	maxLog = 4 << 20

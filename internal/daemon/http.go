@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+
+	"github.com/rhizome-fl/rhizome/internal/localpeer"
 )
 
 // Listen takes a TCP address, and gives it back in [Daemon.Close] unless a server has done so.
@@ -33,6 +35,7 @@ func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       localpeer.ConnContext,
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

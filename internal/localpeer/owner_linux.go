@@ -26,9 +26,25 @@ const (
 	noCookie         = 0xffffffff
 )
 
-// ownerOf asks the kernel for the user of the TCP socket at the remote end of a connection of
-// this machine. The socket there calls our remote address its own.
+// errHungUp: the kernel says of a socket that its process has closed that it is root's.
+var errHungUp = errors.New("the process has closed its end")
+
+// ownerOf finds the user of the TCP socket at the remote end of a connection of this machine. The
+// socket there calls our remote address its own.
 func ownerOf(local, remote netip.AddrPort) (uint32, error) {
+	uid, err := askKernel(local, remote)
+	if err == nil || errors.Is(err, errHungUp) {
+		return uid, err
+	}
+	uid, errProc := ownerInProc(local, remote)
+	if errProc != nil {
+		return 0, errors.Join(err, errProc)
+	}
+	return uid, nil
+}
+
+// askKernel asks for one socket by sock_diag.
+func askKernel(local, remote netip.AddrPort) (uint32, error) {
 	question := make([]byte, questionLen)
 	question[0] = unix.AF_INET
 	if remote.Addr().Is6() {
@@ -61,8 +77,7 @@ func ownerOf(local, remote netip.AddrPort) (uint32, error) {
 	}
 	answer := answers[0].Data
 	if binary.NativeEndian.Uint32(answer[inodeAt:]) == 0 {
-		// The kernel says of a socket that its process has closed that it is root's.
-		return 0, errors.New("the process has closed its end")
+		return 0, errHungUp
 	}
 	return binary.NativeEndian.Uint32(answer[uidAt:]), nil
 }

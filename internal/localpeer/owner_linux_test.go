@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -129,5 +130,40 @@ func TestListenerClosesOthers(t *testing.T) {
 	}
 	if !strings.Contains(logged.String(), "user 65534") {
 		t.Errorf("the log says %q", logged.String())
+	}
+}
+
+// TestBothWaysToAskAgree asks for both ends of real connections, IPv4, IPv6, and IPv4 inside of it.
+func TestBothWaysToAskAgree(t *testing.T) {
+	for listen, dial := range map[string]string{"127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1", ":0": "127.0.0.1"} {
+		listener, err := net.Listen("tcp", listen)
+		if err != nil {
+			t.Logf("%s is left out: %v", listen, err)
+			continue
+		}
+		defer listener.Close()
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		client, err := net.Dial("tcp", net.JoinHostPort(dial, port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		server, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		local, remote, err := pair(server.LocalAddr(), server.RemoteAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, ask := range map[string]func(local, remote netip.AddrPort) (uint32, error){"kernel": askKernel, "proc": ownerInProc} {
+			if uid, err := ask(local, remote); err != nil || uid != uint32(os.Geteuid()) {
+				t.Errorf("%s, by %s: user %d, %v", listen, name, uid, err)
+			}
+			if _, err := ask(local, netip.AddrPortFrom(remote.Addr(), 1)); err == nil {
+				t.Errorf("%s, by %s: a socket that does not exist has a user", listen, name)
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 	"github.com/rhizome-fl/rhizome/internal/datadir"
+	"github.com/rhizome-fl/rhizome/internal/localpeer"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
@@ -24,6 +25,9 @@ type Config struct {
 	Join string
 	// HTTP is the local address of a proxy.
 	HTTP string
+	// Local says which processes of this machine may use that address; by default those of the
+	// user who runs the proxy, and of root.
+	Local localpeer.Guard
 
 	p2p.Overlay
 

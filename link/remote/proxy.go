@@ -8,9 +8,12 @@ import (
 
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/daemon"
+	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/tunnel"
 )
+
+var log = logs.For("link/remote")
 
 // Proxy gives programs of this machine the Control API of a far link. OpenProxy makes one, Run
 // serves until its context ends, Close gives everything back.
@@ -65,7 +68,7 @@ func (p *Proxy) Close() error { return p.daemon.Close() }
 
 // serve carries each connection through the overlay.
 func (p *Proxy) serve(ctx context.Context) error {
-	return tunnel.Serve(ctx, p.listener, func(ctx context.Context) (net.Conn, error) {
+	return tunnel.Serve(ctx, p.cfg.Local.Listener(p.listener, log), func(ctx context.Context) (net.Conn, error) {
 		return p.host.DialStream(ctx, p.link.Peer, ControlProtocol)
 	})
 }
