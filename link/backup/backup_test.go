@@ -172,7 +172,7 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	reader := func(header *tar.Header) int { return bytes.Index(file, []byte(header.Name)) }
 	for {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		content, err := io.ReadAll(archive)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -76,7 +77,7 @@ func TestLogsAreOneFrameFirstAndThenAsTheyCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("last words\n")
-	if got, err := next(); err != io.EOF {
+	if got, err := next(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end came %v, %v", got, err)
 	}
 }
@@ -90,7 +91,7 @@ func TestLogsOfAFinishedRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, err := l.stream(&flwrpb.StreamLogsRequest{RunId: quiet})(); err != io.EOF {
+	if got, err := l.stream(&flwrpb.StreamLogsRequest{RunId: quiet})(); !errors.Is(err, io.EOF) {
 		t.Errorf("a run without logs gave %v, %v", got, err)
 	}
 	next := l.stream(&flwrpb.StreamLogsRequest{RunId: loud})
@@ -98,10 +99,10 @@ func TestLogsOfAFinishedRun(t *testing.T) {
 	if err != nil || got.GetLogOutput() != "text\n" {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	if _, err := next(); err != io.EOF {
+	if _, err := next(); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream ends with %v", err)
 	}
-	if again, err := l.stream(&flwrpb.StreamLogsRequest{RunId: loud, AfterTimestamp: got.GetLatestTimestamp()})(); err != io.EOF {
+	if again, err := l.stream(&flwrpb.StreamLogsRequest{RunId: loud, AfterTimestamp: got.GetLatestTimestamp()})(); !errors.Is(err, io.EOF) {
 		t.Errorf("a client that has all got %v, %v", again, err)
 	}
 }
@@ -111,7 +112,7 @@ func TestALogStreamThatIsStoppedIsCut(t *testing.T) {
 	run := l.start()
 	next := l.stream(&flwrpb.StreamLogsRequest{RunId: run})
 	l.Stop()
-	if _, err := next(); err == nil || err == io.EOF {
+	if _, err := next(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("the client takes the stream for complete: %v", err)
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"crypto/rand"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
-	"google.golang.org/protobuf/proto"
 )
 
 // secretOf has a run hold an object that nobody else has.

@@ -3,9 +3,10 @@ package state
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	"github.com/rhizome-fl/rhizome/protocol/task"
-	"google.golang.org/protobuf/proto"
 )
 
 // ISOTime is the format of all time strings of Flower's APIs; its clients parse them with

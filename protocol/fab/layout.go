@@ -2,6 +2,7 @@ package fab
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"unicode"
@@ -183,7 +184,7 @@ func (l layout) read(at int64, n int) (record, error) {
 		return nil, ambiguous("a part of it is outside of it")
 	}
 	b := make(record, n)
-	if _, err := l.r.ReadAt(b, at); err != nil && (err != io.EOF || at+int64(n) != l.size) {
+	if _, err := l.r.ReadAt(b, at); err != nil && (!errors.Is(err, io.EOF) || at+int64(n) != l.size) {
 		return nil, fmt.Errorf("read bundle: %w", err)
 	}
 	return b, nil

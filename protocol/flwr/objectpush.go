@@ -87,9 +87,9 @@ func (p *pushReader) Read(b []byte) (int, error) {
 	n, err := p.body.Read(b[:min(int64(len(b)), p.left)])
 	p.left -= int64(n)
 	switch {
-	case err == io.EOF && p.left > 0:
+	case errors.Is(err, io.EOF) && p.left > 0:
 		p.err = invalid(io.ErrUnexpectedEOF)
-	case err != nil && err != io.EOF:
+	case err != nil && !errors.Is(err, io.EOF):
 		p.err = fmt.Errorf("read object: %w", err)
 	}
 	return n, p.err
@@ -209,7 +209,7 @@ func readVarint(body *bufio.Reader) (uint64, error) {
 	for i := range encoded {
 		b, err := body.ReadByte()
 		switch {
-		case err == io.EOF && i == 0:
+		case errors.Is(err, io.EOF) && i == 0:
 			return 0, io.EOF
 		case err != nil:
 			return 0, noEnd(err)
