@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/reach"
+	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
@@ -159,6 +161,27 @@ func (h *Host) Standing(p peer.ID) admission.Standing { return h.admission.Stand
 // HandleMembers serves a protocol for members only.
 func (h *Host) HandleMembers(proto protocol.ID, handler network.StreamHandler) {
 	h.SetStreamHandler(proto, h.admission.ForMembers(handler))
+}
+
+// ListenMembers gives a listener of the streams that members open for a protocol, so that a
+// net/http server serves them. It is closed with the host at the latest. See [streams.Listen].
+func (h *Host) ListenMembers(proto protocol.ID) net.Listener {
+	l := streams.Listen(h, h.ID(), proto, streams.Options{
+		Places: maxMemberStreams, PerPeer: memberStreams,
+		Admit: func(c network.Conn) bool { return h.Standing(c.RemotePeer()) == admission.Member },
+	})
+	context.AfterFunc(h.ctx, func() { _ = l.Close() })
+	return l
+}
+
+// DialStream opens a stream of a protocol to a peer as a net.Conn. It uses the connection
+// that there is, relayed or direct, or makes one to addresses that are known.
+func (h *Host) DialStream(ctx context.Context, p peer.ID, proto protocol.ID) (net.Conn, error) {
+	s, err := h.reach.Dial(ctx, p, proto)
+	if err != nil {
+		return nil, err
+	}
+	return streams.Conn(s), nil
 }
 
 // Disconnect closes all connections of a peer at once, with all streams in them, and tells
