@@ -196,7 +196,13 @@ func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
 	return one.cancelDeadRuns(hello.GetRunIds())
 }
 
+// cancelDeadRuns tells the node which of the runs that it holds something for are over. Each is
+// looked up, so a Hello is not believed without end; what is left is named again by the next one.
 func (one *peerSession) cancelDeadRuns(runIDs []uint64) error {
+	if len(runIDs) > maxHelloRuns {
+		log.Warn("a node names more runs than are looked up at a time", "node", one.node.ID, "named", len(runIDs), "most", maxHelloRuns)
+		runIDs = runIDs[:maxHelloRuns]
+	}
 	for _, id := range runIDs {
 		run, err := one.server.cfg.Store.Run(one.ctx, id)
 		detail := ""

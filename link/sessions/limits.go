@@ -29,6 +29,9 @@ const (
 	// helloLimit is how long a new stream may take to say Hello; 500 ms round trips and a
 	// busy node fit ten times.
 	helloLimit = 10 * time.Second
+	// maxHelloRuns of a Hello are looked up, each with a read of the store: a site that was away
+	// for a year of ten runs a day fits.
+	maxHelloRuns = 4096
 	// goodbyeLimit is how long the last frame of a session may take.
 	goodbyeLimit = time.Second
 

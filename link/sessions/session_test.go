@@ -144,6 +144,23 @@ func TestReconcile(t *testing.T) {
 	})
 }
 
+// A Hello that names runs without end costs the link a bounded number of reads.
+func TestHelloIsNotBelievedWithoutEnd(t *testing.T) {
+	h := newHub(t, nil)
+	n := newNode(t, h)
+	made := make([]uint64, maxHelloRuns+100)
+	for i := range made {
+		made[i] = uint64(i) + 1000
+	}
+	n.join(&sessionpb.Hello{RunIds: made})
+	for i := range maxHelloRuns {
+		if got := n.next().GetCancel().GetRunId(); got != made[i] {
+			t.Fatalf("cancelled run %d, want %d", got, made[i])
+		}
+	}
+	n.quiet()
+}
+
 func TestReplyTwiceIsAcknowledgedTwice(t *testing.T) {
 	h := newHub(t, nil)
 	n := newNode(t, h)
