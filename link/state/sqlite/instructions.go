@@ -231,8 +231,9 @@ func (s *Store) MarkDelivered(ctx context.Context, nodeID uint64, messageIDs []s
 		return nil
 	}
 	err := s.write(ctx, func(c *change) error {
+		// The plus keeps the planner from going through all instructions of the node.
 		_, err := c.tx.Exec(`UPDATE instructions SET state = 'delivered', lease_until = 0
-			WHERE message_id`+inList+`AND node_id = ? AND state IN ('leased', 'waiting')`, listOf(messageIDs), int64(nodeID))
+			WHERE message_id`+inList+`AND +node_id = ? AND state IN ('leased', 'waiting')`, listOf(messageIDs), int64(nodeID))
 		return err
 	})
 	if err != nil {
