@@ -3,14 +3,16 @@ package state_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/node/state"
+	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-func TestReject(t *testing.T) {
+func TestRefuse(t *testing.T) {
 	f, run := open(t), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
 	_, err := f.TakeIn(t.Context(), offer(run, m))
@@ -27,6 +29,22 @@ func TestReject(t *testing.T) {
 		t.Errorf("the reply lives until %f, its instruction until %f", got, end)
 	}
 	f.claimNothing(1, "the message was rejected")
+}
+
+func TestErrorWithoutAClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // where it is the year 2000, as it is on a board that has just started
+		f, run := open(t), nodetest.NewRun(t, 7)
+		m := run.Instruction(t, 1, "model")
+		_, err := f.TakeIn(t.Context(), offer(run, m))
+		f.must(err)
+		f.must(f.Refuse(t.Context(), m.ID, 7, "no trust"))
+		r := f.unsent()[0]
+		asked, err := message.Peek(m.Offer.GetMessage())
+		f.must(err)
+		if _, err := message.ParseReply(r.Message, r.Tree, message.Answered{Instruction: asked, Node: nodetest.NodeID}); err != nil {
+			t.Errorf("the link would refuse it: %v", err)
+		}
+	})
 }
 
 func TestDropRun(t *testing.T) {

@@ -72,7 +72,13 @@ func errorReply(m Instruction, code int64, reason string, now time.Time) (Reply,
 	if err := proto.Unmarshal(m.Message, &instr); err != nil {
 		return Reply{}, nil, err
 	}
-	msg, content, id, err := object.ErrorReply(object.ReplyTo(instr.GetMetadata(), now), code, reason)
+	meta := instr.GetMetadata()
+	// A node without a clock answers too. What was created before Flower was is refused, and
+	// no reply is older than its instruction.
+	if asked := time.UnixMicro(int64(meta.GetCreatedAt() * 1e6)); now.Before(asked) {
+		now = asked
+	}
+	msg, content, id, err := object.ErrorReply(object.ReplyTo(meta, now), code, reason)
 	if err != nil {
 		return Reply{}, nil, err
 	}
