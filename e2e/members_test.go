@@ -45,7 +45,7 @@ func TestRemovedNodeIsCutOffForEver(t *testing.T) {
 		if last := world.Tail(d.Output(), 1); !strings.HasPrefix(last, "rhizome: ") || !strings.Contains(last, "is no member") {
 			t.Errorf("%s does not say why it has ended: %q", name, last)
 		}
-		// It can not come back, with its data or with a new ticket.
+		// It cannot come back, with its data or with a new ticket.
 		refused(t, w, "is no member", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none")
 		refused(t, w, "", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none", "--join", w.Ticket())
 	}

@@ -38,7 +38,7 @@ func TestControlTokenIsDemanded(t *testing.T) {
 		}
 	}
 	if w := ask(flwr.PathGetLoginDetails); w.Code != http.StatusTeapot {
-		t.Errorf("who has no token yet can not ask how to log in: %d", w.Code)
+		t.Errorf("who has no token yet cannot ask how to log in: %d", w.Code)
 	}
 }
 

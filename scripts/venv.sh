@@ -25,7 +25,7 @@ pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check --n
 if ! "${pip[@]}" "flwr==$version" "$@"; then
   # Some versions of flwr pin a certifi that has been withdrawn. Take the others as they
   # are asked for, and the present certifi.
-  echo "$0: the pins of flwr $version can not be met; installing it without them" >&2
+  echo "$0: the pins of flwr $version cannot be met; installing it without them" >&2
   "${pip[@]}" --no-deps "flwr==$version"
   "$folder/bin/python" - "flwr" <<'PYTHON' >"$folder/requirements.txt"
 import re, sys

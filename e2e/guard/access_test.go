@@ -121,7 +121,7 @@ func TestTaskTokenReachesItsRunOnly(t *testing.T) {
 	}
 	weights := tree.GetChildren()[0].GetObjectId()
 	if status, body := victim.pull(victim.run, weights); status != 200 || !bytes.Contains(body, []byte(secret)) {
-		t.Fatalf("the victim can not read its own object: %d %q", status, body)
+		t.Fatalf("the victim cannot read its own object: %d %q", status, body)
 	}
 
 	steal := func(how string) {

@@ -17,7 +17,7 @@ import (
 // inside marks the second process of TestMain.
 const inside = "RHIZOME_GUARD_INSIDE"
 
-// noMounts is why file systems can not be mounted here, or nil.
+// noMounts is why file systems cannot be mounted here, or nil.
 var noMounts error
 
 // TestMain runs the tests in a mount namespace of their own, so that a full disk needs no

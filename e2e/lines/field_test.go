@@ -55,7 +55,7 @@ var labs atomic.Int32
 func newField(t *testing.T, cells []cell) *field {
 	t.Helper()
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	sites := []natlab.Site{
 		{Name: relayHost, Kind: natlab.Public},

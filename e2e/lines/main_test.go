@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// entered is why labs can not be built here, or nil.
+// entered is why labs cannot be built here, or nil.
 var entered error
 
 func TestMain(m *testing.M) {

@@ -107,7 +107,7 @@ func (f *field) interrupt(one interruption, part int64) (came [2]int64) {
 	f.eventually("a part of the model has come", 2*time.Minute, func() bool {
 		for i, node := range []*daemon{f.direct, f.relayed} {
 			if came[i] > 0 {
-				continue // it can not be asked any more
+				continue // it cannot be asked any more
 			}
 			if n := f.came(one.reply, node); n > part {
 				one.begin(f, node)

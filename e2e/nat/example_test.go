@@ -14,7 +14,7 @@ import (
 // allow, and a real app with a useful result.
 func TestBehindNATExample(t *testing.T) {
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	cmd := exec.CommandContext(t.Context(), "../../examples/behind-nat/run.sh", "--python", venv(t))
 	cmd.WaitDelay = 10 * time.Second

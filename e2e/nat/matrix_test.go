@@ -24,7 +24,7 @@ const (
 	// directLimit is how long a direct path is waited for. The slowest takes three attempts
 	// of hole punching.
 	directLimit = 30 * time.Second
-	// surprise is how long after its start a node is watched whose path can not be direct: more
+	// surprise is how long after its start a node is watched whose path cannot be direct: more
 	// than one round of hole punching and its first repetitions.
 	surprise = 12 * time.Second
 	// slow is when it is worth a look why a session took so long.
@@ -37,7 +37,7 @@ const (
 //   - Who can be called at port 443 is called.
 //   - Else both must show one port to all the world, so that a hole can be punched; a full
 //     cone and a public host take packets from any port, so one of them is enough.
-//   - Who may send to port 443 only can not send to the port of a node.
+//   - Who may send to port 443 only cannot send to the port of a node.
 func punchable(node, link natlab.Kind) bool {
 	oneWay := func(k natlab.Kind) bool { return k == natlab.UDPBlocked || k == natlab.Proxy }
 	open := func(k natlab.Kind) bool { return k == natlab.Public || k == natlab.FullCone }

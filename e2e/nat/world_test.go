@@ -38,7 +38,7 @@ var labs atomic.Int32
 func newWorld(t *testing.T, sites ...natlab.Site) *world {
 	t.Helper()
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	rhizome(t)
 	lab, err := natlab.Build(natlab.Topology{Prefix: fmt.Sprint("e", labs.Add(1)), Sites: sites})

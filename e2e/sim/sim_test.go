@@ -66,7 +66,7 @@ func (w *simulation) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Error(err)
-		panic(err) // a bubble can not go on without its parts
+		panic(err) // a bubble cannot go on without its parts
 	}
 }
 

@@ -44,7 +44,7 @@ var labs atomic.Int32
 func found(t *testing.T, linkLine, nodeLine natlab.Link, n int, kind natlab.Kind, flags ...string) *federation {
 	t.Helper()
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	rhizome(t)
 	sites := []natlab.Site{{Name: "hub", Kind: natlab.Public, Uplink: linkLine}}

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// fullStore can not note who comes and goes while it is full.
+// fullStore cannot note who comes and goes while it is full.
 type fullStore struct {
 	state.Store
 	full    atomic.Bool
@@ -59,7 +59,7 @@ func newFullHub(t *testing.T) (*hub, *fullStore) {
 	return h, store
 }
 
-// A node that can not be let in now hears so at once, and not by silence.
+// A node that cannot be let in now hears so at once, and not by silence.
 func TestSessionThatCanNotBeginIsEnded(t *testing.T) {
 	h, store := newFullHub(t)
 	n := newNode(t, h)

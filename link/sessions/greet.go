@@ -26,7 +26,7 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 	case errors.Is(err, state.ErrNotFound):
 		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, "this peer is not a member of the federation")
 	case err != nil:
-		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not look up its members now")
+		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink cannot look up its members now")
 	case !member.RevokedAt.IsZero():
 		return nil, one.refuse(sessionpb.Refused_REVOKED, "the membership of this peer was revoked")
 	case member.Role != join.RoleNode:
@@ -49,7 +49,7 @@ func (one *peerSession) greet() (*sessionpb.Hello, error) {
 			return nil, one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
 		}
 		log.Error("a node could not be looked up", "peer", one.peer, "err", err)
-		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink can not take sessions now")
+		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink cannot take sessions now")
 	}
 	return hello, nil
 }

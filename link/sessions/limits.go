@@ -54,7 +54,7 @@ const (
 	// not take them; then it is ended, and the next Hello settles what is open.
 	maxQueued = 1024
 	// maxLogBytes of ClientApp output are kept for a node in one session and run, so that
-	// a node can not push the ServerApp's lines out of the log.
+	// a node cannot push the ServerApp's lines out of the log.
 	maxLogBytes = 1 << 20
 	// maxLogLines in one frame.
 	maxLogLines = 1000

@@ -103,7 +103,7 @@ func (one *peerSession) run() {
 	parts.Wait()
 }
 
-// end settles what the node's state is after the session. While the store can not take that,
+// end settles what the node's state is after the session. While the store cannot take that,
 // it goes on trying, and the node's next session waits: a node of which it is not noted that
 // it has gone would be waited for without an end. When the link stops, its next start
 // settles it.

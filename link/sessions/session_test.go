@@ -221,7 +221,7 @@ func TestReplyWithoutObjectsFailsItsInstruction(t *testing.T) {
 	n.reply(reply)
 	n.acked(id, true)
 	if a := h.answer(run.ID, id); a.Kind != state.InstructionUnknown {
-		t.Errorf("the ServerApp would wait for a reply that can not come: %v", a.Kind)
+		t.Errorf("the ServerApp would wait for a reply that cannot come: %v", a.Kind)
 	}
 }
 
@@ -447,13 +447,13 @@ func TestObjectsOnlyForThoseWhoTakePart(t *testing.T) {
 		return objects.Fetch(t.Context(), n.host, h.host.ID(), run.ID, []string{object}, n.objects, objects.FetchOptions{})
 	}
 	if err := fetch(n, id); err != nil {
-		t.Errorf("the node can not fetch its message: %v", err)
+		t.Errorf("the node cannot fetch its message: %v", err)
 	}
 	if err := fetch(other, id); err == nil {
 		t.Error("a node got an object of a run in which it takes no part")
 	}
 	if err := fetch(other, run.FABHash); err != nil {
-		t.Errorf("a node can not fetch an app ahead: %v", err)
+		t.Errorf("a node cannot fetch an app ahead: %v", err)
 	}
 	must(t, h.store.FinishRun(t.Context(), run.ID, task.Stopped, ""))
 	must(t, h.server.CancelRun(t.Context(), run.ID, ""))

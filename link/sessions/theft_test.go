@@ -35,7 +35,7 @@ func (n *scripted) naming(instruction, id string) *sessionpb.Reply {
 	return reply
 }
 
-// A node can not give its own run, or itself, the object of another run by naming it.
+// A node cannot give its own run, or itself, the object of another run by naming it.
 func TestObjectOfAnotherRunNamedInAReply(t *testing.T) {
 	h := newHub(t, nil)
 	n := newNode(t, h)

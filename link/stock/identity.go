@@ -85,7 +85,7 @@ func verify(header http.Header, now time.Time) (*signer, error) {
 }
 
 // parseKey reads the PEM of an elliptic-curve key. It takes only the one form that every
-// serializer makes, so that a key can not pass for several.
+// serializer makes, so that a key cannot pass for several.
 func parseKey(text []byte) (*ecdsa.PublicKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "PUBLIC KEY" || string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})) != string(text) {

@@ -12,7 +12,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// pullObject gives an object of a run. Which node asks does not matter: an id can not be
+// pullObject gives an object of a run. Which node asks does not matter: an id cannot be
 // guessed, and whoever knows it was given it or has the content; the run must have been
 // given it too. An object that is on its way is waited for.
 func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.Node, req *flwrpb.PullObjectRequest) error {

@@ -144,7 +144,7 @@ func TestALeaseEndsAtConfirm(t *testing.T) {
 	}
 }
 
-// A node that can not take a message asks for it for ever; its ServerApp must not wait as long.
+// A node that cannot take a message asks for it for ever; its ServerApp must not wait as long.
 func TestAMessageThatIsNeverConfirmed(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()

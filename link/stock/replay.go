@@ -28,7 +28,7 @@ type history struct {
 // mark stands for a signature.
 type mark struct {
 	at    time.Time
-	nonce [16]byte // a hash: what an honest signer makes by chance can not be made to collide
+	nonce [16]byte // a hash: what an honest signer makes by chance cannot be made to collide
 }
 
 func newReplayGuard() *replayGuard {

@@ -64,7 +64,7 @@ type ready struct {
 	Addrs []string
 }
 
-// entered is why labs can not be built here, or nil.
+// entered is why labs cannot be built here, or nil.
 var entered error
 
 func TestMain(m *testing.M) {
@@ -244,7 +244,7 @@ type clinic struct {
 func newClinic(t *testing.T, sites ...natlab.Site) *clinic {
 	t.Helper()
 	if entered != nil {
-		t.Skip("labs can not be built here: ", entered)
+		t.Skip("labs cannot be built here: ", entered)
 	}
 	lab, err := natlab.Build(natlab.Topology{Prefix: "doc", Sites: sites})
 	if err != nil {

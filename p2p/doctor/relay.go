@@ -53,7 +53,7 @@ func (s *site) askRelay(ctx context.Context, h host.Host, found *Relay) {
 	standing, err := relay.Ask(ctx, h, found.Peer)
 	found.Ask = done(began, err)
 	if errors.Is(err, relay.ErrNotRhizome) {
-		found.Ask = skipped("it is no relay of Rhizome and can not say what it allows")
+		found.Ask = skipped("it is no relay of Rhizome and cannot say what it allows")
 	}
 	if err != nil {
 		return

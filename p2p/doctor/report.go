@@ -22,7 +22,7 @@ type Report struct {
 	// there is none yet or its owner is running.
 	Self      peer.ID `json:"peer_id"`
 	Temporary bool    `json:"temporary_peer_id,omitempty"`
-	// Running: the site's daemon runs, and its membership can not be seen from here.
+	// Running: the site's daemon runs, and its membership cannot be seen from here.
 	Running bool `json:"daemon_running,omitempty"`
 	// Link is whom the site belongs to or wants to join. OwnLink: the site is that link.
 	Link       peer.ID `json:"link,omitempty"`

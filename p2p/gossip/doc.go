@@ -6,7 +6,7 @@
 //   - An announcement that a [Subscriber] hands out was signed by the link it follows, for
 //     the federation it follows, and is handed out once, whether it came by gossip, by
 //     the session ([Subscriber.Verify]), or both ways.
-//   - By gossip it is also recent ([Window]), so that a recording can not be played back.
+//   - By gossip it is also recent ([Window]), so that a recording cannot be played back.
 //   - Only members take part: gossip from others is dropped unread, and nothing is sent to
 //     them. The topic's name tells nothing to who does not know the federation.
 //   - Who forwards forged, malformed, oversized or replayed announcements is ignored for

@@ -22,7 +22,7 @@ type Publisher struct {
 // NewPublisher starts gossip on the link's host. Close it before the host.
 func NewPublisher(h host.Host, c Config) (*Publisher, error) {
 	if h.ID() != c.Link {
-		return nil, fmt.Errorf("%s can not announce for link %s", h.ID(), c.Link)
+		return nil, fmt.Errorf("%s cannot announce for link %s", h.ID(), c.Link)
 	}
 	key := h.Peerstore().PrivKey(h.ID())
 	if key == nil {

@@ -98,7 +98,7 @@ func fill(ctx context.Context, file io.Writer, hash io.Writer, size int64, r io.
 	return nil
 }
 
-// checkNew refuses what can not be stored.
+// checkNew refuses what cannot be stored.
 func (d *Dir) checkNew(id string, size int64) error {
 	if err := object.CheckID(id); err != nil {
 		return err

@@ -27,7 +27,7 @@ type source struct {
 // item is an object in one fetch.
 type item struct {
 	id string
-	// no says which sources can not give it, and why.
+	// no says which sources cannot give it, and why.
 	no map[*source]error
 	// sole is who sent everything that this fetch received of it; nil if nobody did yet.
 	sole *source
@@ -55,7 +55,7 @@ func (it *item) usable(src *source) bool {
 	return !it.pinned || it.pinnedTo == nil || it.pinnedTo == src
 }
 
-// refuse notes that a source can not give the item.
+// refuse notes that a source cannot give the item.
 func (it *item) refuse(src *source, why error) {
 	if it.no == nil {
 		it.no = make(map[*source]error)

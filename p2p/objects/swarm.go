@@ -22,7 +22,7 @@ type Swarm interface {
 type Found interface {
 	// Has says that a provider gives these objects.
 	Has(from Provider, ids []string)
-	// Lost says that a provider can not be asked any more, unless Has names it again.
+	// Lost says that a provider cannot be asked any more, unless Has names it again.
 	Lost(from peer.ID)
 	// Alive says that the hub has not forgotten this peer, which may have to wait long until
 	// it or another can give it something.

@@ -9,7 +9,7 @@ import (
 )
 
 // whileWaiting runs do, and tells the other end every waitSign that it is not forgotten.
-// When that can not be told, do's ctx ends. It returns when do has returned: the error of
+// When that cannot be told, do's ctx ends. It returns when do has returned: the error of
 // telling, or else that of do.
 func whileWaiting(ctx context.Context, out io.Writer, do func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)

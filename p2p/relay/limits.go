@@ -148,7 +148,7 @@ func (l Limits) validate() error {
 		}
 	}
 	if l.CircuitTime != 0 && l.CircuitTime < time.Second {
-		errs = append(errs, fmt.Errorf("relay limit %q is %v, which circuit v2 can not say: at least 1s", "circuit time", l.CircuitTime))
+		errs = append(errs, fmt.Errorf("relay limit %q is %v, which circuit v2 cannot say: at least 1s", "circuit time", l.CircuitTime))
 	}
 	return errors.Join(errs...)
 }

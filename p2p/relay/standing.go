@@ -21,8 +21,8 @@ import (
 // StandingProtocol lets a peer ask how a relay sees it. See [Ask].
 const StandingProtocol = "/rhizome/standing/1"
 
-// ErrNotRhizome: the relay is none of ours, and can not explain itself.
-var ErrNotRhizome = errors.New("not a rhizome relay: it can not say why it refuses")
+// ErrNotRhizome: the relay is none of ours, and cannot explain itself.
+var ErrNotRhizome = errors.New("not a rhizome relay: it cannot say why it refuses")
 
 // Standing is how a relay sees the peer that asks.
 type Standing struct {

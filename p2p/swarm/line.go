@@ -64,7 +64,7 @@ func (l *line) gotLocked(id string) {
 	}
 }
 
-// run holds the line until ctx ends. A hub that can not be asked, or does not know this node
+// run holds the line until ctx ends. A hub that cannot be asked, or does not know this node
 // in the run, is taken as one that gives everything.
 func (l *line) run(ctx context.Context) {
 	q := l.search
@@ -106,7 +106,7 @@ func (l *line) rest(ctx context.Context, pause time.Duration, joins <-chan struc
 	}
 }
 
-// down notes that the peer can not be had for now; it has forgotten what it was asked.
+// down notes that the peer cannot be had for now; it has forgotten what it was asked.
 func (l *line) down() {
 	q := l.search
 	q.mu.Lock()

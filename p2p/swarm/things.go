@@ -107,7 +107,7 @@ func (c *course) share(tree *flwrpb.ObjectTree) {
 	}
 }
 
-// lose notes that a node can not give anything any more.
+// lose notes that a node cannot give anything any more.
 func (c *course) lose(p peer.ID) {
 	for _, t := range c.order {
 		if _, held := t.holders[p]; held {
@@ -139,7 +139,7 @@ func (t *thing) coming() bool {
 	return false
 }
 
-// sized looks the size up once. What can not be looked up is given as if it were small: the
+// sized looks the size up once. What cannot be looked up is given as if it were small: the
 // exchange then says what is wrong with it.
 func (t *thing) sized(h *Hub) int64 {
 	if t.size < 0 {

@@ -936,7 +936,7 @@ func (x *Accept) GetMessageId() string {
 	return ""
 }
 
-// Decline says that the node can not take a message now; the link offers it again later.
+// Decline says that the node cannot take a message now; the link offers it again later.
 type Decline struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MessageId     string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
