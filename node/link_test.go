@@ -168,24 +168,24 @@ type linkSession struct {
 	hello *sessionpb.Hello
 }
 
-func (one *linkSession) write(frame *sessionpb.Frame) {
-	one.t.Helper()
-	if err := one.conn.WriteFrame(frame); err != nil {
-		one.t.Fatalf("link: %v", err)
+func (ls *linkSession) write(frame *sessionpb.Frame) {
+	ls.t.Helper()
+	if err := ls.conn.WriteFrame(frame); err != nil {
+		ls.t.Fatalf("link: %v", err)
 	}
 }
 
 // next is the next frame that is not about heartbeats.
-func (one *linkSession) next() *sessionpb.Frame {
-	one.t.Helper()
+func (ls *linkSession) next() *sessionpb.Frame {
+	ls.t.Helper()
 	for {
-		frame, err := one.conn.ReadFrame()
+		frame, err := ls.conn.ReadFrame()
 		if err != nil {
-			one.t.Fatalf("link: %v", err)
+			ls.t.Fatalf("link: %v", err)
 		}
 		switch body := frame.GetBody().(type) {
 		case *sessionpb.Frame_Ping:
-			one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
+			ls.write(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
 		case *sessionpb.Frame_Pong:
 		default:
 			return frame
@@ -193,17 +193,17 @@ func (one *linkSession) next() *sessionpb.Frame {
 	}
 }
 
-func (one *linkSession) offer(m nodetest.Message) {
-	one.t.Helper()
-	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: m.Offer}})
-	if a := one.next().GetAccept(); a.GetMessageId() != m.ID {
-		one.t.Fatalf("accept = %v", a)
+func (ls *linkSession) offer(m nodetest.Message) {
+	ls.t.Helper()
+	ls.write(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: m.Offer}})
+	if a := ls.next().GetAccept(); a.GetMessageId() != m.ID {
+		ls.t.Fatalf("accept = %v", a)
 	}
 }
 
-func (one *linkSession) ack(instruction, reply string) {
-	one.t.Helper()
-	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_ReplyAck{ReplyAck: &sessionpb.ReplyAck{InstructionId: instruction, ReplyId: reply}}})
+func (ls *linkSession) ack(instruction, reply string) {
+	ls.t.Helper()
+	ls.write(&sessionpb.Frame{Body: &sessionpb.Frame_ReplyAck{ReplyAck: &sessionpb.ReplyAck{InstructionId: instruction, ReplyId: reply}}})
 }
 
 var errTimeout = errors.New("it takes too long")

@@ -46,10 +46,10 @@ func TestInterruptedTransfers(t *testing.T) {
 	const head = "| under way | what happens | path | size | came before | for | session back after | sent in all |\n|---|---|---|---|---|---|---|---|\n"
 	rows := make([]string, len(interruptions))
 	t.Run("all", func(t *testing.T) {
-		for i, one := range interruptions {
-			t.Run(fmt.Sprintf("%s,reply=%v", one.name, one.reply), func(t *testing.T) {
+		for i, cut := range interruptions {
+			t.Run(fmt.Sprintf("%s,reply=%v", cut.name, cut.reply), func(t *testing.T) {
 				beside(t)
-				rows[i] = one.happens(t)
+				rows[i] = cut.happens(t)
 			})
 		}
 	})
@@ -59,7 +59,7 @@ func TestInterruptedTransfers(t *testing.T) {
 }
 
 // happens has both nodes interrupted, and gives their rows of the table.
-func (one interruption) happens(t *testing.T) (rows string) {
+func (cut interruption) happens(t *testing.T) (rows string) {
 	python := venv(t)
 	size, lasts := 24, 20*time.Second // longer than a session waits for a sign of life
 	if recording() {
@@ -72,26 +72,26 @@ func (one interruption) happens(t *testing.T) (rows string) {
 	f.must(err)
 	nodes := []*daemon{f.direct, f.relayed}
 	ids := f.nodeIDs()
-	before := [2]int64{f.sent(one.reply, f.direct), f.sent(one.reply, f.relayed)}
-	run := f.flwrRun("home", python, bulk, fmt.Sprintf("nodes=2 megabytes=%d reply=%v", size, one.reply))
-	came := f.interrupt(one, int64(size)*megabyte/3)
+	before := [2]int64{f.sent(cut.reply, f.direct), f.sent(cut.reply, f.relayed)}
+	run := f.flwrRun("home", python, bulk, fmt.Sprintf("nodes=2 megabytes=%d reply=%v", size, cut.reply))
+	came := f.interrupt(cut, int64(size)*megabyte/3)
 	time.Sleep(lasts) // this is the test, and not a wait for something
 	f.awaitAway(nodes...)
 	for _, node := range nodes {
-		one.end(f, node)
+		cut.end(f, node)
 	}
 	back := time.Now()
-	took := f.awaitAlive(fmt.Sprintf("%s for %v", one.name, lasts), f.link, back, nodes...)
+	took := f.awaitAlive(fmt.Sprintf("%s for %v", cut.name, lasts), f.link, back, nodes...)
 	if output := run.await(t, 5*time.Minute); !strings.Contains(output, "bulk: 2 of 2 models arrived") {
 		t.Fatalf("the run ended otherwise:\n%s", tail(output, 40))
 	}
 	for i, node := range nodes {
-		sent := f.sent(one.reply, node) - before[i]
+		sent := f.sent(cut.reply, node) - before[i]
 		if model := int64(size) * megabyte; sent < model || sent > model+chunk+overhead {
 			t.Errorf("%s: %d bytes were sent of a model of %d MB: less than all, or more than a chunk twice", node.name, sent, size)
 		}
 		rows += fmt.Sprintf("| %s | %s | %s | %d MB | %.1f MB | %v | %s | %.1f MB |\n",
-			map[bool]string{false: "model to the node", true: "reply"}[one.reply], one.name, []string{"direct", "through a relay"}[i],
+			map[bool]string{false: "model to the node", true: "reply"}[cut.reply], cut.name, []string{"direct", "through a relay"}[i],
 			size, float64(came[i])/megabyte, lasts, millis(took[i]), float64(sent)/megabyte)
 	}
 	t.Logf("rows:\n%s", rows)
@@ -102,15 +102,15 @@ func (one interruption) happens(t *testing.T) (rows string) {
 
 // interrupt waits until a part of the model has come from or to each node, interrupts that
 // node, and gives what had come by then.
-func (f *field) interrupt(one interruption, part int64) (came [2]int64) {
+func (f *field) interrupt(cut interruption, part int64) (came [2]int64) {
 	f.t.Helper()
 	f.eventually("a part of the model has come", 2*time.Minute, func() bool {
 		for i, node := range []*daemon{f.direct, f.relayed} {
 			if came[i] > 0 {
 				continue // it cannot be asked any more
 			}
-			if n := f.came(one.reply, node); n > part {
-				one.begin(f, node)
+			if n := f.came(cut.reply, node); n > part {
+				cut.begin(f, node)
 				came[i] = n
 			}
 		}

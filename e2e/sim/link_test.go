@@ -64,8 +64,8 @@ func (l *linkSide) end() {
 }
 
 // keep does what package link does beside its sessions: deadlines and the ends of runs.
-func (one *linkLife) keep(w *simulation) {
-	watch := one.store.Bell().Watch(state.KeyDeadline(), state.KeyRunEnds())
+func (ll *linkLife) keep(w *simulation) {
+	watch := ll.store.Bell().Watch(state.KeyDeadline(), state.KeyRunEnds())
 	defer watch.Close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -73,20 +73,20 @@ func (one *linkLife) keep(w *simulation) {
 		select {
 		case <-watch.C:
 		case <-timer.C:
-		case <-one.ctx.Done():
+		case <-ll.ctx.Done():
 			return
 		}
-		if one.alive() != nil {
+		if ll.alive() != nil {
 			return
 		}
-		ended, err := one.store.FinishedRunsHoldingObjects(one.ctx)
-		w.unlessOver(one.life, "list finished runs", err)
+		ended, err := ll.store.FinishedRunsHoldingObjects(ll.ctx)
+		w.unlessOver(ll.life, "list finished runs", err)
 		for _, run := range ended {
-			w.unlessOver(one.life, "cancel a run", one.server.CancelRun(one.ctx, run, "the run is over"))
-			w.unlessOver(one.life, "release objects", one.store.ReleaseObjects(one.ctx, run, one.owned.Remove))
+			w.unlessOver(ll.life, "cancel a run", ll.server.CancelRun(ll.ctx, run, "the run is over"))
+			w.unlessOver(ll.life, "release objects", ll.store.ReleaseObjects(ll.ctx, run, ll.owned.Remove))
 		}
-		next, err := one.store.Expire(one.ctx, time.Now())
-		w.unlessOver(one.life, "apply deadlines", err)
+		next, err := ll.store.Expire(ll.ctx, time.Now())
+		w.unlessOver(ll.life, "apply deadlines", err)
 		if next.IsZero() {
 			timer.Stop()
 			continue

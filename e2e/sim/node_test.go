@@ -112,28 +112,28 @@ func (n *nodeSide) end() {
 }
 
 // keepSession dials again and again, as p2p.Host.Keep does.
-func (one *nodeLife) keepSession() {
-	w := one.node.w
-	for one.ctx.Err() == nil {
-		if handler := w.dial(one); handler != nil {
-			atNode, atLink := connect(w.dice, one.node.id, w.link.id)
-			atNode.beforeWrite = func([]byte) error { return one.beforeFrame() }
-			one.node.setLine(atNode)
+func (nl *nodeLife) keepSession() {
+	w := nl.node.w
+	for nl.ctx.Err() == nil {
+		if handler := w.dial(nl); handler != nil {
+			atNode, atLink := connect(w.dice, nl.node.id, w.link.id)
+			atNode.beforeWrite = func([]byte) error { return nl.beforeFrame() }
+			nl.node.setLine(atNode)
 			served := make(chan struct{})
 			go func() {
 				defer close(served)
 				handler(atLink)
 			}()
-			err := one.client.Serve(one.ctx, atNode, one.office)
+			err := nl.client.Serve(nl.ctx, atNode, nl.office)
 			var refused *session.RefusedError
 			if errors.As(err, &refused) && refused.Final() {
 				w.t.Errorf("the node was refused for good: %v", err)
 			}
 			_ = atNode.Reset()
-			one.node.setLine(nil)
+			nl.node.setLine(nil)
 			w.sessions.Go(func() { <-served })
 		}
-		sleep(one.ctx, w.dice.upTo(2*time.Second))
+		sleep(nl.ctx, w.dice.upTo(2*time.Second))
 	}
 }
 
@@ -166,16 +166,16 @@ func (n *nodeSide) present() *stream {
 }
 
 // collect removes unused objects, as package node does.
-func (one *nodeLife) collect() {
-	watch := one.store.Bell().Watch(state.KeyGarbage())
+func (nl *nodeLife) collect() {
+	watch := nl.store.Bell().Watch(state.KeyGarbage())
 	defer watch.Close()
 	for {
-		if one.alive() == nil {
-			one.node.w.unlessOver(one.life, "collect", one.store.Collect(one.ctx))
+		if nl.alive() == nil {
+			nl.node.w.unlessOver(nl.life, "collect", nl.store.Collect(nl.ctx))
 		}
 		select {
 		case <-watch.C:
-		case <-one.ctx.Done():
+		case <-nl.ctx.Done():
 			return
 		}
 	}

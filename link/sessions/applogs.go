@@ -13,19 +13,19 @@ import (
 
 // appLogs adds output of ClientApps to the log of their run. A node may write only to the
 // log of a run that it has to do with, and only so much.
-func (one *peerSession) appLogs(frame *sessionpb.AppLogs) error {
+func (ps *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 	runID := frame.GetRunId()
-	if !one.outbox.touched(runID) {
-		owed, err := one.server.cfg.Store.UnansweredByNode(one.ctx, runID)
-		if err != nil || owed[one.node.ID] == 0 {
+	if !ps.outbox.touched(runID) {
+		owed, err := ps.server.cfg.Store.UnansweredByNode(ps.ctx, runID)
+		if err != nil || owed[ps.node.ID] == 0 {
 			return nil
 		}
-		one.outbox.touch(runID)
+		ps.outbox.touch(runID)
 	}
-	prefix := fmt.Sprintf("[node %s] ", one.displayName())
+	prefix := fmt.Sprintf("[node %s] ", ps.displayName())
 	var lines []string
 	for _, line := range frame.GetLines()[:min(len(frame.GetLines()), maxLogLines)] {
-		keep, last := one.logs.take(runID, len(line))
+		keep, last := ps.logs.take(runID, len(line))
 		if keep {
 			lines = append(lines, prefix+oneLine(line)+"\n")
 		}
@@ -36,8 +36,8 @@ func (one *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := one.server.cfg.Store.AppendLogs(one.ctx, runID, time.Now(), lines); err != nil {
-		log.Warn("output of a ClientApp was not kept", "node", one.node.ID, "run", runID, "err", err)
+	if err := ps.server.cfg.Store.AppendLogs(ps.ctx, runID, time.Now(), lines); err != nil {
+		log.Warn("output of a ClientApp was not kept", "node", ps.node.ID, "run", runID, "err", err)
 	}
 	return nil
 }
@@ -57,11 +57,11 @@ func oneLine(s string) string {
 	}, s)
 }
 
-func (one *peerSession) displayName() string {
-	if one.node.Name != "" {
-		return one.node.Name
+func (ps *peerSession) displayName() string {
+	if ps.node.Name != "" {
+		return ps.node.Name
 	}
-	return fmt.Sprint(one.node.ID)
+	return fmt.Sprint(ps.node.ID)
 }
 
 // logBudget counts the output of a node by run.

@@ -27,9 +27,9 @@ func (s *Server) Authorize(ctx context.Context, p peer.ID, runID uint64, objectI
 	return err
 }
 
-func (one *peerSession) mayFetch(ctx context.Context, runID uint64, objectID string) (bool, error) {
-	store := one.server.cfg.Store
-	if !one.outbox.touched(runID) {
+func (ps *peerSession) mayFetch(ctx context.Context, runID uint64, objectID string) (bool, error) {
+	store := ps.server.cfg.Store
+	if !ps.outbox.touched(runID) {
 		run, err := store.Run(ctx, runID)
 		if errors.Is(err, state.ErrNotFound) || err == nil && run.PrimaryTask.Status == task.Finished {
 			return false, nil
@@ -44,10 +44,10 @@ func (one *peerSession) mayFetch(ctx context.Context, runID uint64, objectID str
 		if err != nil {
 			return false, fmt.Errorf("look up who takes part in run %d: %w", runID, err)
 		}
-		if owed[one.node.ID] == 0 {
+		if owed[ps.node.ID] == 0 {
 			return false, nil
 		}
-		one.outbox.touch(runID)
+		ps.outbox.touch(runID)
 	}
 	unheld, err := store.UnheldObjects(ctx, runID, []string{objectID})
 	return err == nil && len(unheld) == 0, err

@@ -20,44 +20,44 @@ import (
 
 // greet reads the Hello and decides whether its sender may have a session. A stranger
 // learns nothing but that it is refused.
-func (one *peerSession) greet() (*sessionpb.Hello, error) {
-	member, err := one.server.cfg.Store.Member(one.ctx, one.peer.String())
+func (ps *peerSession) greet() (*sessionpb.Hello, error) {
+	member, err := ps.server.cfg.Store.Member(ps.ctx, ps.peer.String())
 	switch {
 	case errors.Is(err, state.ErrNotFound):
-		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, "this peer is not a member of the federation")
+		return nil, ps.refuse(sessionpb.Refused_NOT_A_MEMBER, "this peer is not a member of the federation")
 	case err != nil:
-		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink cannot look up its members now")
+		return nil, ps.refuse(sessionpb.Refused_BUSY, "the SuperLink cannot look up its members now")
 	case !member.RevokedAt.IsZero():
-		return nil, one.refuse(sessionpb.Refused_REVOKED, "the membership of this peer was revoked")
+		return nil, ps.refuse(sessionpb.Refused_REVOKED, "the membership of this peer was revoked")
 	case member.Role != join.RoleNode:
-		return nil, one.refuse(sessionpb.Refused_NOT_A_MEMBER, fmt.Sprintf("the role of this peer is %s, not node", member.Role))
+		return nil, ps.refuse(sessionpb.Refused_NOT_A_MEMBER, fmt.Sprintf("the role of this peer is %s, not node", member.Role))
 	}
-	frame, err := one.conn.ReadFrame()
+	frame, err := ps.conn.ReadFrame()
 	if err != nil {
 		return nil, fmt.Errorf("read Hello: %w", err)
 	}
-	one.stream.Begun()
+	ps.stream.Begun()
 	hello := frame.GetHello()
 	if hello == nil {
-		return nil, one.refuse(sessionpb.Refused_UNKNOWN, "the first frame must be Hello")
+		return nil, ps.refuse(sessionpb.Refused_UNKNOWN, "the first frame must be Hello")
 	}
 	if hello.GetVersion() != version {
-		return nil, one.refuse(sessionpb.Refused_VERSION, fmt.Sprintf("this SuperLink speaks session version %d, the node %d", version, hello.GetVersion()))
+		return nil, ps.refuse(sessionpb.Refused_VERSION, fmt.Sprintf("this SuperLink speaks session version %d, the node %d", version, hello.GetVersion()))
 	}
-	if one.node, err = one.server.nodeOf(one.ctx, one.peer, member, hello); err != nil {
+	if ps.node, err = ps.server.nodeOf(ps.ctx, ps.peer, member, hello); err != nil {
 		if errors.Is(err, state.ErrNotAllowed) {
-			return nil, one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
+			return nil, ps.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
 		}
-		log.Error("a node could not be looked up", "peer", one.peer, "err", err)
-		return nil, one.refuse(sessionpb.Refused_BUSY, "the SuperLink cannot take sessions now")
+		log.Error("a node could not be looked up", "peer", ps.peer, "err", err)
+		return nil, ps.refuse(sessionpb.Refused_BUSY, "the SuperLink cannot take sessions now")
 	}
 	return hello, nil
 }
 
 // refuse tells the node why it gets no session.
-func (one *peerSession) refuse(reason sessionpb.Refused_Reason, detail string) error {
-	_ = one.stream.SetWriteDeadline(time.Now().Add(goodbyeLimit))
-	if err := one.send(refusedFrame(reason, detail)); err != nil {
+func (ps *peerSession) refuse(reason sessionpb.Refused_Reason, detail string) error {
+	_ = ps.stream.SetWriteDeadline(time.Now().Add(goodbyeLimit))
+	if err := ps.send(refusedFrame(reason, detail)); err != nil {
 		return fmt.Errorf("%s (and it could not be told: %w)", detail, err)
 	}
 	return errors.New(detail)
@@ -122,27 +122,27 @@ func publicKeyPEM(p peer.ID) ([]byte, error) {
 }
 
 // begin makes the node online, settles what both sides have, and welcomes it.
-func (one *peerSession) begin(hello *sessionpb.Hello) error {
-	cfg := one.server.cfg
-	if err := cfg.Store.ActivateNode(one.ctx, one.node.ID, cfg.Heartbeat, time.Now().Add(online), true); err != nil {
+func (ps *peerSession) begin(hello *sessionpb.Hello) error {
+	cfg := ps.server.cfg
+	if err := cfg.Store.ActivateNode(ps.ctx, ps.node.ID, cfg.Heartbeat, time.Now().Add(online), true); err != nil {
 		if errors.Is(err, state.ErrNotAllowed) || errors.Is(err, state.ErrNotFound) {
-			return one.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
+			return ps.refuse(sessionpb.Refused_REVOKED, "the node was unregistered")
 		}
-		return fmt.Errorf("activate node %d: %w", one.node.ID, err)
+		return fmt.Errorf("activate node %d: %w", ps.node.ID, err)
 	}
-	one.meetOthers(hello)
+	ps.meetOthers(hello)
 	welcome := &sessionpb.Welcome{
-		Swarm:  one.swarm,
-		NodeId: one.node.ID, Federation: cfg.Federation, Relays: cfg.Relays(),
+		Swarm:  ps.swarm,
+		NodeId: ps.node.ID, Federation: cfg.Federation, Relays: cfg.Relays(),
 		HeartbeatMillis: uint32(cfg.Heartbeat.Milliseconds()), GraceMillis: uint32(cfg.Grace.Milliseconds()),
 	}
-	err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: welcome}})
+	err := ps.send(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: welcome}})
 	if err == nil {
-		err = one.reconcile(hello)
+		err = ps.reconcile(hello)
 	}
 	if err != nil {
-		one.cancel(err)
-		one.end() // the node was online for a moment: its grace period begins
+		ps.cancel(err)
+		ps.end() // the node was online for a moment: its grace period begins
 	}
 	return err
 }
@@ -153,11 +153,11 @@ func (one *peerSession) begin(hello *sessionpb.Hello) error {
 //	link gave it, node does not have   the Offer was lost, or the node its disk: waiting again
 //	node has it, nobody wants it       dropped at the node
 //	run is over                        cancelled at the node
-func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
-	office := one.server.cfg.Office
-	owed, err := office.Owed(one.ctx, one.node.ID)
+func (ps *peerSession) reconcile(hello *sessionpb.Hello) error {
+	office := ps.server.cfg.Office
+	owed, err := office.Owed(ps.ctx, ps.node.ID)
 	if err != nil {
-		return fmt.Errorf("list what node %d owes: %w", one.node.ID, err)
+		return fmt.Errorf("list what node %d owes: %w", ps.node.ID, err)
 	}
 	has := make(map[string]bool)
 	for _, id := range hello.GetAccepted() {
@@ -172,7 +172,7 @@ func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
 		wanted[m.ID] = true
 		switch {
 		case has[m.ID]:
-			one.outbox.touch(m.RunID)
+			ps.outbox.touch(m.RunID)
 			if m.State != state.Delivered {
 				delivered = append(delivered, m.ID)
 			}
@@ -180,31 +180,31 @@ func (one *peerSession) reconcile(hello *sessionpb.Hello) error {
 			again = append(again, m.ID)
 		}
 	}
-	if err := office.Deliver(one.ctx, one.node.ID, delivered); err != nil {
-		return fmt.Errorf("note what node %d has: %w", one.node.ID, err)
+	if err := office.Deliver(ps.ctx, ps.node.ID, delivered); err != nil {
+		return fmt.Errorf("note what node %d has: %w", ps.node.ID, err)
 	}
-	if err := office.Release(one.ctx, again); err != nil {
-		return fmt.Errorf("take back what node %d lacks: %w", one.node.ID, err)
+	if err := office.Release(ps.ctx, again); err != nil {
+		return fmt.Errorf("take back what node %d lacks: %w", ps.node.ID, err)
 	}
 	for _, id := range hello.GetAccepted() {
 		if !wanted[id] {
-			if err := one.ack(id, "", true, "nobody waits for this message any more"); err != nil {
+			if err := ps.ack(id, "", true, "nobody waits for this message any more"); err != nil {
 				return err
 			}
 		}
 	}
-	return one.cancelDeadRuns(hello.GetRunIds())
+	return ps.cancelDeadRuns(hello.GetRunIds())
 }
 
 // cancelDeadRuns tells the node which of the runs that it holds something for are over. Each is
 // looked up, so a Hello is not believed without end; what is left is named again by the next one.
-func (one *peerSession) cancelDeadRuns(runIDs []uint64) error {
+func (ps *peerSession) cancelDeadRuns(runIDs []uint64) error {
 	if len(runIDs) > maxHelloRuns {
-		log.Warn("a node names more runs than are looked up at a time", "node", one.node.ID, "named", len(runIDs), "most", maxHelloRuns)
+		log.Warn("a node names more runs than are looked up at a time", "node", ps.node.ID, "named", len(runIDs), "most", maxHelloRuns)
 		runIDs = runIDs[:maxHelloRuns]
 	}
 	for _, id := range runIDs {
-		run, err := one.server.cfg.Store.Run(one.ctx, id)
+		run, err := ps.server.cfg.Store.Run(ps.ctx, id)
 		detail := ""
 		switch {
 		case errors.Is(err, state.ErrNotFound):
@@ -216,7 +216,7 @@ func (one *peerSession) cancelDeadRuns(runIDs []uint64) error {
 		default:
 			continue
 		}
-		if err := one.send(cancelFrame(id, detail)); err != nil {
+		if err := ps.send(cancelFrame(id, detail)); err != nil {
 			return err
 		}
 	}

@@ -16,32 +16,32 @@ import (
 
 // push sends what waits for the node: cancelled runs first, then hints, then offers while
 // the window has room. It sleeps until one of them appears.
-func (one *peerSession) push() error {
-	watch := one.server.cfg.Store.Bell().Watch(state.KeyNode(one.node.ID))
+func (ps *peerSession) push() error {
+	watch := ps.server.cfg.Store.Bell().Watch(state.KeyNode(ps.node.ID))
 	defer watch.Close()
 	timer := time.NewTimer(0) // look at once
 	defer timer.Stop()
 	for {
 		select {
-		case <-one.ctx.Done():
-			return context.Cause(one.ctx)
+		case <-ps.ctx.Done():
+			return context.Cause(ps.ctx)
 		case <-watch.C:
-			one.outbox.look()
-		case <-one.outbox.wake:
+			ps.outbox.look()
+		case <-ps.outbox.wake:
 		case <-timer.C:
 		}
-		if one.outbox.behind() {
+		if ps.outbox.behind() {
 			return errBehind
 		}
-		for _, frame := range one.outbox.take() {
-			if err := one.send(frame); err != nil {
+		for _, frame := range ps.outbox.take() {
+			if err := ps.send(frame); err != nil {
 				return err
 			}
 		}
-		if err := one.sendNews(); err != nil {
+		if err := ps.sendNews(); err != nil {
 			return err
 		}
-		again, err := one.offer()
+		again, err := ps.offer()
 		if err != nil {
 			return err
 		}
@@ -51,42 +51,42 @@ func (one *peerSession) push() error {
 
 // offer takes rested instructions back, leases new ones and offers them. It tells when to
 // look again without being woken.
-func (one *peerSession) offer() (again time.Duration, err error) {
-	office := one.server.cfg.Office
-	rested, next := one.outbox.rested(time.Now())
+func (ps *peerSession) offer() (again time.Duration, err error) {
+	office := ps.server.cfg.Office
+	rested, next := ps.outbox.rested(time.Now())
 	if len(rested) > 0 {
-		if err := office.Release(one.ctx, rested); err != nil {
+		if err := office.Release(ps.ctx, rested); err != nil {
 			return 0, fmt.Errorf("take back declined instructions: %w", err)
 		}
-		one.outbox.look()
+		ps.outbox.look()
 	}
 	for {
-		room, due := one.outbox.room()
+		room, due := ps.outbox.room()
 		if !due {
 			return next, nil
 		}
-		messages, err := office.Lease(one.ctx, one.node.ID, room, time.Time{})
+		messages, err := office.Lease(ps.ctx, ps.node.ID, room, time.Time{})
 		if err != nil {
-			if one.ctx.Err() != nil {
-				return 0, context.Cause(one.ctx)
+			if ps.ctx.Err() != nil {
+				return 0, context.Cause(ps.ctx)
 			}
-			log.Warn("instructions could not be leased; trying again", "node", one.node.ID, "err", err)
-			one.outbox.look()
+			log.Warn("instructions could not be leased; trying again", "node", ps.node.ID, "err", err)
+			ps.outbox.look()
 			return storeDelay, nil
 		}
 		for _, m := range messages {
-			if err := one.offerOne(m); err != nil {
+			if err := ps.offerOne(m); err != nil {
 				return 0, err
 			}
 		}
 		if len(messages) == room {
-			one.outbox.look() // there may be more
+			ps.outbox.look() // there may be more
 		}
 	}
 }
 
-func (one *peerSession) offerOne(m state.Message) error {
-	run, err := one.server.cfg.Store.Run(one.ctx, m.RunID)
+func (ps *peerSession) offerOne(m state.Message) error {
+	run, err := ps.server.cfg.Store.Run(ps.ctx, m.RunID)
 	if err != nil {
 		return fmt.Errorf("look up run %d: %w", m.RunID, err)
 	}
@@ -94,52 +94,52 @@ func (one *peerSession) offerOne(m state.Message) error {
 	if err != nil {
 		return fmt.Errorf("encode run %d: %w", m.RunID, err)
 	}
-	one.outbox.offered(m.ID, m.RunID)
-	shared, err := one.enterSwarm(m)
+	ps.outbox.offered(m.ID, m.RunID)
+	shared, err := ps.enterSwarm(m)
 	if err != nil {
 		return err
 	}
-	err = one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: &sessionpb.Offer{
+	err = ps.send(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: &sessionpb.Offer{
 		Message: m.Proto, Tree: m.Tree, Run: encoded, FabVerifications: run.Verifications, Shared: shared,
 	}}})
 	if errors.Is(err, session.ErrFrameTooLarge) {
-		return one.giveUpOffer(m.ID, "it has more objects than fit an offer")
+		return ps.giveUpOffer(m.ID, "it has more objects than fit an offer")
 	}
 	return err
 }
 
 // giveUpOffer drops an instruction that the node will never take, so that the ServerApp is
 // told at once.
-func (one *peerSession) giveUpOffer(id, why string) error {
-	if _, was := one.outbox.settled(id); !was {
+func (ps *peerSession) giveUpOffer(id, why string) error {
+	if _, was := ps.outbox.settled(id); !was {
 		return nil
 	}
-	reason := fmt.Sprintf("node %d (%s) does not take it: %s", one.node.ID, one.node.Name, why)
-	return one.server.cfg.Office.GiveUp(one.ctx, id, reason)
+	reason := fmt.Sprintf("node %d (%s) does not take it: %s", ps.node.ID, ps.node.Name, why)
+	return ps.server.cfg.Office.GiveUp(ps.ctx, id, reason)
 }
 
 // accepted notes that a message is on the node's disk. What was not offered in this
 // session is none of the node's business, or was accepted before.
-func (one *peerSession) accepted(id string) error {
-	runID, was := one.outbox.settled(id)
+func (ps *peerSession) accepted(id string) error {
+	runID, was := ps.outbox.settled(id)
 	if !was {
 		return nil
 	}
-	if err := one.server.cfg.Office.Deliver(one.ctx, one.node.ID, []string{id}); err != nil {
+	if err := ps.server.cfg.Office.Deliver(ps.ctx, ps.node.ID, []string{id}); err != nil {
 		return fmt.Errorf("note that message %s is delivered: %w", id, err)
 	}
-	one.server.keepTraffic(one.ctx, runID)
+	ps.server.keepTraffic(ps.ctx, runID)
 	return nil
 }
 
 // declined lets a message rest, or gives it up when the node will never take it.
-func (one *peerSession) declined(d *sessionpb.Decline) error {
+func (ps *peerSession) declined(d *sessionpb.Decline) error {
 	id := d.GetMessageId()
 	if !d.GetPermanent() {
-		if one.outbox.rest(id, time.Now().Add(declineDelay)) {
-			log.Info("a node declined a message for now", "node", one.node.ID, "message", id, "reason", printable.Name(d.GetDetail(), maxName))
+		if ps.outbox.rest(id, time.Now().Add(declineDelay)) {
+			log.Info("a node declined a message for now", "node", ps.node.ID, "message", id, "reason", printable.Name(d.GetDetail(), maxName))
 		}
 		return nil
 	}
-	return one.giveUpOffer(id, printable.Name(d.GetDetail(), maxName))
+	return ps.giveUpOffer(id, printable.Name(d.GetDetail(), maxName))
 }

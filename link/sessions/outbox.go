@@ -54,14 +54,14 @@ func (o *outbox) change(edit func()) {
 	}
 }
 
-func (one *peerSession) queueCancel(runID uint64, detail string) {
-	one.outbox.change(func() {
-		if len(one.outbox.cancels) >= maxQueued {
-			one.outbox.overflow = true
+func (ps *peerSession) queueCancel(runID uint64, detail string) {
+	ps.outbox.change(func() {
+		if len(ps.outbox.cancels) >= maxQueued {
+			ps.outbox.overflow = true
 			return
 		}
-		one.outbox.cancels[runID] = detail
-		one.outbox.forgetRunLocked(runID)
+		ps.outbox.cancels[runID] = detail
+		ps.outbox.forgetRunLocked(runID)
 	})
 }
 
@@ -75,10 +75,10 @@ func (o *outbox) forgetRunLocked(runID uint64) {
 	}
 }
 
-func (one *peerSession) queueHint(announcement []byte) {
-	one.outbox.change(func() {
-		if len(one.outbox.hints) < maxQueued { // a hint that is lost costs time only
-			one.outbox.hints = append(one.outbox.hints, announcement)
+func (ps *peerSession) queueHint(announcement []byte) {
+	ps.outbox.change(func() {
+		if len(ps.outbox.hints) < maxQueued { // a hint that is lost costs time only
+			ps.outbox.hints = append(ps.outbox.hints, announcement)
 		}
 	})
 }

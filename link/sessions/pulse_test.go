@@ -17,13 +17,13 @@ func listened(p *pulse) (one *peerSession, ctx context.Context) {
 	return one, ctx
 }
 
-func (one *peerSession) hear() {
-	one.heard.Store(time.Now().UnixNano())
-	one.said.Store(one.heard.Load())
+func (ps *peerSession) hear() {
+	ps.heard.Store(time.Now().UnixNano())
+	ps.said.Store(ps.heard.Load())
 }
 
 // asked tells whether the node would be sent a Ping now.
-func (one *peerSession) asked() bool { return len(one.outbox.take()) > 0 }
+func (ps *peerSession) asked() bool { return len(ps.outbox.take()) > 0 }
 
 func pulsing(t *testing.T) *pulse {
 	p := newPulse(DefaultHeartbeat)

@@ -9,13 +9,13 @@ import (
 )
 
 // takeReplies is one worker: it has replies judged, and tells the node what became of them.
-func (one *peerSession) takeReplies() error {
+func (ps *peerSession) takeReplies() error {
 	for {
 		select {
-		case <-one.ctx.Done():
-			return context.Cause(one.ctx)
-		case reply := <-one.replies:
-			if err := one.takeReply(reply); err != nil {
+		case <-ps.ctx.Done():
+			return context.Cause(ps.ctx)
+		case reply := <-ps.replies:
+			if err := ps.takeReply(reply); err != nil {
 				return err
 			}
 		}
@@ -23,9 +23,9 @@ func (one *peerSession) takeReplies() error {
 }
 
 // takeReply hands one reply to the office. An error ends the session.
-func (one *peerSession) takeReply(reply *sessionpb.Reply) error {
-	verdict, err := one.server.cfg.Office.Answer(one.ctx, one.node, messages.Reply{
-		Message: reply.GetMessage(), Tree: reply.GetTree(), Runtime: reply.GetClientappRuntimeSeconds(), Fetch: one.fetch,
+func (ps *peerSession) takeReply(reply *sessionpb.Reply) error {
+	verdict, err := ps.server.cfg.Office.Answer(ps.ctx, ps.node, messages.Reply{
+		Message: reply.GetMessage(), Tree: reply.GetTree(), Runtime: reply.GetClientappRuntimeSeconds(), Fetch: ps.fetch,
 	})
 	switch {
 	case err != nil:
@@ -33,22 +33,22 @@ func (one *peerSession) takeReply(reply *sessionpb.Reply) error {
 	case verdict.Kind == messages.Underway:
 		return nil // sent twice; the first one is acknowledged when it is stored
 	case verdict.Kind == messages.Taken:
-		one.server.keepTraffic(one.ctx, verdict.RunID)
-		return one.ack(verdict.InstructionID, verdict.ReplyID, false, "")
+		ps.server.keepTraffic(ps.ctx, verdict.RunID)
+		return ps.ack(verdict.InstructionID, verdict.ReplyID, false, "")
 	case verdict.InstructionID == "":
 		return fmt.Errorf("the node sent a reply that answers nothing: %s", verdict.Reason)
 	}
-	log.Info("a reply is dropped", "node", one.node.ID, "run", verdict.RunID, "message", verdict.InstructionID, "reason", verdict.Reason)
-	return one.ack(verdict.InstructionID, verdict.ReplyID, true, verdict.Reason)
+	log.Info("a reply is dropped", "node", ps.node.ID, "run", verdict.RunID, "message", verdict.InstructionID, "reason", verdict.Reason)
+	return ps.ack(verdict.InstructionID, verdict.ReplyID, true, verdict.Reason)
 }
 
 // fetch has the node of this session show objects.
-func (one *peerSession) fetch(ctx context.Context, runID uint64, ids []string, shown func(id string)) error {
-	return one.server.cfg.Fetch(ctx, one.peer, runID, ids, shown)
+func (ps *peerSession) fetch(ctx context.Context, runID uint64, ids []string, shown func(id string)) error {
+	return ps.server.cfg.Fetch(ctx, ps.peer, runID, ids, shown)
 }
 
-func (one *peerSession) ack(instructionID, replyID string, dropped bool, detail string) error {
-	return one.send(&sessionpb.Frame{Body: &sessionpb.Frame_ReplyAck{ReplyAck: &sessionpb.ReplyAck{
+func (ps *peerSession) ack(instructionID, replyID string, dropped bool, detail string) error {
+	return ps.send(&sessionpb.Frame{Body: &sessionpb.Frame_ReplyAck{ReplyAck: &sessionpb.ReplyAck{
 		InstructionId: instructionID, ReplyId: replyID, Dropped: dropped, Detail: detail,
 	}}})
 }

@@ -88,17 +88,17 @@ func (s *Server) serve(ctx context.Context, stream *streams.Stream) error {
 }
 
 // run serves the session until something ends it.
-func (one *peerSession) run() {
+func (ps *peerSession) run() {
 	var parts sync.WaitGroup
 	part := func(work func() error) {
-		parts.Go(func() { one.cancel(work()) })
+		parts.Go(func() { ps.cancel(work()) })
 	}
-	one.server.pulse.add(one)
-	defer one.server.pulse.remove(one)
-	part(one.read)
-	part(one.push)
+	ps.server.pulse.add(ps)
+	defer ps.server.pulse.remove(ps)
+	part(ps.read)
+	part(ps.push)
 	for range replyWorkers {
-		part(one.takeReplies)
+		part(ps.takeReplies)
 	}
 	parts.Wait()
 }
@@ -107,23 +107,23 @@ func (one *peerSession) run() {
 // it goes on trying, and the node's next session waits: a node of which it is not noted that
 // it has gone would be waited for without an end. When the link stops, its next start
 // settles it.
-func (one *peerSession) end() {
-	cause := context.Cause(one.ctx)
+func (ps *peerSession) end() {
+	cause := context.Cause(ps.ctx)
 	ended := time.Now()
-	log.Info("session ended", "node", one.node.ID, "name", one.node.Name, "reason", cause)
+	log.Info("session ended", "node", ps.node.ID, "name", ps.node.Name, "reason", cause)
 	if errors.Is(cause, errSilent) {
-		_ = one.stream.Conn().Close()
+		_ = ps.stream.Conn().Close()
 	}
 	if errors.Is(cause, errRevoked) || errors.Is(cause, errReplaced) {
 		return // what comes next is already decided
 	}
 	for {
-		err := one.noteEnd(cause, ended)
+		err := ps.noteEnd(cause, ended)
 		if err == nil {
 			return
 		}
-		log.Error("the end of a session could not be noted", "node", one.node.ID, "in", storeDelay, "err", err)
-		if !retry.Sleep(one.serving, storeDelay) {
+		log.Error("the end of a session could not be noted", "node", ps.node.ID, "in", storeDelay, "err", err)
+		if !retry.Sleep(ps.serving, storeDelay) {
 			return
 		}
 	}
@@ -132,39 +132,39 @@ func (one *peerSession) end() {
 // closePathLeftFor closes the direct path of a session whose node comes back by a relay: the node
 // has lost it, to another address perhaps. The transports take half a minute to see that, and
 // no hole is punched for the node as long as a direct path seems to be there.
-func (one *peerSession) closePathLeftFor(next *peerSession) {
-	was, is := one.stream.Conn(), next.stream.Conn()
+func (ps *peerSession) closePathLeftFor(next *peerSession) {
+	was, is := ps.stream.Conn(), next.stream.Conn()
 	if !addr.Relayed(was) && addr.Relayed(is) {
 		_ = was.Close() // it is dead
 	}
 }
 
-func (one *peerSession) noteEnd(cause error, ended time.Time) error {
+func (ps *peerSession) noteEnd(cause error, ended time.Time) error {
 	// The session's context is over; what is written now must not hang on a stop either.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(one.ctx), storeDelay)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ps.ctx), storeDelay)
 	defer cancel()
-	store := one.server.cfg.Store
+	store := ps.server.cfg.Store
 	if errors.Is(cause, errBye) {
-		return store.DeactivateNode(ctx, one.node.ID)
+		return store.DeactivateNode(ctx, ps.node.ID)
 	}
 	var quiet silent
 	if errors.As(cause, &quiet) {
 		ended = quiet.since
 	}
-	_, err := store.TouchNode(ctx, one.node.ID, one.server.cfg.Heartbeat, ended.Add(one.server.cfg.Grace))
+	_, err := store.TouchNode(ctx, ps.node.ID, ps.server.cfg.Heartbeat, ended.Add(ps.server.cfg.Grace))
 	return err
 }
 
 // read takes frames until the stream ends.
-func (one *peerSession) read() error {
+func (ps *peerSession) read() error {
 	for {
-		frame, err := one.conn.ReadFrame()
+		frame, err := ps.conn.ReadFrame()
 		if err != nil {
 			return fmt.Errorf("read from the node: %w", err)
 		}
-		one.heard.Store(time.Now().UnixNano())
-		one.said.Store(one.heard.Load())
-		if err := one.handle(frame); err != nil {
+		ps.heard.Store(time.Now().UnixNano())
+		ps.said.Store(ps.heard.Load())
+		if err := ps.handle(frame); err != nil {
 			return err
 		}
 	}
@@ -172,24 +172,24 @@ func (one *peerSession) read() error {
 
 // handle acts on one frame. An error ends the session; the node comes back and both sides
 // compare what they have, which is the one way in which everything is repaired.
-func (one *peerSession) handle(frame *sessionpb.Frame) error {
+func (ps *peerSession) handle(frame *sessionpb.Frame) error {
 	switch body := frame.GetBody().(type) {
 	case *sessionpb.Frame_Accept:
-		return one.accepted(body.Accept.GetMessageId())
+		return ps.accepted(body.Accept.GetMessageId())
 	case *sessionpb.Frame_Decline:
-		return one.declined(body.Decline)
+		return ps.declined(body.Decline)
 	case *sessionpb.Frame_Reply:
 		select {
-		case one.replies <- body.Reply:
-		case <-one.ctx.Done():
+		case ps.replies <- body.Reply:
+		case <-ps.ctx.Done():
 		}
 		return nil
 	case *sessionpb.Frame_Ping:
-		return one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
+		return ps.send(&sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}})
 	case *sessionpb.Frame_Pong:
 		return nil
 	case *sessionpb.Frame_AppLogs:
-		return one.appLogs(body.AppLogs)
+		return ps.appLogs(body.AppLogs)
 	case *sessionpb.Frame_Bye:
 		return errBye
 	default:
@@ -197,8 +197,8 @@ func (one *peerSession) handle(frame *sessionpb.Frame) error {
 	}
 }
 
-func (one *peerSession) send(frame *sessionpb.Frame) error {
-	if err := one.conn.WriteFrame(frame); err != nil {
+func (ps *peerSession) send(frame *sessionpb.Frame) error {
+	if err := ps.conn.WriteFrame(frame); err != nil {
 		return fmt.Errorf("send to the node: %w", err)
 	}
 	return nil
@@ -208,14 +208,14 @@ func (one *peerSession) send(frame *sessionpb.Frame) error {
 // asks for a sign of life, and gives one: a node that sends a large reply over a slow line has
 // its own pings behind it, and would hear nothing from a link that only answers. A node that
 // said something within patience needs neither.
-func (one *peerSession) look(now time.Time, patience time.Duration) {
-	heard := time.Unix(0, one.heard.Load())
-	if now.Sub(heard) >= silentBeats*one.server.cfg.Heartbeat {
-		one.cancel(silent{since: heard})
+func (ps *peerSession) look(now time.Time, patience time.Duration) {
+	heard := time.Unix(0, ps.heard.Load())
+	if now.Sub(heard) >= silentBeats*ps.server.cfg.Heartbeat {
+		ps.cancel(silent{since: heard})
 		return
 	}
-	if now.Sub(time.Unix(0, one.said.Load())) >= patience {
-		one.outbox.ping()
+	if now.Sub(time.Unix(0, ps.said.Load())) >= patience {
+		ps.outbox.ping()
 	}
 }
 

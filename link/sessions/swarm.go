@@ -41,14 +41,14 @@ func (s *Server) seen(p peer.ID) (seen swarm.Seen) {
 
 // meetOthers notes whether the node exchanges objects with others, and where they may
 // find it.
-func (one *peerSession) meetOthers(hello *sessionpb.Hello) {
-	one.swarm = one.server.swarm != nil && !hello.GetDeclineSwarm()
-	if !one.swarm {
+func (ps *peerSession) meetOthers(hello *sessionpb.Hello) {
+	ps.swarm = ps.server.swarm != nil && !hello.GetDeclineSwarm()
+	if !ps.swarm {
 		return
 	}
 	for _, raw := range hello.GetAddrs()[:min(len(hello.GetAddrs()), maxAddrs)] {
 		if a, err := ma.NewMultiaddrBytes(raw); err == nil && !addr.IsCircuit(a) {
-			one.addrs = append(one.addrs, a)
+			ps.addrs = append(ps.addrs, a)
 		}
 	}
 }
@@ -62,24 +62,24 @@ func (s *Server) swarmNews(p peer.ID) {
 
 // enterSwarm makes the node one of those that exchange objects of the message's run, tells
 // it so, and names the objects of the message that go to others too.
-func (one *peerSession) enterSwarm(m state.Message) (shared []byte, err error) {
-	if !one.swarm {
+func (ps *peerSession) enterSwarm(m state.Message) (shared []byte, err error) {
+	if !ps.swarm {
 		return nil, nil
 	}
 	var tree flwrpb.ObjectTree
 	if err := proto.Unmarshal(m.Tree, &tree); err != nil {
 		return nil, fmt.Errorf("object tree of message %s: %w", m.ID, err)
 	}
-	roots := one.server.swarm.Offer(m.RunID, one.peer, &tree)
-	return swarm.Pack(roots), one.sendNews()
+	roots := ps.server.swarm.Offer(m.RunID, ps.peer, &tree)
+	return swarm.Pack(roots), ps.sendNews()
 }
 
 // sendNews tells the node whom it may exchange objects with, and which.
-func (one *peerSession) sendNews() error {
-	if !one.swarm {
+func (ps *peerSession) sendNews() error {
+	if !ps.swarm {
 		return nil
 	}
-	for _, news := range one.server.swarm.Take(one.peer) {
+	for _, news := range ps.server.swarm.Take(ps.peer) {
 		if news.Peers != nil {
 			peers := &sessionpb.Peers{RunId: news.RunID}
 			for _, p := range news.Peers {
@@ -89,7 +89,7 @@ func (one *peerSession) sendNews() error {
 				}
 				peers.Peers = append(peers.Peers, provider)
 			}
-			if err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Peers{Peers: peers}}); err != nil {
+			if err := ps.send(&sessionpb.Frame{Body: &sessionpb.Frame_Peers{Peers: peers}}); err != nil {
 				return err
 			}
 		}
@@ -97,7 +97,7 @@ func (one *peerSession) sendNews() error {
 			some := ids[:min(len(ids), sharedFrame)]
 			ids = ids[len(some):]
 			shared := &sessionpb.Shared{RunId: news.RunID, Ids: swarm.Pack(some)}
-			if err := one.send(&sessionpb.Frame{Body: &sessionpb.Frame_Shared{Shared: shared}}); err != nil {
+			if err := ps.send(&sessionpb.Frame{Body: &sessionpb.Frame_Shared{Shared: shared}}); err != nil {
 				return err
 			}
 		}
