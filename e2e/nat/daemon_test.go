@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	harness "github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
 )
 
@@ -48,7 +49,7 @@ func (d *daemon) data() string { return d.w.path(d.name) }
 // run starts the process, or starts it anew.
 func (d *daemon) run() {
 	d.w.t.Helper()
-	cmd := d.w.lab.Cmd(context.Background(), d.host, binary.path, d.args...)
+	cmd := d.w.lab.Cmd(context.Background(), d.host, harness.Binary(d.w.t), d.args...)
 	cmd.Dir, cmd.Env = d.w.dir, append(os.Environ(), "HTTPS_PROXY=", "HTTP_PROXY=", "ALL_PROXY=")
 	cmd.Stdout, cmd.Stderr = d, d
 	cmd.WaitDelay = time.Second

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	harness "github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 )
@@ -102,7 +103,7 @@ const doctorsAtATime = 7
 func (w *world) doctor(host string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), doctor.MaxTime+startLimit)
 	defer cancel()
-	cmd := w.lab.Cmd(ctx, host, binary.path, append([]string{"doctor"}, args...)...)
+	cmd := w.lab.Cmd(ctx, host, harness.Binary(w.t), append([]string{"doctor"}, args...)...)
 	cmd.Env = append(os.Environ(), "HTTPS_PROXY=", "HTTP_PROXY=", "ALL_PROXY=")
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	harness "github.com/rhizome-fl/rhizome/e2e/world"
 )
 
 // The tour of examples/behind-nat: everybody behind a NAT, relayed or direct as their networks
 // allow, and a real app with a useful result.
 func TestBehindNATExample(t *testing.T) {
-	if entered != nil {
-		t.Skip("labs cannot be built here: ", entered)
-	}
+	harness.NeedLab(t)
 	cmd := exec.CommandContext(t.Context(), "../../examples/behind-nat/run.sh", "--python", venv(t))
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	harness "github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
@@ -49,7 +50,7 @@ func (w *world) relays(linkID string, hosts ...string) (relays []*daemon, flags 
 // peerID makes the key of a daemon that has not been started, and tells its peer id.
 func (w *world) peerID(name string) string {
 	w.t.Helper()
-	cmd := w.lab.Cmd(w.t.Context(), w.lab.Hosts()[0], binary.path, "id", "--data", w.path(name))
+	cmd := w.lab.Cmd(w.t.Context(), w.lab.Hosts()[0], harness.Binary(w.t), "id", "--data", w.path(name))
 	out, err := cmd.Output()
 	w.must(err)
 	return strings.TrimSpace(string(out))

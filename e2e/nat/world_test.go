@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	harness "github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
@@ -37,10 +38,8 @@ var labs atomic.Int32
 // newWorld builds a lab for one test, and takes it down with all that runs in it.
 func newWorld(t *testing.T, sites ...natlab.Site) *world {
 	t.Helper()
-	if entered != nil {
-		t.Skip("labs cannot be built here: ", entered)
-	}
-	rhizome(t)
+	harness.NeedLab(t)
+	harness.Binary(t)
 	lab, err := natlab.Build(natlab.Topology{Prefix: fmt.Sprint("e", labs.Add(1)), Sites: sites})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rhizome-fl/rhizome/e2e/world"
 	"github.com/rhizome-fl/rhizome/internal/admin"
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
@@ -43,10 +44,8 @@ var labs atomic.Int32
 // found builds a lab: the link on its own site, and n nodes, each on its own.
 func found(t *testing.T, linkLine, nodeLine natlab.Link, n int, kind natlab.Kind, flags ...string) *federation {
 	t.Helper()
-	if entered != nil {
-		t.Skip("labs cannot be built here: ", entered)
-	}
-	rhizome(t)
+	world.NeedLab(t)
+	world.Binary(t)
 	sites := []natlab.Site{{Name: "hub", Kind: natlab.Public, Uplink: linkLine}}
 	for i := range n {
 		sites = append(sites, natlab.Site{Name: fmt.Sprint("site", i), Kind: kind, Uplink: nodeLine})
@@ -121,7 +120,7 @@ func (f *federation) start(host, name string, args ...string) *daemon {
 	f.t.Helper()
 	d := &daemon{f: f, name: name, done: make(chan struct{})}
 	args = append([]string{args[0], "--data", d.data()}, args[1:]...)
-	d.cmd = f.lab.Cmd(context.Background(), host, binary.path, args...)
+	d.cmd = f.lab.Cmd(context.Background(), host, world.Binary(f.t), args...)
 	d.cmd.Stdout, d.cmd.Stderr, d.cmd.WaitDelay = d, d, time.Second
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	begun := make(chan error)
