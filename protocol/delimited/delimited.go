@@ -1,12 +1,13 @@
-// Package delimited is the framing of all protocols of ours: protobuf messages, each behind
-// its length as a varint.
+// Package delimited is the framing of all our own protocols: protobuf messages, each
+// preceded by its length as a varint.
 //
 // It guarantees that a message over the reader's limit is refused before any memory is
-// taken for it, that memory for one within the limit is taken only as its bytes come, that
-// nothing behind a message is lost, and that a message and its length leave in one write.
+// allocated for it, that memory for a message within the limit is allocated only as its
+// bytes arrive, that nothing after a message is lost, and that a message and its length
+// leave in one write.
 //
-// It is not responsible for what messages mean, for deadlines (the stream's), or for
-// keeping the writes of several goroutines apart.
+// It is not responsible for what messages mean, for deadlines (those are the stream's), or
+// for keeping the writes of several goroutines apart.
 package delimited
 
 import (
@@ -19,15 +20,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Errors that callers branch on. After each of them the stream is of no use any more.
+// Errors that callers branch on. After any of them the stream is of no further use.
 var (
-	// ErrMalformed: the bytes are no message of the protocol.
+	// ErrMalformed: the bytes are not a message of the protocol.
 	ErrMalformed = errors.New("malformed message")
 	// ErrTooLarge is an ErrMalformed: the message is over the limit.
 	ErrTooLarge = fmt.Errorf("%w: it is too large", ErrMalformed)
 )
 
-// Reader is what messages are read from. A bufio.Reader is one; so is what [Exactly] gives.
+// Reader is what messages are read from, such as a bufio.Reader or the result of [Exactly].
 type Reader interface {
 	io.Reader
 	io.ByteReader
@@ -89,7 +90,7 @@ func readLength(r io.ByteReader) (uint64, error) {
 			return size, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: its length is no varint", ErrMalformed)
+	return 0, fmt.Errorf("%w: its length is not a varint", ErrMalformed)
 }
 
 // Write sends a message and its length in one write: one packet, not two.
@@ -113,8 +114,8 @@ func Append(b []byte, m proto.Message) ([]byte, error) {
 	return b, nil
 }
 
-// Exactly reads messages without taking a byte of what follows them, for streams on which
-// something else reads on.
+// Exactly reads messages without taking a byte of what follows them, for streams that
+// something else goes on reading.
 func Exactly(r io.Reader) Reader { return &exact{Reader: r} }
 
 type exact struct {

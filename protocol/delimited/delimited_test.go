@@ -59,7 +59,7 @@ func TestExactlyTakesNothingOfWhatFollows(t *testing.T) {
 	}
 }
 
-// writes counts.
+// writes counts calls of Write.
 type writes struct {
 	bytes.Buffer
 	n int
@@ -96,7 +96,7 @@ func TestReadErrors(t *testing.T) {
 		"far over the limit":   {binary.AppendUvarint(nil, math.MaxUint64), ErrTooLarge},
 		"an endless length":    {append(tooLong, 1), ErrMalformed},
 		"a length of 70 bits":  {append(tooLong[:binary.MaxVarintLen64-1:binary.MaxVarintLen64-1], 0x7f), ErrMalformed},
-		"no protobuf":          {[]byte{2, 0xff, 0xff}, ErrMalformed},
+		"not protobuf":         {[]byte{2, 0xff, 0xff}, ErrMalformed},
 	} {
 		for kind, r := range map[string]Reader{"buffered": bufio.NewReader(bytes.NewReader(tt.wire)), "exactly": Exactly(bytes.NewReader(tt.wire))} {
 			var m wrapperspb.StringValue
@@ -124,6 +124,6 @@ func TestALengthAloneCostsNoMemory(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / rounds; each > 4*firstStep {
-		t.Errorf("a length alone had %d bytes allocated", each)
+		t.Errorf("a length alone caused %d bytes to be allocated", each)
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Flatten turns a TOML table into a configuration as Flower sends it: nested tables become
-// keys joined by dots, values are bools, integers, floats and strings.
+// keys joined by dots; values are bools, integers, floats and strings.
 func Flatten(table map[string]any) (map[string]*flwrpb.Scalar, error) {
 	config := make(map[string]*flwrpb.Scalar)
 	if err := flattenInto(config, "", table, 0); err != nil {
@@ -51,6 +51,6 @@ func toScalar(value any) (*flwrpb.Scalar, error) {
 	case string:
 		return &flwrpb.Scalar{Scalar: &flwrpb.Scalar_String_{String_: v}}, nil
 	default:
-		return nil, fmt.Errorf("a value is a bool, a number or a string, not %T", value)
+		return nil, fmt.Errorf("a value must be a bool, a number or a string, not %T", value)
 	}
 }

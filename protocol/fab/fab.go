@@ -17,7 +17,7 @@ import (
 // ErrInvalid wraps everything that is wrong with a bundle's content. It is permanent.
 var ErrInvalid = errors.New("invalid Flower app bundle")
 
-// ErrNotZip is the case of ErrInvalid in which the bytes are no zip file at all.
+// ErrNotZip is the ErrInvalid of bytes that are not a zip file at all.
 var ErrNotZip = fmt.Errorf("%w: not a zip file", ErrInvalid)
 
 // Bundle is what a bundle says about its app.
@@ -25,11 +25,11 @@ type Bundle struct {
 	Publisher, Name, Version string
 	// ServerApp, ClientApp and AgentApp are the references to the components, if present.
 	ServerApp, ClientApp, AgentApp string
-	// Config are the defaults of the run configuration, flattened.
+	// Config holds the defaults of the run configuration, flattened.
 	Config map[string]*flwrpb.Scalar
 }
 
-// ID of the app, "publisher/name".
+// ID returns the id of the app, "publisher/name".
 func (b Bundle) ID() string { return b.Publisher + "/" + b.Name }
 
 type pyproject struct {
@@ -74,7 +74,7 @@ func Read(r io.ReaderAt, size int64) (Bundle, error) {
 
 func checkEntries(files []*zip.File) error {
 	if len(files) > maxEntries {
-		return fmt.Errorf("%w: %d files, at most %d are allowed", ErrInvalid, len(files), maxEntries)
+		return fmt.Errorf("%w: it has %d files; at most %d are allowed", ErrInvalid, len(files), maxEntries)
 	}
 	var unpacked uint64
 	names := make(map[string]bool, len(files)) // true: a folder
@@ -82,16 +82,16 @@ func checkEntries(files []*zip.File) error {
 		if err := checkPath(f.Name); err != nil {
 			return err
 		}
-		// Of two files with one name, each reader takes another.
+		// Of two files with the same name, each reader takes a different one.
 		name := path.Clean(f.Name)
 		if _, twice := names[name]; twice {
-			return fmt.Errorf("%w: it has %.100q twice", ErrInvalid, f.Name)
+			return fmt.Errorf("%w: it contains %.100q twice", ErrInvalid, f.Name)
 		}
 		names[name] = f.Mode().IsDir()
 		if f.Mode()&fs.ModeType&^fs.ModeDir != 0 {
 			return fmt.Errorf("%w: %.100q is neither a file nor a folder", ErrInvalid, f.Name)
 		}
-		// The sizes are the bundle's own word, but unzipping stops where they end.
+		// The sizes are only what the bundle claims, but unzipping stops where they end.
 		if unpacked += f.UncompressedSize64; f.UncompressedSize64 > maxUnpacked || unpacked > maxUnpacked {
 			return fmt.Errorf("%w: unpacks to more than %d MiB", ErrInvalid, maxUnpacked>>20)
 		}
@@ -132,7 +132,7 @@ func readPyproject(archive *zip.Reader) (string, error) {
 	return string(text), nil
 }
 
-// bundle checks what flwr build and a stock SuperLink check too.
+// bundle makes the checks that flwr build and a stock SuperLink make too.
 func (p pyproject) bundle() (Bundle, error) {
 	app := p.Tool.Flwr.App
 	component := func(name string) string {

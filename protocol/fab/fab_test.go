@@ -113,7 +113,7 @@ func TestBadBundles(t *testing.T) {
 		"text":                  {[]byte("print('hello')"), "not a zip file"},
 		"cut":                   {whole[:len(whole)-10], "not a zip file"},
 		"no pyproject":          {pack(t, entry{name: "quick/pyproject.toml", text: pyproject}), "no pyproject.toml"},
-		"no TOML":               {toml("[project]", "[project"), "pyproject.toml"},
+		"not TOML":              {toml("[project]", "[project"), "pyproject.toml"},
 		"no name":               {toml(`name = "quick"`, ""), `"name"`},
 		"name is a number":      {toml(`name = "quick"`, "name = 1"), "pyproject.toml"},
 		"no version":            {toml(`version = "1.2.3"`, ""), `"version"`},
@@ -141,14 +141,14 @@ func TestBadBundles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := read(test.content)
 			if !errors.Is(err, fab.ErrInvalid) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("got %v, want one that says %q", err, test.says)
+				t.Errorf("got %v, want an error that says %q", err, test.says)
 			}
 		})
 	}
 }
 
-// FuzzRead proves that no bundle does more than be refused, and that one that is taken can
-// be unpacked where it belongs.
+// FuzzRead shows that the worst that can come of any bundle is its refusal, and that an
+// accepted one can be unpacked where it belongs.
 func FuzzRead(f *testing.F) {
 	f.Add(pack(f, entry{name: "pyproject.toml", text: pyproject}))
 	f.Add(pack(f, entry{name: "pyproject.toml", text: pyproject}, entry{name: "../evil"}))

@@ -9,17 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// A zip file can be read in more than one way: from the end, as the central directory says,
-// from the start, local header by local header, or through zip64 records that some readers
-// look for and some do not. A site that judges one app must not run another, so a bundle has
-// the one layout in which there is nothing to choose:
+// A zip file can be read in more than one way: from the end, as the central directory says;
+// from the start, local header by local header; or through zip64 records, which some readers
+// look for and some do not. A site that vets one app must not run another, so a bundle must
+// have the one layout that leaves nothing to choose:
 //
 //	┌ local header, data ┐ ... ┌ local header, data ┐ ┌ central directory ┐ ┌ end record ┐
 //	0                                                                                 size
 //
-// Each part begins where the one before it ends, both directories say the same of each entry, in
-// the same order, and nothing is left over that could be taken for a record: no comments, no zip64,
-// no names but printable ones. Flower's own bundles are written by Python's zipfile, which does just that.
+// Each part begins where the one before it ends, both directories say the same about each entry,
+// in the same order, and nothing is left over that could be taken for a record: no comments, no
+// zip64, only printable names. Flower's own bundles are written by Python's zipfile, which does just that.
 //
 // Sizes and signatures are those of PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16.
 const (
@@ -40,7 +40,7 @@ const (
 	methodStored   = 0
 	methodDeflated = 8
 
-	// extraTimestamp is the extended timestamp of Info-ZIP, the one extra field that is allowed:
+	// extraTimestamp is the extended timestamp of Info-ZIP, the only extra field that is allowed:
 	// others can give an entry another name (0x7075) or another size (0x0001).
 	extraTimestamp = 0x5455
 )
@@ -71,7 +71,7 @@ func checkLayout(r io.ReaderAt, size int64) error {
 	case end.u16(20) != 0:
 		return ambiguous("its end record has a comment")
 	case entries > maxEntries:
-		return fmt.Errorf("%w: %d files, at most %d are allowed", ErrInvalid, entries, maxEntries)
+		return fmt.Errorf("%w: it has %d files; at most %d are allowed", ErrInvalid, entries, maxEntries)
 	case central+int64(end.u32(12)) != size-endRecordLen:
 		return ambiguous("its directory does not end where its end record begins")
 	}
@@ -87,11 +87,12 @@ func checkLayout(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// entry compares what both directories say of one file, and gives where the next begins in each.
+// entry compares what both directories say about one file, and returns where the next one
+// begins in each.
 func (l layout) entry(local, central int64) (nextLocal, nextCentral int64, err error) {
 	c, err := l.read(central, centralHeaderLen)
 	if err != nil || c.u32(0) != centralSignature {
-		return 0, 0, ambiguous("its directory names fewer files than it says")
+		return 0, 0, ambiguous("its directory lists fewer files than it claims")
 	}
 	name, extra := c.u16(28), c.u16(30)
 	h, err := l.read(local, localHeaderLen)
@@ -132,11 +133,11 @@ func checkHead(name string, central, local record) error {
 	flags, method := central.u16(8), central.u16(10)
 	switch {
 	case flags&^(flagDescriptor|flagUTF8|0x6) != 0: // 0x6: how hard the compressor tried
-		return fmt.Errorf("%w: file %.100q is encrypted or of a kind that not everybody reads", ErrInvalid, name)
+		return fmt.Errorf("%w: file %.100q is encrypted or of a kind that not every reader supports", ErrInvalid, name)
 	case local.u16(6) != flags || local.u16(8) != method:
 		return ambiguous("file %.100q is described in two ways", name)
 	case method != methodStored && method != methodDeflated:
-		return fmt.Errorf("%w: file %.100q is compressed by method %d, which not everybody reads", ErrInvalid, name, method)
+		return fmt.Errorf("%w: file %.100q is compressed by method %d, which not every reader supports", ErrInvalid, name, method)
 	case method == methodStored && central.u32(20) != central.u32(24):
 		return ambiguous("file %.100q has two sizes", name)
 	case central.u16(32) != 0 || central.u16(34) != 0:
@@ -155,8 +156,8 @@ func checkHead(name string, central, local record) error {
 	return nil
 }
 
-// printable tells whether every reader takes a name for the same: readers disagree about the
-// alphabet of a name that is not marked as UTF-8, and some end a name at a zero byte.
+// printable tells whether every reader takes a name the same way: readers disagree about the
+// encoding of a name that is not marked as UTF-8, and some end a name at a zero byte.
 func printable(name string, isUTF8 bool) bool {
 	if !utf8.ValidString(name) {
 		return false
@@ -169,8 +170,8 @@ func printable(name string, isUTF8 bool) bool {
 	return true
 }
 
-// onlyTimestamp tells whether extra fields hold a timestamp at most, which is too short to hide a
-// record in.
+// onlyTimestamp tells whether the extra fields hold at most a timestamp, which is too short to
+// hide a record in.
 func onlyTimestamp(extra record) bool {
 	if len(extra) == 0 {
 		return true
@@ -181,7 +182,7 @@ func onlyTimestamp(extra record) bool {
 
 func (l layout) read(at int64, n int) (record, error) {
 	if at < 0 || at+int64(n) > l.size {
-		return nil, ambiguous("a part of it is outside of it")
+		return nil, ambiguous("one of its parts lies outside the file")
 	}
 	b := make(record, n)
 	if _, err := l.r.ReadAt(b, at); err != nil && (!errors.Is(err, io.EOF) || at+int64(n) != l.size) {

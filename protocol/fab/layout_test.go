@@ -26,7 +26,7 @@ const (
 	locator64Len     = 20
 )
 
-// TestBundlesThatTwoReadersReadInTwoWays are the forgeries of which one reader sees one app and
+// TestBundlesThatTwoReadersReadInTwoWays tries forgeries in which one reader sees one app and
 // another reader another.
 func TestBundlesThatTwoReadersReadInTwoWays(t *testing.T) {
 	honest := pack(t, entry{name: "pyproject.toml", text: pyproject}, entry{name: "quick/server.py", text: "app = 1"})
@@ -39,7 +39,7 @@ func TestBundlesThatTwoReadersReadInTwoWays(t *testing.T) {
 	splice := func(at int, more string) []byte {
 		return append(append(bytes.Clone(honest[:at]), more...), honest[at:]...)
 	}
-	// fix sets a field of the end record: what the forger of a longer file does as well.
+	// fix sets a field of the end record, as the forger of a longer file would.
 	fix := func(content []byte, field, value int) []byte {
 		at := bytes.LastIndex(content, []byte(endSignature))
 		binary.LittleEndian.PutUint32(content[at+field:], uint32(value))
@@ -70,7 +70,7 @@ func TestBundlesThatTwoReadersReadInTwoWays(t *testing.T) {
 		"encrypted":                    edit(central+8, "\x09"),
 		"extra field with a name":      withExtra(t, 0x7075, "\x01\x00\x00\x00\x00other.py"),
 		"extra field with sizes":       withExtra(t, 1, strings.Repeat("\x00", 16)),
-		"name in no alphabet":          pack(t, entry{name: "pyproject.toml", text: pyproject}, entry{name: "caf\xe9.py"}),
+		"name in no encoding":          pack(t, entry{name: "pyproject.toml", text: pyproject}, entry{name: "caf\xe9.py"}),
 		"control characters in a name": pack(t, entry{name: "pyproject.toml", text: pyproject}, entry{name: "a\x1b[2J.py"}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +97,8 @@ func withExtra(t *testing.T, id uint16, value string) []byte {
 	return out.Bytes()
 }
 
-// listing is a reader of Python's zipfile, which Flower unpacks bundles with: for each file that it
-// is named on its standard input it prints the names and contents that it finds.
+// listing is a reader on top of Python's zipfile, with which Flower unpacks bundles: for each
+// file named on its standard input it prints the names and contents that it finds.
 const listing = `
 import json, sys, zipfile
 for path in sys.stdin.read().split():
@@ -110,8 +110,8 @@ for path in sys.stdin.read().split():
     print(json.dumps(found))
 `
 
-// TestPythonReadsTheSame changes bundles at random, and wants that Python finds in each that is
-// taken here just the files that Go finds in it.
+// TestPythonReadsTheSame changes bundles at random and checks that, in each one accepted here,
+// Python finds exactly the files that Go finds.
 func TestPythonReadsTheSame(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestPythonReadsTheSame(t *testing.T) {
 		}
 		files, err := unpack(content)
 		if err != nil {
-			continue // neither does Go unpack it
+			continue // Go does not unpack it either
 		}
 		path := filepath.Join(folder, fmt.Sprint(len(paths)))
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -159,7 +159,7 @@ func TestPythonReadsTheSame(t *testing.T) {
 	}
 	t.Logf("%d of %d changed bundles were taken", len(paths), tried)
 	if len(paths) < 50 {
-		t.Error("so few say nothing")
+		t.Error("so few prove nothing")
 	}
 }
 
@@ -180,7 +180,7 @@ func mutate(random *rand.Rand, content *[]byte) {
 	}
 }
 
-// unpack gives name and content of each file, in hexadecimal.
+// unpack returns the name and content of each file, in hexadecimal.
 func unpack(content []byte) (map[string]string, error) {
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {

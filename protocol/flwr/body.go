@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// progressBody is a request body whose sender may be slow, but not silent: each read has
+// progressBody is a request body whose sender may be slow but not silent: each read may take
 // [IdleLimit].
 type progressBody struct {
 	io.ReadCloser
@@ -18,11 +18,11 @@ func newProgressBody(w http.ResponseWriter, body io.ReadCloser) io.ReadCloser {
 }
 
 func (b *progressBody) Read(p []byte) (int, error) {
-	// Errors mean a connection without deadlines (a test's): it has no limit then.
+	// An error means a connection without deadlines (in a test), which then has no limit.
 	_ = b.conn.SetReadDeadline(time.Now().Add(IdleLimit))
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		// The server goes on reading, to notice when the client leaves a held request.
+		// The server goes on reading, to notice when the client abandons a held request.
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 	return n, err

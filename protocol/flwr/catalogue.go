@@ -5,7 +5,7 @@ import "net/http"
 // Code is a number by which clients of Flower recognise an error. The zero value is no code.
 type Code int
 
-// The codes of Flower's catalogue, see [catalogue] for what they mean.
+// The codes of Flower's catalogue; [catalogue] says what they mean.
 const (
 	// Control API.
 	CodeFederationManagement          Code = 1
@@ -103,9 +103,9 @@ type entry struct {
 }
 
 // catalogue has an entry for every Code above. The texts are part of the protocol: they are
-// what the flwr command prints. Those with status 500 are listed for completeness; what
-// happens to them at a stock SuperNode is why nothing here uses them but start-run, whose
-// client is a person.
+// what the flwr command prints. Codes with status 500 are listed for completeness. Because of
+// what a 500 does to a stock SuperNode, nothing here uses them except start-run, whose client
+// is a person.
 var catalogue = map[Code]entry{
 	CodeFederationManagement:          {http.StatusNotImplemented, "SuperLink does not support federation management."},
 	CodeFederationNotFound:            {http.StatusNotFound, "Federation not found, archived, or you cannot perform this action."},

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Marshal is the one encoding of a message: deterministic, as Flower's clients do it.
+// Marshal encodes a message in the one way used here: deterministically, as Flower's clients do.
 func Marshal(msg proto.Message) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(msg)
 }
@@ -32,7 +32,7 @@ func CheckContentType(r *http.Request) error {
 	return nil
 }
 
-// ReadRequest reads the message of a request of at most limit bytes. Codes 1002 and 1003,
+// ReadRequest reads the message of a request, at most limit bytes long. Codes 1002 and 1003,
 // status 413.
 func ReadRequest(r *http.Request, msg proto.Message, limit int64) error {
 	if err := CheckContentType(r); err != nil {
@@ -56,7 +56,7 @@ func Decode(body []byte, msg proto.Message) error {
 	return nil
 }
 
-// ReadBody reads a whole request body of at most limit bytes. Status 413.
+// ReadBody reads a whole request body, at most limit bytes long. Status 413.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
@@ -75,8 +75,8 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// countFields looks how many fields a body has, before there is an element in memory for
-// each of them. What is no protobuf is left to the decoder.
+// countFields counts the fields of a body before there is an element in memory for each of
+// them. It leaves whatever is not protobuf to the decoder.
 func countFields(body []byte) error {
 	for count := 0; len(body) > 0; count++ {
 		if count == MaxFields {
@@ -95,8 +95,8 @@ func tooLarge(limit int64) *Error {
 	return Plain(http.StatusRequestEntityTooLarge, fmt.Sprintf("The request is larger than %d bytes.", limit))
 }
 
-// WriteResponse answers with msg, compressed if the client accepts that and it is worth it.
-// A failure to write means that the client has left, and is no error.
+// WriteResponse answers with msg, compressed if the client accepts that and it is worthwhile.
+// A failed write means that the client has left, and is not an error.
 func WriteResponse(w http.ResponseWriter, r *http.Request, msg proto.Message) error {
 	body, err := Marshal(msg)
 	if err != nil {
@@ -118,5 +118,5 @@ func WriteResponse(w http.ResponseWriter, r *http.Request, msg proto.Message) er
 	return nil
 }
 
-// errShort: a content had fewer bytes than was said of it.
+// errShort: a content had fewer bytes than announced.
 var errShort = errors.New("content ends early")

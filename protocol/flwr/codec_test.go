@@ -104,7 +104,7 @@ func TestBadBodies(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %d code %d", name, got.Status, got.Body, test.status, test.code)
 		}
 	}
-	// Of unknown length, so that only reading shows it.
+	// The length is unknown in advance, so only reading shows it.
 	got := client.Do("POST", path, io.MultiReader(strings.NewReader("\x0a\x90\x4e"), bytes.NewReader(make([]byte, 10000))), "Content-Type", "application/protobuf")
 	if got.Status != 413 {
 		t.Errorf("a chunked body over the limit got %d %s", got.Status, got.Body)
@@ -146,7 +146,7 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// slowBody gives a byte each pause, and after last bytes nothing any more.
+// slowBody gives one byte per pause, and nothing more once last bytes have been given.
 type slowBody struct {
 	pause time.Duration
 	bytes int

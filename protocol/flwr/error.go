@@ -14,15 +14,15 @@ import (
 
 var log = gologshim.Logger("protocol/flwr")
 
-// Error is an answer other than success. It is what a client is told, and nothing else:
-// the cause stays on this side, in the log.
+// Error is an answer other than success. It is all that a client is told: the cause stays on
+// this side, in the log.
 type Error struct {
 	Status int
-	// Code is of the catalogue, or 0 for an answer that has only a detail.
+	// Code is from the catalogue, or 0 for an answer that has only a detail.
 	Code Code
 	// Detail is the catalogue's text.
 	Detail string
-	// Extra is what the client should know besides; the flwr command prints it.
+	// Extra is what else the client should know; the flwr command prints it.
 	Extra string
 
 	header [2]string // one header of the answer, name and value
@@ -42,7 +42,7 @@ func NewError(code Code) *Error {
 	return e
 }
 
-// Plain makes an error without a code, as web servers give it.
+// Plain makes an error without a code, like those of any web server.
 func Plain(status int, detail string) *Error { return &Error{Status: status, Detail: detail} }
 
 // NotAuthenticated refuses the credentials of a Control API request.
@@ -52,13 +52,13 @@ func NotAuthenticated() *Error {
 
 func bearerChallenge() [2]string { return [2]string{"WWW-Authenticate", "Bearer"} }
 
-// WithExtra returns e with something the client should know. It changes e.
+// WithExtra adds something that the client should know, and returns e itself.
 func (e *Error) WithExtra(extra string) *Error {
 	e.Extra = extra
 	return e
 }
 
-// WithCause returns e with the reason that goes to the log only. It changes e.
+// WithCause adds the reason, which goes only to the log, and returns e itself.
 func (e *Error) WithCause(cause error) *Error {
 	e.cause = cause
 	return e
@@ -80,17 +80,17 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// transient is the answer to everything that is no Error: the fault is on this side and may
-// pass.
+// transient is the answer to everything that is not an Error: the fault is on this side and
+// may pass.
 func transient() *Error {
 	return Plain(http.StatusServiceUnavailable, "The service is temporarily unavailable; try again.")
 }
 
 // WriteError answers with err: an *Error as it is, anything else as 503 so that the client
-// tries again. It logs what the client is not told. The answer must not have begun.
+// tries again. It logs what the client is not told. The answer must not have begun yet.
 func WriteError(w http.ResponseWriter, err error) {
 	writeError(w, "", err)
 }
@@ -99,10 +99,10 @@ func writeError(w http.ResponseWriter, path string, err error) {
 	var answer *Error
 	switch {
 	case errors.As(err, &answer):
-		log.Debug("request is refused", "path", path, "err", err)
+		log.Debug("request refused", "path", path, "err", err)
 	case errors.Is(err, context.Canceled):
-		// The client has left, or the server stops.
-		log.Debug("request is abandoned", "path", path, "err", err)
+		// The client has left, or the server is stopping.
+		log.Debug("request abandoned", "path", path, "err", err)
 		answer = transient()
 	default:
 		log.Warn("request failed; the client is asked to try again", "path", path, "err", err)

@@ -53,7 +53,7 @@ func TestBearerChallenge(t *testing.T) {
 	w := httptest.NewRecorder()
 	flwr.WriteError(w, flwr.NewError(flwr.CodeAuthenticationFailed))
 	if challenge := w.Header().Get("WWW-Authenticate"); challenge != "" {
-		t.Errorf("a task token is no bearer token, but the challenge is %q", challenge)
+		t.Errorf("a task token is not a bearer token, but the challenge is %q", challenge)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// worthCompressing tells whether fewer bytes would come sooner: not to the same machine.
+// worthCompressing tells whether fewer bytes would arrive sooner: not on the same machine.
 func worthCompressing(r *http.Request, size int) bool {
 	if size < minCompress || !acceptsGzip(r.Header.Values("Accept-Encoding")) {
 		return false
@@ -42,8 +42,8 @@ func acceptsGzip(headers []string) bool {
 	return false
 }
 
-// compress trades size for speed: what is large here are ids, of which half is redundant
-// to any compressor, and bundles, which are text.
+// compress favours speed over size: what is large here is ids, half of which any compressor
+// finds redundant, and bundles, which are text.
 func compress(data []byte) ([]byte, error) {
 	var out bytes.Buffer
 	writer, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)

@@ -1,6 +1,6 @@
 package flwr
 
-// Headers of Flower, in the lower case in which its clients send them.
+// Flower's headers, in the lower case in which its clients send them.
 const (
 	// HeaderTaskToken carries the token of an app's task.
 	HeaderTaskToken = "flwr-task-token"
@@ -29,7 +29,7 @@ const (
 	TypeJSON     = "application/json"
 )
 
-// AuthnNone is the answer of get-login-details when there is no user authentication.
+// AuthnNone is what get-login-details answers when there is no user authentication.
 const AuthnNone = "noop"
 
 // Codes of the errors that a message may carry in place of content.

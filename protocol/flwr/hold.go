@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Hold runs wait, which may take as long as it likes, and keeps the client patient
-// meanwhile with an interim response (102) every [KeepAlive]. wait's context ends when the
-// client leaves or the server stops. wait must not write to w; after Hold has returned the
-// answer may begin.
+// Hold runs wait, which may take as long as it likes, and meanwhile keeps the client patient
+// with an interim response (102) every [KeepAlive]. The context of wait ends when the client
+// leaves or the server stops. wait must not write to w; once Hold has returned, the answer may
+// begin.
 func Hold(w http.ResponseWriter, r *http.Request, wait func(ctx context.Context) error) error {
 	if !r.ProtoAtLeast(1, 1) { // such a client does not know interim responses
 		return wait(r.Context())
@@ -22,7 +22,7 @@ func Hold(w http.ResponseWriter, r *http.Request, wait func(ctx context.Context)
 }
 
 // keepAlive sends interim responses from a timer: most held requests end before the first
-// one and cost no goroutine.
+// one is due, and so cost no goroutine.
 type keepAlive struct {
 	w http.ResponseWriter
 

@@ -3,20 +3,20 @@ package flwr
 import "time"
 
 const (
-	// KeepAlive is how often a held request gets an interim response. Clients give up
-	// after 30 s of silence; two may get lost.
+	// KeepAlive is how often a held request gets an interim response. Clients give up after 30 s
+	// of silence, so two may get lost.
 	KeepAlive = 10 * time.Second
 
-	// IdleLimit is how long a request body or an answer may stand still. It is the
-	// time-out that the clients of Flower use themselves, doubled for their side's delays.
+	// IdleLimit is how long a request body or an answer may stand still: the timeout that Flower's
+	// clients use themselves, doubled to allow for delays on their side.
 	IdleLimit = 60 * time.Second
 
-	// MaxRequest bounds requests that are only ids and settings.
+	// MaxRequest bounds requests that hold only ids and settings.
 	MaxRequest = 1 << 20
 
 	// MaxMessages bounds push-messages and pull-messages, whose size is that of the object
 	// trees: 68 bytes for each object, repeated for each receiver. It has room for 3,000
-	// receivers of a model of a thousand arrays; ServerApps understand the 413 beyond it.
+	// receivers of a model of a thousand arrays; ServerApps understand a 413 beyond that.
 	MaxMessages = 512 << 20
 
 	// MaxFields bounds the fields of a request, which are counted before it is decoded: an
@@ -38,16 +38,16 @@ const (
 	// maxDepth bounds nested messages, as Flower's own parser does.
 	maxDepth = 100
 
-	// minCompress is the smallest answer that is worth compressing: about one packet.
+	// minCompress is the smallest answer worth compressing: about one packet.
 	minCompress = 1400
 
 	// copyStep is how much is written to a client between two looks at the clock.
 	copyStep = 4 << 20
 
-	// lineOverhead is what a log line takes besides its text: the head of a string, twice,
+	// lineOverhead is what a log line takes besides its text: the header of a string, twice,
 	// since lists grow by doubling.
 	lineOverhead = 32
 
-	// firstBuffer is how much is reserved for a body on the word of its sender alone.
+	// firstBuffer is how much is reserved for a body on its sender's word alone.
 	firstBuffer = 64 << 10
 )

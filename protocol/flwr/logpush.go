@@ -12,13 +12,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// fieldPushLogs is the number of PushLogsRequest.logs.
+// fieldPushLogs is the field number of PushLogsRequest.logs.
 const fieldPushLogs = 3
 
-// ReadLogPush reads a push-logs request of any length and keeps its last lines, at most limit
-// bytes of them; dropped is how many came before. Flower's clients send all that an app has
-// printed since their last request, and send no more once a request was refused. Codes 1002
-// and 1003.
+// ReadLogPush reads a push-logs request of any length and keeps its last lines, up to limit
+// bytes of them; dropped is the number of lines before those. Flower's clients send all that an
+// app has printed since their last request, and stop sending once a request has been refused.
+// Codes 1002 and 1003.
 func ReadLogPush(r *http.Request, limit int) (lines []string, dropped int, err error) {
 	if err := CheckContentType(r); err != nil {
 		return nil, 0, err
@@ -43,8 +43,7 @@ type logReader struct {
 	dropped int
 }
 
-// readField keeps a line and passes over any other field. It returns io.EOF at the end of the
-// body.
+// readField keeps a line and skips any other field. It returns io.EOF at the end of the body.
 func (p *logReader) readField() error {
 	tag, err := readVarint(p.body)
 	if err != nil {
@@ -89,13 +88,13 @@ func (p *logReader) readLine(size uint64) error {
 	p.lines = append(p.lines, string(line))
 	for p.size += lineSize(line); p.size > p.limit; p.dropped++ {
 		p.size -= lineSize(p.lines[0])
-		p.lines[0] = "" // the array may live on
+		p.lines[0] = "" // the array may outlive the slice
 		p.lines = p.lines[1:]
 	}
 	return nil
 }
 
-// lineSize counts what an empty line takes, too.
+// lineSize also counts what an empty line takes.
 func lineSize[T string | []byte](line T) int { return len(line) + lineOverhead }
 
 func (p *logReader) skip(size uint64) error {

@@ -50,7 +50,7 @@ func TestLogPushKeepsItsLastLines(t *testing.T) {
 	}
 }
 
-// FuzzLogPush: what is no request is refused, and what is kept is within the limit.
+// FuzzLogPush checks that malformed requests are refused, and that what is kept is within the limit.
 func FuzzLogPush(f *testing.F) {
 	good, err := Marshal(&flwrpb.PushLogsRequest{Node: &flwrpb.Node{NodeId: 1}, RunId: 7, Logs: []string{"a\n", strings.Repeat("b", 90)}})
 	if err != nil {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Handler serves a route. An error is answered by [WriteError]; after a Handler has begun
-// its answer it must return nil (or panic with [http.ErrAbortHandler], to cut it).
+// Handler serves a route. [WriteError] answers with the error it returns; once a Handler has
+// begun its answer it must return nil (or panic with [http.ErrAbortHandler], to cut it short).
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Mux gives requests to the handlers of their routes, which are all POST, and answers the
-// rest as Flower does. It also serves [PathHealth]. Handlers are added before it serves.
+// Mux passes requests to the handlers of their routes, which are all POST, and answers the
+// rest as Flower does. It also serves [PathHealth]. Handlers must be added before it serves.
 type Mux struct {
 	routes map[string]Handler
 	// below are whole subtrees, by prefix.
@@ -55,7 +55,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeError(w, path, Plain(http.StatusNotFound, "Not Found"))
 }
 
-// health answers [PathHealth], to anybody.
+// health answers [PathHealth], for anybody.
 func health(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		notAllowed(w, PathHealth, "GET, HEAD")
@@ -71,7 +71,7 @@ func notAllowed(w http.ResponseWriter, path, allow string) {
 	writeError(w, path, refusal)
 }
 
-// Unsupported is the handler of routes for features that Rhizome does not have.
+// Unsupported is the handler for routes of features that Rhizome does not have.
 func Unsupported(http.ResponseWriter, *http.Request) error {
 	return NewError(CodeFederationManagement)
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// WriteObject answers pull-object with size bytes of content, straight from there. From an
-// *os.File (also an embedded one) over plain TCP the system copies it. A content that fails
-// half-way cuts the answer.
+// WriteObject answers pull-object with size bytes of content, copied straight from the reader.
+// From an *os.File (even an embedded one) over plain TCP, the operating system does the copying.
+// If content fails half-way, the answer is cut short.
 func WriteObject(w http.ResponseWriter, content io.Reader, size int64) error {
 	var head []byte
 	head = protowire.AppendTag(head, fieldPullFound, protowire.VarintType)
@@ -28,8 +28,8 @@ func WriteObject(w http.ResponseWriter, content io.Reader, size int64) error {
 	return writeContent(w, head, content, size)
 }
 
-// WriteFAB answers get-fab with a bundle whose content, of size bytes, comes from a reader.
-// fab has the rest.
+// WriteFAB answers get-fab with a bundle whose content, size bytes long, comes from a reader;
+// fab holds the rest.
 func WriteFAB(w http.ResponseWriter, fab *flwrpb.Fab, content io.Reader, size int64) error {
 	const fieldFAB, fieldContent = 1, 2
 	rest := proto.CloneOf(fab)
@@ -46,7 +46,7 @@ func WriteFAB(w http.ResponseWriter, fab *flwrpb.Fab, content io.Reader, size in
 	return writeContent(w, append(head, inner...), content, size)
 }
 
-// writeContent answers with head and content. The answer has begun when it returns.
+// writeContent answers with head and content. By the time it returns, the answer has begun.
 func writeContent(w http.ResponseWriter, head []byte, content io.Reader, size int64) error {
 	w.Header().Set("Content-Type", TypeProtobuf)
 	w.Header().Set("Content-Length", strconv.FormatInt(int64(len(head))+size, 10))
@@ -55,8 +55,8 @@ func writeContent(w http.ResponseWriter, head []byte, content io.Reader, size in
 		return nil // the client has left
 	}
 	if err := copyAll(w, content, size); err != nil {
-		// Whoever is at fault, the client must not take this for the whole.
-		log.Info("an answer was cut", "size", size, "err", err)
+		// Whoever is at fault, the client must not take this for the whole content.
+		log.Info("an answer was cut short", "size", size, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -64,12 +64,12 @@ func writeContent(w http.ResponseWriter, head []byte, content io.Reader, size in
 
 // copyAll writes size bytes of content as fast as the client takes them, with [IdleLimit]
 // for each step. The steps are limited readers of content itself, which is what the
-// standard library can hand to the system.
+// standard library can hand over to the operating system.
 func copyAll(w http.ResponseWriter, content io.Reader, size int64) error {
 	conn := http.NewResponseController(w)
 	for left := size; left > 0; {
 		step := min(left, copyStep)
-		// The server takes the deadline back after the request.
+		// The server resets the deadline after the request.
 		_ = conn.SetWriteDeadline(time.Now().Add(IdleLimit))
 		n, err := io.CopyN(w, content, step)
 		left -= n

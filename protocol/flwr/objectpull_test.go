@@ -38,7 +38,7 @@ func TestObjectsAreWrittenAsMessages(t *testing.T) {
 	}
 }
 
-// TestObjectsFromFiles goes over TCP, where the system copies from file to socket.
+// TestObjectsFromFiles goes over TCP, where the operating system copies from file to socket.
 func TestObjectsFromFiles(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	name := filepath.Join(t.TempDir(), "object")
@@ -109,7 +109,7 @@ func TestReceiversThatStandStillAreCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		if after := <-ended; after != flwr.IdleLimit {
-			t.Errorf("the receiver was waited for %s, want %s", after, flwr.IdleLimit)
+			t.Errorf("the server waited for the receiver for %s, want %s", after, flwr.IdleLimit)
 		}
 	})
 }

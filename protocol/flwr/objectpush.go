@@ -26,26 +26,26 @@ const (
 
 // ObjectPush is a push-object request whose content has not been read yet.
 type ObjectPush struct {
-	// Head has all fields but the content. Its session id comes behind the content on the
-	// wire and is there after Finish.
+	// Head has all fields except the content. On the wire its session id comes after the
+	// content, so it is set only after Finish.
 	Head *flwrpb.PushObjectRequest
-	// Size of the content in bytes, as its sender says.
+	// Size is the length of the content in bytes, as its sender states it.
 	Size int64
-	// Content gives exactly Size bytes and then io.EOF, or an error of code 1003 if the
-	// request is no PushObjectRequest after all.
+	// Content yields exactly Size bytes and then io.EOF, or an error of code 1003 if the
+	// request turns out not to be a PushObjectRequest.
 	Content io.Reader
 }
 
-// Finish reads what is left of the request. It returns an error of code 1003 if that is
-// malformed, which the reader of the content may not have come to see.
+// Finish reads the rest of the request. It returns an error of code 1003 if that is malformed,
+// which a reader of the content may not have got far enough to see.
 func (p *ObjectPush) Finish() error {
 	_, err := io.Copy(io.Discard, p.Content)
 	return err
 }
 
-// ReadObjectPush reads the head of a push-object request with at most limit bytes of
-// content. The fields must come in the order of their numbers, which every serializer of
-// protobuf keeps. Codes 1002 and 1003, status 413.
+// ReadObjectPush reads the head of a push-object request with at most limit bytes of content.
+// The fields must come in the order of their numbers, as every protobuf serializer writes
+// them. Codes 1002 and 1003, status 413.
 func ReadObjectPush(r *http.Request, limit int64) (*ObjectPush, error) {
 	if err := CheckContentType(r); err != nil {
 		return nil, err
@@ -58,12 +58,12 @@ func ReadObjectPush(r *http.Request, limit int64) (*ObjectPush, error) {
 		return nil, tooLarge(limit)
 	}
 	if r.ContentLength >= 0 && p.left > r.ContentLength {
-		return nil, invalid(errors.New("the content is said to be longer than the request"))
+		return nil, invalid(errors.New("the content claims to be longer than the request"))
 	}
 	return &ObjectPush{Head: p.head, Size: p.left, Content: p}, nil
 }
 
-// pushReader takes a PushObjectRequest apart as it comes:
+// pushReader takes a PushObjectRequest apart as it arrives:
 //
 //	fields before the content ──► content ──► fields after it ──► end of body
 //	                         Read ─┴───────────────┘
@@ -75,7 +75,7 @@ type pushReader struct {
 	err  error // io.EOF after the last field
 }
 
-// Read gives content; asked beyond its end, it reads the fields behind it.
+// Read yields content; when asked for more than that, it reads the fields after it.
 func (p *pushReader) Read(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
@@ -110,8 +110,8 @@ func (p *pushReader) readUntilContent() error {
 	}
 }
 
-// readRest reads the fields behind the content. It returns io.EOF for a good end: one that
-// did not change what the content was taken for.
+// readRest reads the fields after the content. It returns io.EOF for a good end: one that
+// does not change what the content was taken for.
 func (p *pushReader) readRest() error {
 	node, run, id := p.head.GetNode().GetNodeId(), p.head.GetRunId(), p.head.GetObjectId()
 	for {
@@ -119,7 +119,7 @@ func (p *pushReader) readRest() error {
 		switch {
 		case errors.Is(err, io.EOF):
 			if p.head.GetNode().GetNodeId() != node || p.head.GetRunId() != run || p.head.GetObjectId() != id {
-				return invalid(errors.New("the content comes before what says whose it is"))
+				return invalid(errors.New("the content comes before the fields that say whose it is"))
 			}
 			return io.EOF
 		case err != nil:
@@ -130,7 +130,7 @@ func (p *pushReader) readRest() error {
 	}
 }
 
-// readField reads one field into the head, or only the length of the content into left.
+// readField reads one field into the head; of the content it reads only the length, into left.
 // It returns io.EOF at the end of the body.
 func (p *pushReader) readField() (content bool, err error) {
 	tag, err := readVarint(p.body)
@@ -226,8 +226,8 @@ func readVarint(body *bufio.Reader) (uint64, error) {
 	return 0, invalid(errors.New("a number has no end"))
 }
 
-// noEnd is the error of a request that ends within a field. A connection that broke is not
-// the sender's fault, and not told to it.
+// noEnd is the error for a request that ends within a field. A broken connection is not the
+// sender's fault, and the sender is not told of it.
 func noEnd(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return invalid(io.ErrUnexpectedEOF)

@@ -24,7 +24,7 @@ func pushRequest(body io.Reader, length int64) *http.Request {
 	return r
 }
 
-// readPush reads a whole request, as a host does that knows the size.
+// readPush reads a whole request, as a host that knows the size does.
 func readPush(r *http.Request, limit int64) (*flwrpb.PushObjectRequest, error) {
 	push, err := flwr.ReadObjectPush(r, limit)
 	if err != nil {
@@ -178,12 +178,12 @@ func TestBrokenConnectionsAreNotTheSendersFault(t *testing.T) {
 		_, err := readPush(pushRequest(body, int64(len(whole))), flwr.MaxObject)
 		var answer *flwr.Error
 		if err == nil || errors.As(err, &answer) {
-			t.Errorf("broken at byte %d: got %v, want an error that is answered with 503", at, err)
+			t.Errorf("broken at byte %d: got %v, want an error answered with 503", at, err)
 		}
 	}
 }
 
-// FuzzObjectPush holds the reader against the parser of whole messages.
+// FuzzObjectPush compares the reader with the parser for whole messages.
 func FuzzObjectPush(f *testing.F) {
 	small := sample()
 	small.ObjectContent = []byte("content")
@@ -209,7 +209,7 @@ func FuzzObjectPush(f *testing.F) {
 			return
 		}
 		if wantErr != nil || len(body) > 4<<10 || len(want.ProtoReflect().GetUnknown()) > 0 {
-			return // groups are unknown fields that no sender has a use for
+			return // groups are unknown fields that no sender uses
 		}
 		canonical, err2 := flwr.Marshal(want)
 		if err2 != nil {
@@ -221,7 +221,7 @@ func FuzzObjectPush(f *testing.F) {
 	})
 }
 
-// FuzzReadRequest proves that no body does more than fail.
+// FuzzReadRequest shows that the worst any body does is fail.
 func FuzzReadRequest(f *testing.F) {
 	f.Add([]byte{}, "application/protobuf")
 	f.Add([]byte{0x0a, 1, 'a'}, "application/protobuf; charset=utf-8")

@@ -1,6 +1,6 @@
 package flwr
 
-// Prefixes of the three APIs; a route is a prefix and a name.
+// Prefixes of the three APIs; a route is a prefix followed by a name.
 const (
 	PathControl = "/v1/control/"
 	PathFleet   = "/v1/fleet/"
@@ -58,7 +58,7 @@ const (
 	PathPushLogs               = PathRuntime + "push-logs"
 )
 
-// UnsupportedControl are routes of the Control API for federation management, Flower Hub,
+// UnsupportedControl lists the routes of the Control API for federation management, Flower Hub,
 // agents, automations and simulation; they answer 501 with code 1, as a stock SuperLink
 // without these features does.
 func UnsupportedControl() []string {
@@ -72,8 +72,8 @@ func UnsupportedControl() []string {
 	)
 }
 
-// UnsupportedRuntime are routes of the Runtime API for agents, models and connectors; they
-// answer 501 with code 1.
+// UnsupportedRuntime lists the routes of the Runtime API for agents, models and connectors;
+// they answer 501 with code 1.
 func UnsupportedRuntime() []string {
 	return prefixed(PathRuntime,
 		"create-task", "get-compacted-contexts", "get-connector", "get-run-series-events", "pull-task-message",

@@ -9,19 +9,19 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// frameHead is the length before each message of a stream: 4 bytes, big endian.
+// frameHead is the size of the length before each message of a stream: 4 bytes, big endian.
 const frameHead = 4
 
 // FrameWriter answers a request with a stream of messages. The end of the answer is the end
-// of the stream; whoever cannot go on must cut it with [http.ErrAbortHandler]. It is not
+// of the stream; a handler that cannot go on must cut it with [http.ErrAbortHandler]. It is not
 // safe for concurrent use.
 type FrameWriter struct {
 	w    http.ResponseWriter
 	conn *http.ResponseController
 }
 
-// NewFrameWriter begins the answer: its head is sent at once, since clients wait for the
-// head no longer than 30 s and for frames for ever.
+// NewFrameWriter begins the answer. Its head is sent at once, since clients wait at most 30 s
+// for the head, but for ever for frames.
 func NewFrameWriter(w http.ResponseWriter) (*FrameWriter, error) {
 	w.Header().Set("Content-Type", TypeStream)
 	w.WriteHeader(http.StatusOK)
@@ -32,7 +32,7 @@ func NewFrameWriter(w http.ResponseWriter) (*FrameWriter, error) {
 	return f, nil
 }
 
-// Write sends a message at once.
+// Write sends a message immediately.
 func (f *FrameWriter) Write(msg proto.Message) error {
 	frame, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, frameHead, 256), msg)
 	if err != nil {

@@ -2,7 +2,7 @@ package message
 
 import "github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 
-// checkBody: an empty content is a content. Presence is what tells the two apart.
+// checkBody counts an empty content as content: presence is what tells the two apart.
 func checkBody(msg *flwrpb.ReadableMessage) error {
 	switch {
 	case msg.Content != nil && msg.Error != nil:

@@ -15,11 +15,11 @@ const (
 	RuleNesting Rule = "nesting"
 	// RuleReadable: it is not a message.
 	RuleReadable Rule = "readable"
-	// RuleRouting: it contradicts what is known about its way.
+	// RuleRouting: it contradicts what is known about its route.
 	RuleRouting Rule = "routing"
 	// RuleCreatedAt: its sender's clock is not set.
 	RuleCreatedAt Rule = "created_at"
-	// RuleLifetime: its time to live is no time, or has passed.
+	// RuleLifetime: its time to live is not a valid time, or has passed.
 	RuleLifetime Rule = "lifetime"
 	// RuleType: its type is missing or too long.
 	RuleType Rule = "type"
@@ -29,11 +29,11 @@ const (
 	RuleContent Rule = "content"
 	// RuleTree: its tree of objects is malformed or too large.
 	RuleTree Rule = "tree"
-	// RuleRoot: its tree is that of another message.
+	// RuleRoot: its tree belongs to another message.
 	RuleRoot Rule = "root"
 )
 
-// Error is why a message is refused. Sending the same message again does not change it.
+// Error is why a message is refused. Sending the same message again will not change that.
 type Error struct {
 	Rule Rule
 	err  error

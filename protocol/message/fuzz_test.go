@@ -12,7 +12,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// FuzzParse gives the parser what a stranger may send.
+// FuzzParse feeds the parser what a stranger may send.
 func FuzzParse(f *testing.F) {
 	for _, p := range parsers {
 		l := p.make()
@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// holds checks what is promised of a message that was taken.
+// holds checks what is promised about a message that was accepted.
 func holds(t interface {
 	Helper()
 	Errorf(string, ...any)
@@ -46,7 +46,7 @@ func holds(t interface {
 		t.Errorf("the bytes have changed")
 	}
 	read := proto.UnmarshalOptions{RecursionLimit: pythonDepth}
-	// As a receiver reads it: inside the answer to a pull.
+	// The way a receiver reads it: inside the answer to a pull.
 	pulled := encodeAnswer(raw, tree)
 	var answer flwrpb.PullMessagesResponse
 	if err := read.Unmarshal(pulled, &answer); err != nil {
@@ -74,7 +74,7 @@ func encodeAnswer(raw, tree []byte) []byte {
 	return appendField(b, 3, tree)
 }
 
-// Messages that are wild, but well formed more often than what a fuzzer finds.
+// The messages are wild, but more often well formed than those that a fuzzer finds.
 func TestWhatIsTakenCanBeRead(t *testing.T) {
 	taken := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -107,7 +107,7 @@ func TestWhatIsTakenCanBeRead(t *testing.T) {
 	}
 }
 
-// anyTree is a tree of valid ids, which may repeat.
+// anyTree draws a tree of valid ids, which may repeat.
 func anyTree(t *rapid.T, levels int) *flwrpb.ObjectTree {
 	tree := &flwrpb.ObjectTree{ObjectId: rapid.StringMatching(`[0-9a-f]{64}`).Draw(t, "id")}
 	if rapid.Bool().Draw(t, "shared") {
@@ -121,7 +121,7 @@ func anyTree(t *rapid.T, levels int) *flwrpb.ObjectTree {
 	return tree
 }
 
-// anyFields are well-formed fields, known and unknown, with groups.
+// anyFields draws well-formed fields, known and unknown, with groups.
 func anyFields(t *rapid.T, label string, levels int) []byte {
 	var b []byte
 	for range rapid.IntRange(0, 3).Draw(t, label) {

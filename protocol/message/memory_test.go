@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A tree in 15 MB of wire that would be a gigabyte in memory is refused for the price of
-// looking at it.
+// A tree that takes 15 MB on the wire and would take a gigabyte in memory is refused at no more
+// than the cost of looking at it.
 func TestARefusalCostsNoMemory(t *testing.T) {
 	const size = 15 << 20
 	l := newReply()
@@ -35,7 +35,7 @@ func TestARefusalCostsNoMemory(t *testing.T) {
 			t.Errorf("%s: rule %q (%v), want %q", name, got, err, tt.want)
 		}
 		if took > tt.most {
-			t.Errorf("%s: %d bytes were allocated, %d are allowed", name, took, tt.most)
+			t.Errorf("%s: %d bytes were allocated; at most %d are allowed", name, took, tt.most)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// Message is an instruction or a reply that was held against the rules. It does not change.
+// Message is an instruction or a reply that was checked against the rules. It does not change.
 type Message struct {
 	routing Routing
 	raw     []byte
@@ -17,7 +17,7 @@ type Message struct {
 	objects []string
 }
 
-// Routing is what a message says about its way.
+// Routing is what a message says about its route.
 type Routing struct {
 	ID, ReplyTo         string
 	RunID               uint64
@@ -29,22 +29,22 @@ type Routing struct {
 // Addressed is what the receiver of an instruction knows about it.
 type Addressed struct {
 	RunID uint64
-	// Node that the instruction is for; 0 if only the instruction says so.
+	// Node is the node that the instruction is for; 0 if only the instruction says so.
 	Node uint64
-	// Now says which instructions have expired. Zero leaves that to the SuperLink: the clock
-	// of a node may be wrong.
+	// Now decides which instructions have expired. Zero leaves that to the SuperLink, since the
+	// clock of a node may be wrong.
 	Now time.Time
 }
 
 // Answered is what the receiver of a reply knows about it.
 type Answered struct {
-	// Instruction that the reply answers.
+	// Instruction is the instruction that the reply answers.
 	Instruction Routing
-	// Node that has sent the reply.
+	// Node is the node that sent the reply.
 	Node uint64
 }
 
-// ParseInstruction takes an instruction: raw is a flwr.proto.Message, tree the
+// ParseInstruction parses an instruction: raw is a flwr.proto.Message, tree the
 // flwr.proto.ObjectTree of its objects. It keeps both slices. Errors are of type [*Error].
 func ParseInstruction(raw, tree []byte, known Addressed) (*Message, error) {
 	return parse(raw, tree, func(r Routing) error {
@@ -55,7 +55,7 @@ func ParseInstruction(raw, tree []byte, known Addressed) (*Message, error) {
 	})
 }
 
-// ParseReply takes a reply; see [ParseInstruction]. An error of [RuleRouting] says that the
+// ParseReply parses a reply; see [ParseInstruction]. An error of [RuleRouting] says that the
 // reply contradicts what is known: it is not the reply to this instruction.
 func ParseReply(raw, tree []byte, known Answered) (*Message, error) {
 	return parse(raw, tree, func(r Routing) error {
@@ -66,8 +66,8 @@ func ParseReply(raw, tree []byte, known Answered) (*Message, error) {
 	})
 }
 
-// Peek reads what a message says about its way, to find out what is known about it. The
-// bytes are counted before they are decoded, but the rules are not applied.
+// Peek reads what a message says about its route, so that the caller can look up what is known
+// about it. The bytes are counted before they are decoded, but the rules are not applied.
 func Peek(raw []byte) (Routing, error) {
 	msg, err := decode(raw)
 	if err != nil {
@@ -76,7 +76,7 @@ func Peek(raw []byte) (Routing, error) {
 	return routingOf(msg), nil
 }
 
-// parse applies the rules that instructions and replies share, and those of one kind.
+// parse applies the rules that instructions and replies share, and those of the given kind.
 func parse(raw, tree []byte, ofKind func(Routing) error) (*Message, error) {
 	msg, err := decode(raw)
 	if err != nil {
@@ -105,10 +105,10 @@ func parse(raw, tree []byte, ofKind func(Routing) error) (*Message, error) {
 	return &Message{routing: routing, raw: raw, tree: tree, objects: objects}, nil
 }
 
-// decode reads a message after its size and its shape on the wire were found to be harmless.
+// decode reads a message once its size and its shape on the wire are known to be harmless.
 func decode(raw []byte) (*flwrpb.ReadableMessage, error) {
 	if len(raw) > maxRaw {
-		return nil, broken(RuleSize, "it has %d bytes, %d are allowed", len(raw), maxRaw)
+		return nil, broken(RuleSize, "it has %d bytes; at most %d are allowed", len(raw), maxRaw)
 	}
 	msg := &flwrpb.ReadableMessage{}
 	if err := countFields(raw, msg.ProtoReflect().Descriptor()); err != nil {
@@ -129,16 +129,16 @@ func routingOf(msg *flwrpb.ReadableMessage) Routing {
 	}
 }
 
-// Routing facts. Those of a reply agree with its instruction.
+// Routing returns the routing facts. Those of a reply agree with its instruction.
 func (m *Message) Routing() Routing { return m.routing }
 
-// ID of the message, which is the id of its Message object.
+// ID returns the id of the message, which is the id of its Message object.
 func (m *Message) ID() string { return m.routing.ID }
 
-// RunID is the run that the message belongs to.
+// RunID returns the run that the message belongs to.
 func (m *Message) RunID() uint64 { return m.routing.RunID }
 
-// Node is the node at the other end from the SuperLink: the destination of an instruction,
+// Node returns the node at the other end from the SuperLink: the destination of an instruction,
 // the source of a reply.
 func (m *Message) Node() uint64 {
 	if m.routing.Source == flwr.NodeSuperLink {
@@ -147,12 +147,12 @@ func (m *Message) Node() uint64 {
 	return m.routing.Source
 }
 
-// Raw is the flwr.proto.Message as its sender wrote it. It must not be changed.
+// Raw returns the flwr.proto.Message as its sender wrote it. It must not be changed.
 func (m *Message) Raw() []byte { return m.raw }
 
-// Tree is the flwr.proto.ObjectTree as the sender wrote it. It must not be changed.
+// Tree returns the flwr.proto.ObjectTree as its sender wrote it. It must not be changed.
 func (m *Message) Tree() []byte { return m.tree }
 
-// Objects are the ids of the tree, each once, children before parents and the message
+// Objects returns the ids of the tree, each once, children before parents and the message
 // itself last. They must not be changed.
 func (m *Message) Objects() []string { return m.objects }

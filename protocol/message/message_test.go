@@ -26,11 +26,11 @@ var (
 	asked  = strings.Repeat("c", 64)
 )
 
-// letter is a message that a test spoils.
+// letter is a message for a test to spoil.
 type letter struct {
 	msg  *flwrpb.Message
 	tree *flwrpb.ObjectTree
-	// behind the encoded message and the encoded tree.
+	// These follow the encoded message and the encoded tree.
 	extra, extraTree []byte
 }
 
@@ -71,7 +71,7 @@ func theInstruction() Routing {
 	return Routing{ID: asked, RunID: run, Source: 1, Destination: node, GroupID: "3", Type: "train"}
 }
 
-// parsers take a letter of each kind.
+// parsers holds a parser for each kind of letter.
 var parsers = map[string]struct {
 	make  func() *letter
 	parse func(raw, tree []byte) (*Message, error)
@@ -107,7 +107,7 @@ func TestWhatComesInGoesOut(t *testing.T) {
 	}
 }
 
-// Rules that hold for both kinds.
+// TestRules tries the rules that hold for both kinds.
 func TestRules(t *testing.T) {
 	for name, tt := range map[string]struct {
 		spoil func(*letter)
@@ -133,8 +133,8 @@ func TestRules(t *testing.T) {
 		"created at NaN":      {func(l *letter) { l.msg.Metadata.CreatedAt = math.NaN() }, RuleCreatedAt},
 		"created at infinity": {func(l *letter) { l.msg.Metadata.CreatedAt = math.Inf(1) }, RuleCreatedAt},
 		"lives for NaN":       {func(l *letter) { l.msg.Metadata.Ttl = math.NaN() }, RuleLifetime},
-		"lives for ever":      {func(l *letter) { l.msg.Metadata.Ttl = math.Inf(1) }, RuleLifetime},
-		"lives for never":     {func(l *letter) { l.msg.Metadata.Ttl = math.Inf(-1) }, RuleLifetime},
+		"lives forever":       {func(l *letter) { l.msg.Metadata.Ttl = math.Inf(1) }, RuleLifetime},
+		"never lives":         {func(l *letter) { l.msg.Metadata.Ttl = math.Inf(-1) }, RuleLifetime},
 		"outlives the clock":  {func(l *letter) { l.msg.Metadata.Ttl = 1e300 }, RuleLifetime},
 		"content and error":   {func(l *letter) { l.msg.Error = &flwrpb.Error{Code: 1} }, RuleContent},
 		"neither":             {func(l *letter) { l.msg.Content = nil }, RuleContent},
@@ -195,7 +195,7 @@ func TestRulesOfInstructions(t *testing.T) {
 	}
 }
 
-// A node leaves it to the SuperLink to say what has expired.
+// A node leaves it to the SuperLink to decide what has expired.
 func TestInstructionsDoNotExpireWithoutAClock(t *testing.T) {
 	l := newInstruction()
 	l.msg.Metadata.CreatedAt, l.msg.Metadata.Ttl = earliest, 1
@@ -256,7 +256,7 @@ func TestPeekAppliesNoRule(t *testing.T) {
 	}
 }
 
-// ruleOf an error; empty if there is none.
+// ruleOf returns the rule of an error; empty if there is none.
 func ruleOf(t testing.TB, err error) Rule {
 	t.Helper()
 	var why *Error
@@ -269,7 +269,7 @@ func ruleOf(t testing.TB, err error) Rule {
 	return why.Rule
 }
 
-// groups are n unknown groups, one in the other.
+// groups makes n unknown groups, one inside the other.
 func groups(n int) []byte {
 	var b []byte
 	for range n {
@@ -281,19 +281,19 @@ func groups(n int) []byte {
 	return b
 }
 
-// metadataWith is one more metadata field, which readers merge with the first.
+// metadataWith makes one more metadata field, which readers merge with the first.
 func metadataWith(number protowire.Number, value []byte) []byte {
 	field := protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), value)
 	return protowire.AppendBytes([]byte{0x0a}, field)
 }
 
-// recordNamed is a RecordDict with an entry of a name.
+// recordNamed makes a RecordDict with one entry of the given name.
 func recordNamed(name string) []byte {
 	item := protowire.AppendString([]byte{0x0a}, name)
 	return protowire.AppendBytes([]byte{0x0a}, item)
 }
 
-// chain is a tree of so many levels.
+// chain makes a tree with the given number of levels.
 func chain(levels int) *flwrpb.ObjectTree {
 	tree := &flwrpb.ObjectTree{ObjectId: record}
 	for range levels - 1 {

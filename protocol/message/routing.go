@@ -5,7 +5,7 @@ import "github.com/rhizome-fl/rhizome/protocol/flwr"
 func checkInstructionRouting(r Routing, known Addressed) error {
 	switch {
 	case r.RunID != known.RunID:
-		return broken(RuleRouting, "it is of run %d", r.RunID)
+		return broken(RuleRouting, "it belongs to run %d", r.RunID)
 	case r.Source != flwr.NodeSuperLink:
 		return broken(RuleRouting, "its source is node %d, not the SuperLink", r.Source)
 	case r.Destination == flwr.NodeSuperLink:
@@ -18,10 +18,10 @@ func checkInstructionRouting(r Routing, known Addressed) error {
 	return nil
 }
 
-// checkReplyRouting holds a reply against its instruction. What a node could win by saying
-// something else: a reply in the name of another node, or in another run. The group id is no
-// part of a message's way: an app may write what it likes into that of its reply, and the ServerApp
-// of a stock SuperLink gets it as it is.
+// checkReplyRouting compares a reply with its instruction, since a node that says something
+// else could reply in the name of another node, or in another run. The group id is not part of
+// a message's route: an app may set it to whatever it likes in its reply, and the ServerApp of a
+// stock SuperLink gets it unchanged.
 func checkReplyRouting(r Routing, known Answered) error {
 	instruction := known.Instruction
 	switch {
@@ -34,7 +34,7 @@ func checkReplyRouting(r Routing, known Answered) error {
 	case r.ReplyTo != instruction.ID:
 		return broken(RuleRouting, "it answers %.80q", r.ReplyTo)
 	case r.RunID != instruction.RunID:
-		return broken(RuleRouting, "it is of run %d, its instruction of run %d", r.RunID, instruction.RunID)
+		return broken(RuleRouting, "it belongs to run %d, its instruction to run %d", r.RunID, instruction.RunID)
 	case r.Source != known.Node || r.Destination != instruction.Source:
 		return broken(RuleRouting, "it goes from node %d to node %d", r.Source, r.Destination)
 	}

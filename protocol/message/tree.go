@@ -13,7 +13,7 @@ const (
 )
 
 // Objects lists the ids of an encoded flwr.proto.ObjectTree, each once, children before
-// parents, under the rules for trees.
+// parents, and applies the rules for trees.
 func Objects(tree []byte) ([]string, error) { return readTree(tree) }
 
 // readTree lists the ids of an encoded tree in the order of [object.PostOrder]. The tree is
@@ -21,7 +21,7 @@ func Objects(tree []byte) ([]string, error) { return readTree(tree) }
 func readTree(raw []byte) ([]string, error) {
 	switch {
 	case len(raw) > maxTree:
-		return nil, broken(RuleSize, "its object tree has %d bytes, %d are allowed", len(raw), maxTree)
+		return nil, broken(RuleSize, "its object tree has %d bytes; at most %d are allowed", len(raw), maxTree)
 	case len(raw) == 0:
 		return nil, broken(RuleTree, "it has no object tree")
 	}
@@ -40,7 +40,7 @@ type treeReader struct {
 	groups counter // unknown ones
 }
 
-// node reads one node and what is below it. depth of the root is 1.
+// node reads one node and everything below it. The depth of the root is 1.
 func (r *treeReader) node(b []byte, depth int) error {
 	if depth > r.limits.Depth {
 		return broken(RuleTree, "object tree: %w: more than %d levels", object.ErrTreeTooLarge, r.limits.Depth)
@@ -87,7 +87,7 @@ func (r *treeReader) node(b []byte, depth int) error {
 	return r.visit(id)
 }
 
-// visit notes the id of a node whose children were visited.
+// visit records the id of a node whose children have been visited.
 func (r *treeReader) visit(id []byte) error {
 	if _, again := r.seen[string(id)]; again {
 		return nil
@@ -104,13 +104,13 @@ func (r *treeReader) visit(id []byte) error {
 	return nil
 }
 
-// checkRoot: the tree of a message is named after it.
+// checkRoot checks that the tree of a message is named after it.
 func checkRoot(r Routing, objects []string) error {
 	if !object.Valid(r.ID) {
 		return broken(RuleRoot, "its id is %.80q", r.ID)
 	}
 	if root := objects[len(objects)-1]; root != r.ID {
-		return broken(RuleRoot, "its object tree is of %s, not of message %s", root, r.ID)
+		return broken(RuleRoot, "its object tree belongs to %s, not to message %s", root, r.ID)
 	}
 	return nil
 }

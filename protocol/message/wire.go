@@ -7,9 +7,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// countFields counts the fields of an encoded message and how deep they are nested, without
-// decoding it: groups, and sub-messages that the descriptor knows. Unknown fields of bytes
-// are not looked into, as no reader does.
+// countFields counts the fields of an encoded message and the depth of their nesting, without
+// decoding it: groups, and sub-messages that the descriptor knows. Like every reader, it does
+// not look into unknown fields of bytes.
 func countFields(raw []byte, descriptor protoreflect.MessageDescriptor) error {
 	c := counter{}
 	return c.message(raw, descriptor, 0)
@@ -61,8 +61,8 @@ func (c *counter) message(b []byte, descriptor protoreflect.MessageDescriptor, d
 	return nil
 }
 
-// group walks to the end of a group, which is unknown with all that is in it, and tells how
-// many bytes it takes.
+// group walks to the end of a group, which is unknown along with everything in it, and returns
+// how many bytes it takes.
 func (c *counter) group(b []byte, number protowire.Number, depth int) (size int, err error) {
 	if depth > maxNesting {
 		return 0, tooDeep()
@@ -79,7 +79,7 @@ func (c *counter) group(b []byte, number protowire.Number, depth int) (size int,
 		switch kind {
 		case protowire.EndGroupType:
 			if inner != number {
-				return 0, broken(RuleReadable, "it cannot be read: a group has another end")
+				return 0, broken(RuleReadable, "it cannot be read: a group ends with the wrong number")
 			}
 			return size, nil
 		case protowire.StartGroupType:
@@ -102,8 +102,8 @@ func (c *counter) field() error {
 	return nil
 }
 
-// The functions below are those of protowire, less what only Go reads: field numbers that
-// do not exist, and tags and lengths in more than the five bytes that 32 bits need. Like
+// The functions below are those of protowire, minus what only Go accepts: field numbers that
+// do not exist, and tags and lengths longer than the five bytes that 32 bits need. Like
 // protowire they return a negative size for what cannot be read.
 
 func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {

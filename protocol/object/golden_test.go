@@ -129,7 +129,7 @@ func TestErrorReplyOfTheWorkedExample(t *testing.T) {
 		RunId: 7, SrcNodeId: 42, DstNodeId: 1, ReplyToMessageId: messageID, GroupId: "3",
 		Ttl: 43199.5, MessageType: "train", CreatedAt: 1800000001,
 	}
-	// created_at and ttl as they are in the example's bytes.
+	// The values of created_at and ttl are those in the example's bytes.
 	body := unhex(t, "0a64 0807 182a 2001 2a40") + messageID +
 		unhex(t, "320133 3900000000f017e540 4205747261696e 490000408074d2da41 1a08 0804 1204 626f6f6d")
 	var decoded flwrpb.Message

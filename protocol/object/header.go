@@ -13,14 +13,14 @@ import (
 // ErrMalformed: the bytes are not the byte form of an object.
 var ErrMalformed = errors.New("malformed object")
 
-// Header is what an object's byte form says of itself.
+// Header is what an object's byte form says about itself.
 type Header struct {
 	Type     string
 	Children []string // ids of the distinct direct children, nil if there are none
 	BodyLen  int64    // bytes
 }
 
-// Build makes the byte form of an object, and its id. Children must be valid and distinct.
+// Build makes the byte form of an object and its id. Children must be valid and distinct.
 func Build(typ string, children []string, body []byte) (content []byte, id string, err error) {
 	h := Header{Type: typ, Children: children, BodyLen: int64(len(body))}
 	if err := h.check(); err != nil {
@@ -31,7 +31,7 @@ func Build(typ string, children []string, body []byte) (content []byte, id strin
 }
 
 // Parse reads the header at the start of an object's byte form. bodyAt is where the body
-// starts; whether the body is complete is for the caller to compare with BodyLen.
+// starts; it is up to the caller to compare the length of the body with BodyLen.
 func Parse(content []byte) (h Header, bodyAt int, err error) {
 	end := bytes.IndexByte(content[:min(len(content), maxHeader+1)], 0)
 	if end < 0 {
@@ -54,7 +54,7 @@ func Parse(content []byte) (h Header, bodyAt int, err error) {
 	return h, end + 1, nil
 }
 
-// parseLen accepts the one decimal form of a length: no sign, no leading zero.
+// parseLen accepts only the canonical decimal form of a length: no sign, no leading zero.
 func parseLen(s string) (int64, error) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	if err != nil || strconv.FormatUint(n, 10) != s {
@@ -81,7 +81,7 @@ func (h Header) check() error {
 	return nil
 }
 
-// appendTo appends the header with its closing zero byte.
+// appendTo appends the header, including the zero byte that ends it.
 func (h Header) appendTo(b []byte) []byte {
 	b = append(b, h.Type...)
 	b = append(b, ' ')

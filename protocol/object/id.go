@@ -33,7 +33,7 @@ func Valid(id string) bool {
 	return true
 }
 
-// CheckID is [Valid] as an error that shows what was given.
+// CheckID is like [Valid], but returns an error that shows what was given.
 func CheckID(id string) error {
 	if !Valid(id) {
 		return fmt.Errorf("%w: %.80q", ErrBadID, id)
@@ -41,13 +41,13 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Sum is the id of an object's byte form, or the hash of a FAB.
+// Sum returns the id of an object's byte form, or the hash of a FAB.
 func Sum(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }
 
-// Hash computes an id from bytes that are written to it. It is not safe for concurrent use.
+// Hash computes an id from the bytes written to it. It is not safe for concurrent use.
 type Hash struct {
 	sum hash.Hash
 }
@@ -58,7 +58,7 @@ func NewHash() *Hash { return &Hash{sum: sha256.New()} }
 // Write adds bytes. It never fails.
 func (h *Hash) Write(p []byte) (int, error) { return h.sum.Write(p) }
 
-// ID of the bytes so far. More may be written afterwards.
+// ID returns the id of the bytes so far. More may be written afterwards.
 func (h *Hash) ID() string { return hex.EncodeToString(h.sum.Sum(nil)) }
 
 // Verify returns [ErrMismatch] if the bytes so far are not those of id.

@@ -1,7 +1,7 @@
 package object
 
-// DefaultTreeLimits fits any tree that Flower makes, with room for nesting it does not use
-// today.
+// DefaultTreeLimits fits any tree that Flower makes, with room for nesting that it does not
+// use today.
 var DefaultTreeLimits = TreeLimits{
 	// A Message is five levels deep: message, records, record, array, chunk.
 	Depth: 16,

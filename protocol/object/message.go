@@ -15,7 +15,7 @@ const TypeMessage = "Message"
 
 // BuildMessage makes the Message object of a routing message: its metadata without the
 // message id, its error if it carries one, and never its content, which is in children.
-// The id it returns is the message id.
+// The id that it returns is the message id.
 func BuildMessage(msg *flwrpb.Message, children ...string) (content []byte, id string, err error) {
 	md := proto.CloneOf(msg.GetMetadata())
 	if md == nil {
@@ -31,8 +31,8 @@ func BuildMessage(msg *flwrpb.Message, children ...string) (content []byte, id s
 
 // ErrorReply makes a message that carries an error instead of content, and its object.
 // reply is the metadata of the reply itself, not of the instruction (see [ReplyTo]): it
-// must name the message it answers. Its message id is computed and set in msg; reply is
-// left as it was. The tree of the message is its id without children.
+// must name the message that it answers. The message id is computed and set in msg; reply is
+// left unchanged. The tree of the message is its id without children.
 func ErrorReply(reply *flwrpb.Metadata, code int64, reason string) (msg *flwrpb.Message, content []byte, id string, err error) {
 	if reply.GetReplyToMessageId() == "" {
 		return nil, nil, "", errors.New("build error reply: the metadata does not say which message it answers")
@@ -48,9 +48,9 @@ func ErrorReply(reply *flwrpb.Metadata, code int64, reason string) (msg *flwrpb.
 	return msg, content, id, nil
 }
 
-// ReplyTo is the metadata of a reply to an instruction, made at a time: the way back, and
-// a life that ends when the instruction's does (never negative). Callers that answer in
-// another's name set source and destination themselves.
+// ReplyTo returns the metadata of a reply to an instruction, made at the given time: the way
+// back, and a lifetime that ends when the instruction's does (never negative). Callers that
+// answer in another's name set source and destination themselves.
 func ReplyTo(instruction *flwrpb.Metadata, at time.Time) *flwrpb.Metadata {
 	now := float64(at.UnixMicro()) / 1e6
 	return &flwrpb.Metadata{

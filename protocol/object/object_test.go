@@ -49,7 +49,7 @@ func TestHashAgreesWithSumHoweverItIsWritten(t *testing.T) {
 			}
 		}
 		if hash.ID() != object.Sum(all) {
-			t.Fatalf("streamed %s, at once %s", hash.ID(), object.Sum(all))
+			t.Fatalf("%s when streamed, %s when hashed at once", hash.ID(), object.Sum(all))
 		}
 		if err := hash.Verify(object.Sum(all)); err != nil {
 			t.Fatal(err)
@@ -113,7 +113,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What parses is exactly what Build makes of it.
+		// Building from what was parsed must give back the same bytes.
 		body := content[bodyAt:]
 		if header.BodyLen != int64(len(body)) {
 			return

@@ -31,8 +31,8 @@ func (l TreeLimits) withDefaults() TreeLimits {
 }
 
 // PostOrder lists the distinct ids of a tree, children before parents and the root last:
-// the order in which Flower registers and moves objects. Whoever has received a prefix of
-// it has complete subtrees.
+// the order in which Flower registers and moves objects. A receiver of any prefix of the list
+// has complete subtrees.
 func PostOrder(tree *flwrpb.ObjectTree, limits TreeLimits) ([]string, error) {
 	var ids []string
 	err := Walk(tree, limits, func(id string) error {

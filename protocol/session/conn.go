@@ -13,12 +13,12 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// Errors that callers branch on. All but ErrFrameTooLarge from WriteFrame mean that the
-// stream is of no use any more.
+// Errors that callers branch on. After any of them, except ErrFrameTooLarge from WriteFrame,
+// the stream is of no further use.
 var (
 	// ErrFrameTooLarge: a frame is over the limit.
 	ErrFrameTooLarge = delimited.ErrTooLarge
-	// ErrMalformed: the bytes are no frame.
+	// ErrMalformed: the bytes are not a frame.
 	ErrMalformed = delimited.ErrMalformed
 	// ErrBroken: an earlier write failed in the middle of a frame.
 	ErrBroken = errors.New("session stream is broken by an earlier write")
@@ -35,14 +35,14 @@ type Conn struct {
 	broken error
 }
 
-// NewConn frames a stream, which it owns from now on.
+// NewConn frames a stream, which from now on belongs to the Conn.
 func NewConn(rwc io.ReadWriteCloser, limits Limits) *Conn {
 	return &Conn{rwc: rwc, limits: limits.withDefaults(), in: bufio.NewReader(rwc)}
 }
 
-// ReadFrame waits for the next frame that has a body this version knows. It returns io.EOF
-// when the other end closed the stream between frames, and the stream's own error when
-// it was reset or its deadline passed.
+// ReadFrame waits for the next frame with a body that this version knows. It returns io.EOF
+// if the other end closed the stream between frames, and the stream's own error if it was
+// reset or its deadline passed.
 func (c *Conn) ReadFrame() (*sessionpb.Frame, error) {
 	for {
 		frame := new(sessionpb.Frame)
@@ -61,12 +61,12 @@ func (c *Conn) ReadFrame() (*sessionpb.Frame, error) {
 	}
 }
 
-// WriteFrame sends a frame; when it returns nil the stream has taken all of it. A frame
-// over the limit is ErrFrameTooLarge, and the stream is as good as before.
+// WriteFrame sends a frame; when it returns nil, the stream has taken all of it. For a frame
+// over the limit it returns ErrFrameTooLarge, and the stream remains usable.
 func (c *Conn) WriteFrame(frame *sessionpb.Frame) error {
 	size := proto.Size(frame)
 	if size > c.limits.MaxFrame {
-		return fmt.Errorf("%w: %T of %d bytes, %d are allowed", ErrFrameTooLarge, frame.GetBody(), size, c.limits.MaxFrame)
+		return fmt.Errorf("%w: %T of %d bytes; at most %d are allowed", ErrFrameTooLarge, frame.GetBody(), size, c.limits.MaxFrame)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

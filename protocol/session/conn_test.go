@@ -27,7 +27,7 @@ func bye(detail string) *sessionpb.Frame {
 	return &sessionpb.Frame{Body: &sessionpb.Frame_Bye{Bye: &sessionpb.Bye{Detail: detail}}}
 }
 
-// stream is a stream that was recorded, or records.
+// stream plays back what was recorded, or records.
 type stream struct{ bytes.Buffer }
 
 func (*stream) Close() error { return nil }
@@ -50,7 +50,7 @@ func TestFramesOfManyWritersArriveWhole(t *testing.T) {
 	for w := range writers {
 		done.Go(func() {
 			for i := range each {
-				// Sizes on both sides of what the Conn keeps a buffer for.
+				// The sizes lie on both sides of what the Conn keeps a buffer for.
 				if err := out.WriteFrame(bye(fmt.Sprint(w, ",", i, strings.Repeat("x", i*200)))); err != nil {
 					t.Error(err)
 					return
@@ -99,7 +99,7 @@ func TestReadFrameErrors(t *testing.T) {
 		"end after length":    {[]byte{9}, io.ErrUnexpectedEOF},
 		"over the limit":      {binary.AppendUvarint(nil, DefaultMaxFrame+1), ErrFrameTooLarge},
 		"far over the limit":  {binary.AppendUvarint(nil, 1<<63), ErrFrameTooLarge},
-		"no protobuf":         {framed([]byte{0xff, 0xff}), ErrMalformed},
+		"not protobuf":        {framed([]byte{0xff, 0xff}), ErrMalformed},
 		"an empty frame":      {[]byte{0}, ErrMalformed},
 		"invalid UTF-8":       {framed([]byte{0x72, 0x03, 0x0a, 0x01, 0xff}), ErrMalformed},
 		"body of wrong shape": {framed([]byte{0x50, 0x01, 0x52, 0x01}), ErrMalformed},
@@ -171,7 +171,7 @@ func TestNothingFollowsATornFrame(t *testing.T) {
 	}
 }
 
-// endless gives a length and then nothing.
+// endless yields a length and then nothing.
 type endless struct{ stream }
 
 func TestALengthAloneCostsNoMemory(t *testing.T) {
@@ -206,7 +206,7 @@ func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte{0x80, 0x80, 0x80, 0x08})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		conn := NewConn(recorded(b), Limits{MaxFrame: 1 << 16})
-		for range len(b) + 1 { // each frame takes a byte at least
+		for range len(b) + 1 { // each frame takes at least one byte
 			frame, err := conn.ReadFrame()
 			if err != nil {
 				return

@@ -5,7 +5,7 @@ package session
 const DefaultMaxFrame = 16 << 20
 
 // keepBuffer is the largest write buffer that a Conn keeps between frames: most frames are
-// below it, and ten thousand idle sessions should not hold megabytes each.
+// smaller, and ten thousand idle sessions should not hold megabytes each.
 const keepBuffer = 4 << 10
 
 // Limits of a Conn. Zero means the default.

@@ -14,8 +14,8 @@ type Exit struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// How completes "the process ...", without the detail: that may be output of the app, which
-// does not go everywhere.
+// How completes "the process ...", leaving out the detail: that may be output of the app, which
+// must not go everywhere.
 func (e Exit) How() string {
 	switch {
 	case e.Signal != "":

@@ -32,7 +32,7 @@ const (
 	Stopped   SubStatus = "stopped"
 )
 
-// Task is one process to be started for a run. Times are zero when the state was not reached.
+// Task is one process to be started for a run. The time of a state that was not reached is zero.
 type Task struct {
 	ID      uint64
 	RunID   uint64
@@ -46,7 +46,7 @@ type Task struct {
 	Details   string
 
 	PendingAt, StartingAt, RunningAt, FinishedAt time.Time
-	// ActiveUntil is when a starting or running task is given up unless it shows life.
+	// ActiveUntil is when a starting or running task is given up unless it shows signs of life.
 	ActiveUntil time.Time
 }
 
@@ -58,11 +58,11 @@ var (
 	ErrNotFound = errors.New("task not found")
 	// ErrFinished: the task has ended already.
 	ErrFinished = errors.New("task is finished")
-	// ErrNotClaimed: the task is pending (its claim has expired, say).
+	// ErrNotClaimed: the task is pending, for instance because its claim has expired.
 	ErrNotClaimed = errors.New("task is not claimed")
 	// ErrNotRunning: only a running task can be completed.
 	ErrNotRunning = errors.New("task is not running")
 )
 
-// SilentDetails is what is said of a task that showed no life for HeartbeatLimit.
+// SilentDetails is the detail of a task that showed no sign of life for HeartbeatLimit.
 const SilentDetails = "No heartbeat received from the task"

@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 )
 
-// NewID is a random id for a task, run, series or node: never 0 (unset in Flower's
+// NewID makes a random id for a task, run, series or node: never 0 (unset in Flower's
 // messages) and never 1 (the SuperLink's node id).
 func NewID() uint64 {
 	var b [8]byte
@@ -26,7 +26,7 @@ func NewToken() string {
 	return hex.EncodeToString(b)
 }
 
-// HashToken is what is stored of a token; nil for what cannot be one.
+// HashToken returns what is stored of a token; nil for what cannot be a token.
 func HashToken(token string) []byte {
 	if len(token) != hex.EncodedLen(tokenBytes) {
 		return nil

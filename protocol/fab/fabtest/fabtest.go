@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// project is what the pyproject.toml of every app has.
+// project is the part that the pyproject.toml of every app has.
 const project = `
 [project]
 name = "app"
@@ -22,7 +22,7 @@ serverapp = "app:server"
 clientapp = "app:client"
 `
 
-// App is the bundle of an app without code, whose pyproject.toml ends with more.
+// App is the bundle of an app without code; more is appended to its pyproject.toml.
 func App(t testing.TB, more string) []byte {
 	t.Helper()
 	return Zip(t, "pyproject.toml", project+more)

@@ -1,5 +1,5 @@
-// Package flwrtest lets tests ask a handler as Flower's clients do, over connections in
-// memory, so that they also work under virtual time (testing/synctest).
+// Package flwrtest lets tests call a handler as Flower's clients do, over in-memory
+// connections, so that they also work under virtual time (testing/synctest).
 //
 // It is not responsible for judging answers.
 package flwrtest
@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Client asks one handler. Its methods may be called concurrently.
+// Client makes requests to one handler. Its methods may be called concurrently.
 type Client struct {
 	t        testing.TB
 	listener *pipeListener
@@ -34,7 +34,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	// Err is why the body did not come to its end.
+	// Err is why the body did not arrive in full.
 	Err error
 }
 
@@ -59,7 +59,7 @@ func Serve(t testing.TB, handler http.Handler) *Client {
 	return &Client{t: t, listener: listener, stop: stop, http: &http.Client{Transport: transport}}
 }
 
-// Post sends a message as a Flower client does; header has pairs of name and value.
+// Post sends a message as a Flower client does; header holds pairs of name and value.
 func (c *Client) Post(path string, msg proto.Message, header ...string) Answer {
 	c.t.Helper()
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(msg)
@@ -69,14 +69,14 @@ func (c *Client) Post(path string, msg proto.Message, header ...string) Answer {
 	return c.PostBytes(path, body, header...)
 }
 
-// PostBytes sends any body with Flower's content type.
+// PostBytes sends an arbitrary body with Flower's content type.
 func (c *Client) PostBytes(path string, body []byte, header ...string) Answer {
 	c.t.Helper()
 	return c.Do("POST", path, bytes.NewReader(body), append([]string{"Content-Type", "application/protobuf"}, header...)...)
 }
 
-// Do sends any request. A header that is named twice is sent twice, but Content-Type, of
-// which the last counts.
+// Do sends an arbitrary request. A header that is named twice is sent twice, except
+// Content-Type, of which the last value counts.
 func (c *Client) Do(method, path string, body io.Reader, header ...string) Answer {
 	c.t.Helper()
 	res := c.Open(c.t.Context(), method, path, body, header...)
@@ -85,7 +85,7 @@ func (c *Client) Do(method, path string, body io.Reader, header ...string) Answe
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: content, Err: err}
 }
 
-// Open sends a request and returns when the head of its answer has come. The caller closes
+// Open sends a request and returns when the head of its answer has arrived. The caller closes
 // the body.
 func (c *Client) Open(ctx context.Context, method, path string, body io.Reader, header ...string) *http.Response {
 	c.t.Helper()
@@ -113,10 +113,10 @@ func (c *Client) Open(ctx context.Context, method, path string, body io.Reader, 
 	return res
 }
 
-// Stop ends the contexts of all requests, as a server does that shuts down.
+// Stop ends the contexts of all requests, as a server does when it shuts down.
 func (c *Client) Stop() { c.stop() }
 
-// Raw is a connection to the server, for what no HTTP client sends. The caller closes it.
+// Raw is a connection to the server, for bytes that no HTTP client sends. The caller closes it.
 func (c *Client) Raw() net.Conn {
 	conn, err := c.listener.dial(context.Background(), "", "")
 	if err != nil {
@@ -186,8 +186,8 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "pipe"} }
 
-// Recode reads one message as another of the same form on the wire, such as a request with
-// messages as the one that a server gets, with bytes.
+// Recode reads a message as another type with the same wire form, for example a request with
+// messages as the type that a server gets, which holds bytes.
 func Recode[M proto.Message](t testing.TB, from proto.Message, into M) M {
 	t.Helper()
 	encoded, err := proto.Marshal(from)
