@@ -16,14 +16,14 @@ import (
 )
 
 // Kind is what a host is in the overlay; the zero value is a Leaf. What its user may do in a
-// federation is another matter: a role (package join).
+// federation is a separate matter: a role (package join).
 type Kind int
 
 const (
 	// Leaf is a SuperNode, or a tool such as a proxy: it dials its hub.
 	Leaf Kind = iota
-	// Hub is a SuperLink: leaves dial it. It reserves at its relays over TCP only, since a
-	// relay can bring it 256 circuits at most over one QUIC connection.
+	// Hub is a SuperLink: leaves dial it. It reserves at its relays over TCP only, since a relay
+	// can bring it no more than 256 circuits over one QUIC connection.
 	Hub
 	// RelayHost carries other peers' circuits, and tells them whether they are reachable.
 	RelayHost
@@ -31,42 +31,43 @@ const (
 
 func (k Kind) String() string { return [...]string{"leaf", "hub", "relay"}[k] }
 
-// Overlay says how a daemon takes part in the overlay, as its user has set it. The
+// Overlay says how a daemon takes part in the overlay, as its user has configured it. The
 // configurations of SuperLink, SuperNode, relay and proxy embed it. The zero value suits most.
 type Overlay struct {
-	// Listen names the addresses to listen on. Empty: all interfaces, IPv4 and IPv6, TCP
-	// and QUIC, on Port (0: that of the data directory with [Open], any that is free with
-	// [NewHost]).
+	// Listen names the addresses to listen on. If it is empty, the host listens on all interfaces,
+	// IPv4 and IPv6, TCP and QUIC, on Port (0: the port of the data directory with [Open], any
+	// free port with [NewHost]).
 	Listen []ma.Multiaddr
 	Port   int
-	// NoListen makes a host that only dials, for tools that live for one command. It
+	// NoListen makes a host that only dials, for tools that live for one command. Such a host
 	// cannot be hole punched.
 	NoListen bool
-	// WebSocket also listens for WebSocket on the TCP port, if Listen is empty; with
-	// Certificate as wss.
+	// WebSocket also listens for WebSocket on the TCP port if Listen is empty; with Certificate,
+	// as wss.
 	WebSocket   bool
 	Certificate *tls.Certificate
-	// RootCAs are trusted in dialling wss addresses; nil: those of the system. It says
-	// nothing about peers, who prove their id inside.
+	// RootCAs are trusted when dialling wss addresses; nil means the system's. They say nothing
+	// about peers, who prove their id inside the connection.
 	RootCAs *x509.CertPool
-	// Proxy is an HTTP CONNECT proxy for WebSocket addresses; TCP and QUIC never use it.
-	// nil: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+	// Proxy is an HTTP CONNECT proxy for WebSocket addresses; TCP and QUIC never use it. nil means
+	// what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
 	Proxy *url.URL
-	// Announce replaces the addresses that others are told of, for a port forward that
-	// nobody can find out. Circuits at relays are told of anyway.
+	// Announce replaces the addresses that others are told, for a port forward that cannot be
+	// discovered. Circuits at relays are announced in any case.
 	Announce []ma.Multiaddr
 
-	// Relays to hold reservations at, so that others reach this host through them.
+	// Relays are where the host holds reservations, so that others reach it through them.
 	Relays []peer.AddrInfo
 
 	// UPnP asks the router to forward the port (UPnP, NAT-PMP).
 	UPnP bool
-	// MDNS, if not empty, names a service by which hosts of one LAN tell each other their
+	// MDNS, if not empty, names a service by which hosts on one LAN tell each other their
 	// addresses. They are used only for peers that are known by other means.
 	MDNS string
 }
 
-// Config of a host. Only Identity is needed, and [Open] reads that from a data directory.
+// Config configures a host. Only Identity is required, and [Open] reads that from a data
+// directory.
 type Config struct {
 	Identity identity.Identity
 	Kind     Kind
@@ -74,9 +75,9 @@ type Config struct {
 
 	// Gate decides who may do what; nil: everybody is a member.
 	Gate admission.Gate
-	// MaxPeers bounds the peers at a time; 0: 4096, or 512 for a leaf.
+	// MaxPeers bounds the number of peers at a time; 0 means 4096, or 512 for a leaf.
 	MaxPeers int
-	// UserAgent that members are told; strangers are told "rhizome". Empty: "rhizome".
+	// UserAgent is told to members; strangers are told "rhizome". Empty means "rhizome".
 	UserAgent string
 }
 
@@ -121,8 +122,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// listen gives the addresses to listen on. The host must be able to listen on those of
-// the first list; it may fail on those of the second, as IPv6 does where it is off.
+// listen returns the addresses to listen on. The host must be able to listen on those in the first
+// list; it may fail on those in the second, as IPv6 does where it is switched off.
 func (c Config) listen() (must, may []ma.Multiaddr) {
 	if c.NoListen {
 		return nil, nil

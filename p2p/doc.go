@@ -1,19 +1,19 @@
 // Package p2p is the overlay: it makes two parties of a federation reach each other
-// whatever stands between them, and keeps everybody else out. It is the assembly of its rooms,
+// whatever stands between them, and keeps everybody else out. It only assembles its rooms,
 // none of which knows it.
 //
 // # What it guarantees
 //
 //   - A peer is who its id says: every connection is secured by TLS or Noise with the keys
 //     that package identity keeps.
-//   - Nobody gets more of a host than the gate gives it (package admission).
-//   - [Host.Keep] gets a stream to its target, over the best path that there is, and starts anew
+//   - Nobody gets more of a host than the gate grants (package admission).
+//   - [Host.Keep] gets a stream to its target over the best path available, and starts anew
 //     after any loss (package reach).
 //   - Nothing is ever sent to an endpoint that the user did not configure: no DHT, no
 //     bootstrap peers, and AutoNAT only with relays and members.
-//   - [Host.Close] ends everything in the order in which it depends on each other: what reaches
-//     out, libp2p and with it all connections, the clocks of admission, and at last the subscriptions to
-//     events. It returns when no goroutine of the host is left.
+//   - [Host.Close] ends everything in order of dependency: first what reaches out, then
+//     libp2p and with it all connections, then the clocks of admission, and finally the
+//     subscriptions to events. When it returns, no goroutine of the host is left.
 //
 // # Who does what on a connection
 //
@@ -27,7 +27,7 @@
 //
 // # What it is not responsible for
 //
-// Who is a member (the gate's word), what is said in a stream and whether the peer at its end is
-// alive (the session pings; [Host.Keep] acts on the error), serving as a relay (p2p/relay),
+// Who is a member (the gate decides), what is said in a stream and whether the peer at its end
+// is alive (the session pings; [Host.Keep] acts on the error), serving as a relay (p2p/relay),
 // objects (p2p/objects), announcements (p2p/gossip).
 package p2p

@@ -64,7 +64,7 @@ func TestRevokedMemberIsCutOffAtOnce(t *testing.T) {
 					t.Errorf("Keep: %v", err)
 				}
 			case <-testContext(t).Done():
-				t.Error("Keep goes on")
+				t.Error("Keep carries on")
 			}
 		})
 	}

@@ -41,9 +41,9 @@ type Host struct {
 	closed bool // no more work is taken on
 }
 
-// NewHost makes a host that listens, and starts to reserve at its relays. The caller must
-// close it. Every address of cfg.Listen must be free; that IPv6 is missing is no error
-// unless it was asked for by name.
+// NewHost makes a host that listens, and starts to reserve at its relays. The caller must close
+// it. Every address in cfg.Listen must be free; a missing IPv6 is an error only if it was asked
+// for by name.
 func NewHost(cfg Config) (*Host, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func NewHost(cfg Config) (*Host, error) {
 	return h, nil
 }
 
-// start puts the lobby in its place before the first address is listened on, so that no
-// stream can slip past it.
+// start puts the lobby in place before the host listens on its first address, so that no stream
+// can slip past it.
 func (h *Host) start(cfg Config) error {
 	sw, ok := h.Network().(admission.Network)
 	if !ok {
@@ -119,8 +119,8 @@ func (h *Host) listen(cfg Config) error {
 	return nil
 }
 
-// Close ends all connections, and returns when everything that the host started has ended.
-// Calls of Keep should be ended before, by their contexts; they fail otherwise.
+// Close ends all connections, and returns when everything that the host started has ended. End
+// calls of Keep first, through their contexts; otherwise they fail.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	if h.closed {
@@ -140,7 +140,7 @@ func (h *Host) Close() error {
 	return nil
 }
 
-// background runs f on a goroutine that Close waits for. f is not run once the host closes.
+// background runs f on a goroutine that Close waits for. Once the host is closing, f is not run.
 func (h *Host) background(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -149,13 +149,13 @@ func (h *Host) background(f func()) {
 	}
 }
 
-// Identity of the host.
+// Identity returns the identity of the host.
 func (h *Host) Identity() identity.Identity { return h.identity }
 
-// Kind of the host.
+// Kind returns the kind of the host.
 func (h *Host) Kind() Kind { return h.kind }
 
-// Standing of a peer on this host.
+// Standing returns the standing of a peer on this host.
 func (h *Host) Standing(p peer.ID) admission.Standing { return h.admission.Standing(p) }
 
 // HandleMembers serves a protocol for members only.
@@ -163,8 +163,8 @@ func (h *Host) HandleMembers(proto protocol.ID, handler network.StreamHandler) {
 	h.SetStreamHandler(proto, h.admission.ForMembers(handler))
 }
 
-// ListenMembers gives a listener of the streams that members open for a protocol, so that a
-// net/http server serves them. It is closed with the host at the latest. See [streams.Listen].
+// ListenMembers returns a listener for the streams that members open for a protocol, so that a
+// net/http server can serve them. It is closed with the host at the latest. See [streams.Listen].
 func (h *Host) ListenMembers(proto protocol.ID) net.Listener {
 	l := streams.Listen(h, h.ID(), proto, streams.Options{
 		Places: maxMemberStreams, PerPeer: memberStreams,
@@ -174,8 +174,8 @@ func (h *Host) ListenMembers(proto protocol.ID) net.Listener {
 	return l
 }
 
-// DialStream opens a stream of a protocol to a peer as a net.Conn. It uses the connection
-// that there is, relayed or direct, or makes one to addresses that are known.
+// DialStream opens a stream of a protocol to a peer as a net.Conn. It uses an existing connection,
+// relayed or direct, or makes one to addresses that are known.
 func (h *Host) DialStream(ctx context.Context, p peer.ID, proto protocol.ID) (net.Conn, error) {
 	s, err := h.reach.Dial(ctx, p, proto)
 	if err != nil {
@@ -184,8 +184,8 @@ func (h *Host) DialStream(ctx context.Context, p peer.ID, proto protocol.ID) (ne
 	return streams.Conn(s), nil
 }
 
-// Disconnect closes all connections of a peer at once, with all streams in them, and tells
-// it that it is refused. The gate must refuse the peer already, so that it cannot return.
+// Disconnect closes all connections of a peer at once, with all streams in them, and tells it that
+// it is refused. The gate must already refuse the peer, so that it cannot return.
 func (h *Host) Disconnect(p peer.ID) {
 	for _, c := range h.Network().ConnsToPeer(p) {
 		c.CloseWithError(network.ConnGated)
@@ -202,16 +202,16 @@ func (h *Host) Ask(ctx context.Context, t reach.Target, proto protocol.ID, ask f
 	return h.reach.Ask(ctx, t, proto, ask)
 }
 
-// Addresses are those that a ticket should name; see [reach.Manager.Addresses].
+// Addresses returns the addresses that a ticket should name; see [reach.Manager.Addresses].
 func (h *Host) Addresses() []ma.Multiaddr { return h.reach.Addresses() }
 
-// Events tell what happens to paths and addresses; see [reach.Manager.Events].
+// Events reports what happens to paths and addresses; see [reach.Manager.Events].
 func (h *Host) Events() (events <-chan reach.Event, stop func()) { return h.reach.Events() }
 
-// Paths are the connections to a peer, the one that new streams take first.
+// Paths returns the connections to a peer, starting with the one that new streams take.
 func (h *Host) Paths(p peer.ID) []reach.Path { return h.reach.Paths(p) }
 
-// Ways tell how a peer is reached, and what went wrong last.
+// Ways reports how a peer is reached, and what went wrong last.
 func (h *Host) Ways(p peer.ID) reach.Ways { return h.reach.Ways(p) }
 
 // Ping measures the round trip of each path to a peer; see [reach.Manager.Ping].

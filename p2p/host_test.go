@@ -95,7 +95,7 @@ func newHost(t testing.TB, cfg Config) *Host {
 	return h
 }
 
-// newRelay is a host that serves as an unlimited circuit relay; with limit as a limited one.
+// newRelay makes a host that serves as a circuit relay: unlimited, or limited if limit is given.
 func newRelay(t testing.TB, listen []ma.Multiaddr, limit *relayv2.RelayLimit) *Host {
 	t.Helper()
 	h := newHost(t, Config{Kind: RelayHost, Overlay: Overlay{Listen: listen}})
@@ -119,7 +119,7 @@ func info(h *Host) peer.AddrInfo {
 	return peer.AddrInfo{ID: h.ID(), Addrs: h.Network().ListenAddresses()}
 }
 
-// directTo is a target with only the addresses that h listens on, without circuits.
+// directTo returns a target with only the addresses that h listens on, without circuits.
 func directTo(h *Host) reach.Target {
 	var addrs []ma.Multiaddr
 	for _, a := range h.Network().ListenAddresses() {
@@ -132,7 +132,7 @@ func directTo(h *Host) reach.Target {
 
 func relayInfo(h *Host) peer.AddrInfo { return peer.AddrInfo{ID: h.ID(), Addrs: directTo(h).Addrs} }
 
-// via is a target that names h through relays only.
+// via returns a target that names h through relays only.
 func via(h *Host, relays ...*Host) reach.Target {
 	t := reach.Target{Peer: h.ID()}
 	for _, r := range relays {
@@ -171,13 +171,13 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
-// eventually waits until ok, which it asks again at each event of the host.
+// eventually waits until ok holds, and asks it again at each event of the host.
 func eventually(t testing.TB, h *Host, what string, ok func() bool) {
 	t.Helper()
 	events, stop := h.Events()
 	defer stop()
 	ctx := testContext(t)
-	tick := time.NewTicker(20 * time.Millisecond) // for what has no event
+	tick := time.NewTicker(20 * time.Millisecond) // for changes that have no event
 	defer tick.Stop()
 	for !ok() {
 		select {
@@ -189,11 +189,11 @@ func eventually(t testing.TB, h *Host, what string, ok func() bool) {
 	}
 }
 
-// kept runs Keep in the background. Each stream that works comes out of streams, with the
-// context that its serve function was given; it is served until that ends.
+// kept runs Keep in the background. Each stream that works comes out of streams, with the context
+// that its serve function was given, and is served until that context ends.
 type kept struct {
 	streams chan network.Stream
-	fail    chan error // makes the serve function that runs return
+	fail    chan error // makes the running serve function return
 	done    chan error
 	causes  chan error // why serve contexts ended
 	cancel  context.CancelFunc
@@ -250,12 +250,12 @@ func (k *kept) next(t testing.TB) network.Stream {
 	return nil
 }
 
-// circuitsOf are the addresses through relays that a host can be reached at.
+// circuitsOf returns the addresses through relays at which a host can be reached.
 func circuitsOf(h *Host) []ma.Multiaddr {
 	return slices.DeleteFunc(h.Addresses(), func(a ma.Multiaddr) bool { return !addr.IsCircuit(a) })
 }
 
-// pathOf is what a host tells of one of its connections.
+// pathOf returns what a host reports about one of its connections.
 func pathOf(h *Host, c network.Conn) reach.Path {
 	for _, p := range h.Paths(c.RemotePeer()) {
 		if p.Remote.Equal(c.RemoteMultiaddr()) && p.Local.Equal(c.LocalMultiaddr()) {

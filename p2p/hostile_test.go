@@ -30,19 +30,21 @@ import (
 type hostile struct {
 	t    *testing.T
 	host host.Host
-	// carry does what the relay does to what comes from one end of a circuit, until it ends it.
+	// carry treats what comes from one end of a circuit as the relay does, until it ends the
+	// circuit.
 	carry func(r *hostile, to io.Writer, from io.Reader)
-	// itself: callers are connected to the relay, which says that it is whom they want.
+	// itself: callers are connected to the relay, which claims to be the peer they want.
 	itself bool
-	// circuits that it was asked for, and streams that peers opened to it as to their hub.
+	// circuits counts those that it was asked for, trusted the streams that peers opened to it as
+	// if to their hub.
 	circuits, trusted atomic.Int32
 
 	ended chan struct{} // the test is over
 	work  sync.WaitGroup
 }
 
-// wrong is what a relay may say where it is, and where others are: another's machine. libp2p takes
-// answers of 4 KiB and less, so more are no danger.
+// wrong is what a relay may claim about where it is and where others are: somebody else's machine.
+// libp2p takes answers of up to 4 KiB, so more would be no danger.
 var wrong = func() (addrs [][]byte) {
 	for port := range 200 {
 		addrs = append(addrs, ma.StringCast("/ip4/11.66.66.66/tcp/"+itoa(1000+port)).Bytes())
@@ -169,7 +171,7 @@ func lies(_ *hostile, to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) }
 // drops cuts a circuit after some bytes.
 func drops(_ *hostile, to io.Writer, from io.Reader) { _, _ = io.CopyN(to, from, 16<<10) }
 
-// delays holds every bit of it for so long that nobody waits for the end of a handshake.
+// delays holds back every bit of it for so long that nobody waits for the handshake to finish.
 func delays(r *hostile, to io.Writer, from io.Reader) {
 	for b := make([]byte, 4<<10); ; {
 		n, err := from.Read(b)
@@ -184,8 +186,8 @@ func delays(r *hostile, to io.Writer, from io.Reader) {
 	}
 }
 
-// A hub behind NAT, and a leaf whose ticket names a hostile relay and a good one: the session is got, and it
-// carries what the hostile one would not have let through.
+// A hub is behind NAT, and a leaf's ticket names a hostile relay and a good one: the session comes
+// about, and it carries what the hostile relay would not have let through.
 func TestHostileRelayBesideAGoodOne(t *testing.T) {
 	for name, r := range map[string]*hostile{"lies": {itself: true, carry: lies}, "drops": {carry: drops}, "delays": {carry: delays}} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +209,7 @@ func TestHostileRelayBesideAGoodOne(t *testing.T) {
 	}
 }
 
-// carries waits until what is kept carries a megabyte, which takes the good relay.
+// carries waits until the kept stream carries a megabyte, which takes the good relay.
 func (k *kept) carries(t *testing.T, leaf *Host, good peer.ID) {
 	t.Helper()
 	deadline := time.After(2 * time.Minute)
@@ -217,20 +219,20 @@ func (k *kept) carries(t *testing.T, leaf *Host, good peer.ID) {
 			err := echoOf(leaf, s.Conn().RemotePeer(), 1<<20)
 			if err == nil {
 				if relay := addr.RelayOf(s.Conn()); relay != good {
-					t.Errorf("relay %s has carried it", relay)
+					t.Errorf("relay %s carried it", relay)
 				}
 				return
 			}
 			t.Logf("through relay %s: %v", addr.RelayOf(s.Conn()), err)
-			s.Conn().Close() // as a session does that gets nothing done
+			s.Conn().Close() // as a session that gets nothing done would
 		case <-deadline:
-			t.Fatal("no session that carries what it has to")
+			t.Fatal("no session carries what it has to")
 		}
 	}
 }
 
-// With the hostile one alone there is no session, or none that lasts; the reason is told,
-// and nobody has taken the relay for the hub.
+// With only the hostile relay there is no session, or none that lasts; the reason is reported, and
+// nobody has taken the relay for the hub.
 func TestHostileRelayAlone(t *testing.T) {
 	t.Parallel()
 	bad := newHostile(t, &hostile{itself: true, carry: lies})
@@ -238,10 +240,10 @@ func TestHostileRelayAlone(t *testing.T) {
 	eventually(t, hub, "a reservation", func() bool { return len(relaysOf(hub)) == 1 })
 	leaf := newHost(t, Config{})
 	k := keepEcho(t, leaf, reach.Target{Peer: hub.ID(), Addrs: []ma.Multiaddr{addr.Circuit(bad.host.ID(), bad.host.Addrs()[0])}})
-	eventually(t, leaf, "a third try", func() bool { return bad.circuits.Load() >= 3 })
+	eventually(t, leaf, "a third attempt", func() bool { return bad.circuits.Load() >= 3 })
 	failure := leaf.Ways(hub.ID()).Failure
 	if failure == nil || !strings.Contains(failure.Err.Error(), "peer id mismatch") || !strings.Contains(failure.Err.Error(), bad.host.ID().String()) {
-		t.Errorf("the failure is told as: %+v", failure)
+		t.Errorf("the failure is reported as: %+v", failure)
 	}
 	if n := bad.trusted.Load(); n > 0 || len(k.streams) > 0 {
 		t.Errorf("the relay was taken for the hub %d times", n)
@@ -249,7 +251,8 @@ func TestHostileRelayAlone(t *testing.T) {
 	checkLies(t, hub, bad)
 }
 
-// checkLies: what a relay says of addresses stays few, and does not crowd out what the user named.
+// checkLies checks that a relay's claims about addresses stay few, and do not crowd out those that
+// the user named.
 func checkLies(t *testing.T, hub *Host, bad *hostile) {
 	t.Helper()
 	named, told := 0, 0
@@ -262,14 +265,14 @@ func checkLies(t *testing.T, hub *Host, bad *hostile) {
 		}
 	}
 	if told > 4 || named != len(bad.host.Addrs()) {
-		t.Errorf("the hub names %d addresses of the relay, %d of %d that it was given: %s", told, named, len(bad.host.Addrs()), hub.Addresses())
+		t.Errorf("the hub names %d addresses of the relay, and %d of the %d that it was given: %s", told, named, len(bad.host.Addrs()), hub.Addresses())
 	}
 	if n := len(hub.Addresses()); n > 12 {
 		t.Errorf("the hub names %d addresses", n)
 	}
 }
 
-// relaysOf are those by which a hub can be reached.
+// relaysOf returns the relays through which a hub can be reached.
 func relaysOf(hub *Host) map[peer.ID]bool {
 	via := make(map[peer.ID]bool)
 	for _, a := range circuitsOf(hub) {
@@ -282,7 +285,7 @@ func relaysOf(hub *Host) map[peer.ID]bool {
 
 // echoOf sends bytes to a peer and back on a stream of their own.
 func echoOf(h *Host, to peer.ID, n int64) error {
-	s, err := h.NewStream(network.WithNoDial(h.ctx, "connected already"), to, echoProtocol)
+	s, err := h.NewStream(network.WithNoDial(h.ctx, "already connected"), to, echoProtocol)
 	if err != nil {
 		return err
 	}
@@ -301,7 +304,7 @@ func echoOf(h *Host, to peer.ID, n int64) error {
 	return <-sent
 }
 
-// zeros is endless.
+// zeros is an endless reader of zeros.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -41,7 +41,7 @@ func TestJoinMakesAMember(t *testing.T) {
 			return join.Answer{}, errors.New("database is locked")
 		}
 		if string(req.Secret) != "s3cret" || req.TokenID != "t1" {
-			return join.Answer{}, &join.Refusal{Reason: "the ticket was used up"}
+			return join.Answer{}, &join.Refusal{Reason: "the ticket has been used up"}
 		}
 		gate.add(from)
 		return join.Answer{Role: "node", Name: req.Name, Federation: "demo"}, nil
@@ -52,7 +52,7 @@ func TestJoinMakesAMember(t *testing.T) {
 			leaf := newHost(t, Config{Gate: &members{}}) // nobody is a member here
 			_, err := join.Ask(testContext(t), leaf, target, join.Request{TokenID: "t1", Secret: []byte("guess")})
 			var refusal *join.Refusal
-			if !errors.As(err, &refusal) || refusal.Reason != "the ticket was used up" || !errors.Is(err, admission.ErrRefused) {
+			if !errors.As(err, &refusal) || refusal.Reason != "the ticket has been used up" || !errors.Is(err, admission.ErrRefused) {
 				t.Errorf("a wrong secret: %v", err)
 			}
 			got, err := join.Ask(testContext(t), leaf, target, join.Request{TokenID: "t1", Secret: []byte("s3cret"), Name: "clinic 7"})
@@ -94,11 +94,11 @@ func TestJoinServerSurvivesNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, raw := range map[string][]byte{
-		"too long":     {0xff, 0xff, 0xff, 0xff, 0x0f},
-		"no varint":    bytes.Repeat([]byte{0xff}, 20),
-		"no protobuf":  {3, 0xff, 0xff, 0xff},
-		"cut":          {100, 1, 2},
-		"control name": frame(t, &joinpb.Request{Name: "a\x00b"}),
+		"too long":       {0xff, 0xff, 0xff, 0xff, 0x0f},
+		"not a varint":   bytes.Repeat([]byte{0xff}, 20),
+		"not a protobuf": {3, 0xff, 0xff, 0xff},
+		"cut":            {100, 1, 2},
+		"control name":   frame(t, &joinpb.Request{Name: "a\x00b"}),
 	} {
 		s, err := leaf.NewStream(ctx, hub.ID(), admission.JoinProtocol)
 		if err != nil {

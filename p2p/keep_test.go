@@ -33,12 +33,12 @@ func TestKeepReachesEveryKindOfAddress(t *testing.T) {
 		relay   peer.ID
 		limited bool
 	}{
-		"tcp":                       {reach.Target{Peer: hub.ID(), Addrs: directTo(hub).Addrs[:1]}, "", false},
-		"quic":                      {reach.Target{Peer: hub.ID(), Addrs: directTo(hub).Addrs[1:2]}, "", false},
-		"relay":                     {via(hub, relay), relay.ID(), false},
-		"limited relay":             {via(hub, limited), limited.ID(), true},
-		"dead address beside":       {reach.Target{Peer: hub.ID(), Addrs: append([]ma.Multiaddr{dead}, directTo(hub).Addrs...)}, "", false},
-		"dead relay beside a relay": {reach.Target{Peer: hub.ID(), Addrs: append([]ma.Multiaddr{deadRelay}, via(hub, relay).Addrs...)}, relay.ID(), false},
+		"tcp":                            {reach.Target{Peer: hub.ID(), Addrs: directTo(hub).Addrs[:1]}, "", false},
+		"quic":                           {reach.Target{Peer: hub.ID(), Addrs: directTo(hub).Addrs[1:2]}, "", false},
+		"relay":                          {via(hub, relay), relay.ID(), false},
+		"limited relay":                  {via(hub, limited), limited.ID(), true},
+		"dead address beside a live one": {reach.Target{Peer: hub.ID(), Addrs: append([]ma.Multiaddr{dead}, directTo(hub).Addrs...)}, "", false},
+		"dead relay beside a relay":      {reach.Target{Peer: hub.ID(), Addrs: append([]ma.Multiaddr{deadRelay}, via(hub, relay).Addrs...)}, relay.ID(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			leaf := newHost(t, Config{})
@@ -65,7 +65,7 @@ func newIdentityOf(t testing.TB) identity.Identity {
 	return id
 }
 
-// A SuperLink that is killed and comes back at the same address.
+// TestKeepReturnsAfterRestartOfHub kills a SuperLink and brings it back at the same address.
 func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 	id := newIdentityOf(t)
 	port, err := identity.PickPort()
@@ -88,7 +88,7 @@ func TestKeepReturnsAfterRestartOfHub(t *testing.T) {
 	if err := hub.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, leaf, "a failed try", func() bool { return leaf.Ways(id.ID).Failure != nil })
+	eventually(t, leaf, "a failed attempt", func() bool { return leaf.Ways(id.ID).Failure != nil })
 	hub = start()
 	defer hub.Close()
 	k.next(t)
@@ -105,7 +105,7 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 	if !addr.IsCircuit(relayed.Conn().RemoteMultiaddr()) {
 		t.Fatal("not relayed: ", relayed.Conn().RemoteMultiaddr())
 	}
-	// What hole punching ends with.
+	// This is what hole punching ends with.
 	ctx := network.WithForceDirectDial(testContext(t), "test")
 	if err := leaf.Connect(ctx, peer.AddrInfo{ID: hub.ID(), Addrs: directTo(hub).Addrs}); err != nil {
 		t.Fatal(err)
@@ -118,9 +118,9 @@ func TestKeepMovesToTheDirectPath(t *testing.T) {
 		t.Errorf("serve's context ended with %v", cause)
 	}
 	if relayed.Conn().IsClosed() {
-		t.Error("the relayed connection was closed under those who still use it")
+		t.Error("the relayed connection was closed while it was still in use")
 	}
-	// And back when the direct path dies: the relayed one is still there.
+	// And back again when the direct path dies: the relayed one is still there.
 	direct.Conn().Close()
 	if s := k.next(t); !addr.IsCircuit(s.Conn().RemoteMultiaddr()) {
 		t.Errorf("fell back to %s", s.Conn().RemoteMultiaddr())
@@ -162,7 +162,7 @@ func TestKeepEndsWhenItShould(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-k.done; err == nil {
-		t.Error("Keep of a closed host has no error")
+		t.Error("Keep on a closed host returned no error")
 	}
 	ctx, cancel := context.WithCancel(testContext(t))
 	lost := newHost(t, Config{})
@@ -190,7 +190,7 @@ func TestKeepRedialsWhenServeSaysItIsDead(t *testing.T) {
 		t.Error("the dead connection lives on")
 	}
 	if f := leaf.Ways(hub.ID()).Failure; f == nil || f.At.IsZero() {
-		t.Error("the failure is not told")
+		t.Error("the failure is not reported")
 	}
 }
 

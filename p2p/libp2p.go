@@ -18,14 +18,15 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/transport"
 )
 
-// believeOneObserver is done before the first host of a process is made. libp2p believes what four
-// peers say of a host's public address. Behind a NAT that meets a relay or two, that is never;
-// and hole punching waits for it. Our observers are relays and members, who were chosen. libp2p
-// has no option for it, neither of a host nor of its manager of observed addresses, and reads
-// this variable whenever it is told of an observation, so that it is set once and for all hosts.
+// believeOneObserver runs before the first host of a process is made. libp2p believes what four
+// peers say about a host's public address. Behind a NAT, a host that meets a relay or two never
+// hears four, and hole punching waits for it. Our observers are relays and members, who were
+// chosen. libp2p has no option for this, neither on a host nor on its manager of observed
+// addresses, and reads this variable whenever it is told of an observation; hence it is set once
+// for all hosts.
 var believeOneObserver = sync.OnceFunc(func() { observedaddrs.ActivationThresh = 1 })
 
-// newLibp2p builds the libp2p host. It listens on nothing yet but circuits.
+// newLibp2p builds the libp2p host. It does not listen yet, except for circuits.
 func newLibp2p(cfg Config, gate *admission.Controller, paths *reach.Manager, intents *reach.Intents, proxy transport.Proxy) (host.Host, error) {
 	believeOneObserver()
 	opts := []libp2p.Option{
@@ -37,7 +38,7 @@ func newLibp2p(cfg Config, gate *admission.Controller, paths *reach.Manager, int
 		libp2p.ConnectionManager(gate.Connections()),
 		libp2p.ConnectionGater(gate.Gater()),
 
-		libp2p.Security(libp2ptls.ID, transport.NewTLS(paths.LeftTo)), // faster than Noise where there is AES in hardware
+		libp2p.Security(libp2ptls.ID, transport.NewTLS(paths.LeftTo)), // faster than Noise where the hardware has AES
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, transport.NewMuxer(cfg.Kind == RelayHost)),
 		libp2p.Transport(transport.NewTCP(intents.Joins)),
@@ -48,7 +49,7 @@ func newLibp2p(cfg Config, gate *admission.Controller, paths *reach.Manager, int
 		libp2p.EnableRelay(), // to reach and be reached through relays, not to be one
 		libp2p.ListenAddrs(), // later; see Host.listen
 
-		// libp2p's own ranking holds TCP back by 250 ms and circuits by 500, for every peer
+		// libp2p's own ranking holds TCP back by 250 ms and circuits by 500 ms, for every peer
 		// that is dialled.
 		libp2p.SwarmOpts(swarm.WithDialRanker(paths.Rank)),
 		libp2p.WithDialTimeout(reach.DialTimeout),
@@ -61,9 +62,9 @@ func newLibp2p(cfg Config, gate *admission.Controller, paths *reach.Manager, int
 		libp2p.AddrsFactory(paths.Tell),
 	}
 	if cfg.Kind == RelayHost {
-		opts = append(opts, libp2p.ForceReachabilityPublic()) // a relay that is not is of no use
+		opts = append(opts, libp2p.ForceReachabilityPublic()) // a relay that is not public is of no use
 	} else {
-		opts = append(opts, libp2p.ForceReachabilityPrivate()) // silences AutoNAT v1; v2 finds the truth
+		opts = append(opts, libp2p.ForceReachabilityPrivate()) // silences AutoNAT v1; v2 finds out the truth
 	}
 	if cfg.WebSocket {
 		opts = append(opts, libp2p.ShareTCPListener()) // one port for the firewall

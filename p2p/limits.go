@@ -1,10 +1,10 @@
 package p2p
 
 const (
-	// maxMemberStreams is how many streams of members, all together, a listener has open: each
-	// is a connection of HTTP, of which a flwr command uses two.
+	// maxMemberStreams bounds the streams of all members together that a listener has open. Each
+	// is an HTTP connection, of which a flwr command uses two.
 	maxMemberStreams = 1024
-	// memberStreams of one member, since a proxy has as many connections of local programs
-	// (package tunnel).
+	// memberStreams bounds those of one member. A proxy has as many connections as there are local
+	// programs using it (package tunnel).
 	memberStreams = 256
 )

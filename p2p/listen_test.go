@@ -84,7 +84,7 @@ func TestListenerIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		// The negotiation is under way with the first bytes; an answer comes only with a reset.
+		// The first bytes carry the negotiation; an answer comes only with a reset.
 		c.Write([]byte("x"))
 	}
 	eventually(t, hub, "the others are reset", func() bool {

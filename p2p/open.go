@@ -8,15 +8,15 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// What the overlay keeps in a data directory.
+// These are the names that the overlay uses in a data directory.
 const (
 	IdentityFile = "identity"
 	PortFile     = "port"
 )
 
 // Open makes a host with the identity and, unless cfg names another, the port that the data
-// directory keeps. Both are chosen once: a daemon that is started again is the same peer at
-// the same addresses.
+// directory keeps. Both are chosen once: a daemon that is restarted is the same peer at the same
+// addresses.
 func Open(dir *datadir.Dir, cfg Config) (_ *Host, err error) {
 	if cfg.Identity, err = IdentityOf(dir.Path()); err != nil {
 		return nil, err
@@ -29,8 +29,8 @@ func Open(dir *datadir.Dir, cfg Config) (_ *Host, err error) {
 	return NewHost(cfg)
 }
 
-// IdentityOf is the identity that a data directory keeps, made if there is none yet. It may be
-// asked for while a daemon holds the directory.
+// IdentityOf returns the identity that a data directory keeps, and makes one if there is none yet.
+// It may be called while a daemon holds the directory.
 func IdentityOf(dataDir string) (identity.Identity, error) {
 	return identity.LoadOrCreate(filepath.Join(dataDir, IdentityFile))
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
-// A relay says who is at the other end of a circuit. What it says is worth nothing: who it is, the
-// key tells, and a peer that may only join is no member by the word of a relay.
+// A relay says who is at the other end of a circuit. Its word is worth nothing: the key decides
+// who the peer is, and a peer that may only join does not become a member because a relay says so.
 func TestRelayCanNotLendAnothersID(t *testing.T) {
 	t.Parallel()
 	member, poser := newIdentityOf(t), newIdentityOf(t)
@@ -43,7 +43,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 			}
 		}
 		if opened.Peer != with.ID {
-			t.Errorf("%s has shown its key, and the hub takes it for %s", with.ID, opened.Peer)
+			t.Errorf("%s showed its key, and the hub takes it for %s", with.ID, opened.Peer)
 		}
 		if got := hub.Standing(opened.Peer); (got == admission.Member) != (with.ID == member.ID) {
 			t.Errorf("the standing of %s is %v", with.ID, got)
@@ -51,7 +51,7 @@ func TestRelayCanNotLendAnothersID(t *testing.T) {
 	}
 }
 
-// pose brings a circuit to the hub that is said to come from a member, and shakes hands with a key.
+// pose brings the hub a circuit that claims to come from a member, and shakes hands with a key.
 func (r *hostile) pose(t *testing.T, hub, member peer.ID, with identity.Identity) error {
 	t.Helper()
 	s, err := r.stop(member, []byte(hub))

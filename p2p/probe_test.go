@@ -13,14 +13,14 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
-// line carries TCP connections to a target. What is open when it is cut stays open, and
-// nothing comes through any more; new connections are carried.
+// line carries TCP connections to a target. Connections open when it is cut stay open, but nothing
+// comes through them any longer; new connections are carried.
 type line struct {
 	listener net.Listener
 	target   string
 
 	mu    sync.Mutex
-	dead  chan struct{} // of the connections since the last cut
+	dead  chan struct{} // closed for the connections since the last cut
 	conns []net.Conn
 	work  sync.WaitGroup
 }
@@ -63,7 +63,7 @@ func (l *line) carry(near net.Conn) {
 	l.work.Go(func() { forward(far, near, dead) })
 }
 
-// forward until the end of a connection, which is not passed on once the line is dead.
+// forward copies until the end of a connection, which is not passed on once the line is dead.
 func forward(from, to net.Conn, dead <-chan struct{}) {
 	for b := make([]byte, 32<<10); ; {
 		n, err := from.Read(b)
@@ -97,8 +97,8 @@ func (l *line) close() {
 	l.work.Wait()
 }
 
-// A direct path that dies without a word is left, also by a serve function that has nothing to
-// say and waits. One that lives is not, however long nothing is said.
+// A direct path that dies without a word is abandoned, even if the serve function has nothing to
+// say and only waits. A path that lives is kept, however long nothing is said.
 func TestKeepLeavesAPathThatDied(t *testing.T) {
 	t.Parallel()
 	hub := newHost(t, Config{Kind: Hub, Overlay: Overlay{Listen: loopback[:1]}})

@@ -12,8 +12,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
-// Two hosts of one LAN that know of each other only through a relay find the direct path
-// by DCUtR over their LAN addresses.
+// Two hosts on one LAN that know of each other only through a relay find the direct path by DCUtR
+// over their LAN addresses.
 func TestRelayedPathIsPunched(t *testing.T) {
 	t.Parallel()
 	lan := lanAddresses(t)

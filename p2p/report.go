@@ -6,11 +6,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Report is how a peer is reached, as JSON for a status. Both parts are embedded in what a
-// link or a node tells about the peer.
+// Report says how a peer is reached, as JSON for a status. Both parts are embedded in what a link
+// or a node reports about the peer.
 type Report struct {
 	Path *PathReport `json:"path,omitempty"` // nil: there is no connection
-	// LastFailure on the way to the peer, and when.
+	// LastFailure is the last failure on the way to the peer.
 	LastFailure   string     `json:"last_failure,omitempty"`
 	LastFailureAt *time.Time `json:"last_failure_at,omitempty"`
 }
@@ -30,7 +30,7 @@ type PathReport struct {
 	BytesOut int64 `json:"bytes_out"`
 }
 
-// Report tells how a peer is reached.
+// Report says how a peer is reached.
 func (h *Host) Report(p peer.ID) Report {
 	var r Report
 	ways := h.Ways(p)

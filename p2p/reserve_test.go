@@ -26,12 +26,12 @@ func TestHubReservesOverTCPOnly(t *testing.T) {
 		t.Errorf("reserved over %s", got)
 	}
 	if got := hub.Paths(quicOnly.ID())[0].Transport; got != "quic-v1" {
-		t.Errorf("at a relay that has QUIC only, over %s", got)
+		t.Errorf("at a relay that only has QUIC, over %s", got)
 	}
 }
 
-// The addresses of a ticket: with circuits while there are reservations, and told when
-// they change.
+// The addresses of a ticket include circuits while there are reservations, and changes to them are
+// announced.
 func TestAddressesFollowReservations(t *testing.T) {
 	id := newIdentityOf(t)
 	port, err := identity.PickPort()
@@ -57,7 +57,7 @@ func TestAddressesFollowReservations(t *testing.T) {
 		}
 		return false
 	}
-	eventually(t, hub, "the circuit is told", told)
+	eventually(t, hub, "the circuit is announced", told)
 	eventually(t, hub, "members are told by identify", func() bool {
 		for _, a := range hub.Addrs() {
 			if a.Equal(want) {
@@ -69,13 +69,13 @@ func TestAddressesFollowReservations(t *testing.T) {
 	if err := relay.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, hub, "the circuit is told no more", func() bool { return !told() })
+	eventually(t, hub, "the circuit is no longer announced", func() bool { return !told() })
 	if hub.Ways(id.ID).Failure == nil {
 		t.Error("nothing says why")
 	}
 	relay = start()
 	defer relay.Close()
-	eventually(t, hub, "the circuit is told again", told)
+	eventually(t, hub, "the circuit is announced again", told)
 }
 
 func TestReservationIsTriedAgainAfterARefusal(t *testing.T) {
@@ -98,7 +98,7 @@ func TestPortTakenIsAClearError(t *testing.T) {
 	first := newHost(t, Config{Overlay: Overlay{Listen: loopback[:1]}})
 	_, err := NewHost(Config{Identity: newIdentityOf(t), Overlay: Overlay{Listen: []ma.Multiaddr{directTo(first).Addrs[0]}}})
 	if err == nil {
-		t.Fatal("two hosts on one port")
+		t.Fatal("two hosts share one port")
 	}
 	t.Log(err)
 	if _, err := NewHost(Config{}); err == nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// The side that was dialled measures too: a link shows the round trip to nodes that dial it.
+// The dialled side measures too: a link shows the round trip to nodes that dial it.
 func TestMeasureFromTheDialledSide(t *testing.T) {
 	hub, leaf := newHost(t, Config{Kind: Hub}), newHost(t, Config{})
 	stranger := peer.ID("nobody")

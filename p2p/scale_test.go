@@ -13,7 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 )
 
-// A site with many nodes behind one address; libp2p's own limits let in 8.
+// A site may have many nodes behind one address; libp2p's own limits let in 8.
 func TestManyPeersOfOneAddress(t *testing.T) {
 	n := 300
 	if testing.Short() {

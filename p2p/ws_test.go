@@ -159,8 +159,8 @@ func tunnel(c net.Conn, count *atomic.Int64) {
 	both.Wait()
 }
 
-// Where TCP is known on the same port, the swarm drops the WebSocket address; its other name
-// is dialled, through the proxy.
+// Where TCP is known on the same port, the swarm drops the WebSocket address; its other name is
+// dialled through the proxy.
 func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 	proxy, tunnels := connectProxy(t)
 	port, err := identity.PickPort()
@@ -180,7 +180,7 @@ func TestWebSocketBesideTCPBehindProxy(t *testing.T) {
 		t.Fatalf("behind a proxy: %v", got)
 	}
 	if again := ma.Unique(through.Aliases(got)); len(again) != 3 {
-		t.Errorf("told its own names: %v", again)
+		t.Errorf("aliases of its own aliases: %v", again)
 	}
 	leaf := newHost(t, Config{Overlay: Overlay{NoListen: true, Proxy: proxy}})
 	s := keepEcho(t, leaf, reach.Target{Peer: hub.ID(), Addrs: got[2:]}).next(t)

@@ -15,10 +15,10 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// IsCircuit tells whether an address goes through a relay.
+// IsCircuit reports whether an address goes through a relay.
 func IsCircuit(a ma.Multiaddr) bool { return has(a, ma.P_CIRCUIT) }
 
-// IsUDP tells whether the first hop of an address goes by UDP.
+// IsUDP reports whether the first hop of an address goes by UDP.
 func IsUDP(a ma.Multiaddr) bool { return has(a, ma.P_UDP) }
 
 func has(a ma.Multiaddr, code int) bool {
@@ -29,7 +29,7 @@ func has(a ma.Multiaddr, code int) bool {
 // Connection is all that is looked at of a connection.
 type Connection interface{ RemoteMultiaddr() ma.Multiaddr }
 
-// Relayed tells whether a connection runs through a relay.
+// Relayed reports whether a connection runs through a relay.
 func Relayed(c Connection) bool { return IsCircuit(c.RemoteMultiaddr()) }
 
 // RelayOf names the relay that a connection runs through; empty: it is direct.
@@ -52,7 +52,7 @@ func SplitCircuit(a ma.Multiaddr) (relay peer.AddrInfo, ok bool) {
 	return *info, true
 }
 
-// Hop gives the address of the relay in an address through one, with the relay's peer id if it
+// Hop returns the address of the relay in an address through one, with the relay's peer id if it
 // is named.
 func Hop(a ma.Multiaddr) (relay ma.Multiaddr, ok bool) {
 	relay, circuit := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })

@@ -16,13 +16,13 @@ var log = logs.For("p2p/admission")
 // Peers tells of peers what admission cannot know. It is asked for each connection and stream,
 // and must answer from memory.
 type Peers interface {
-	// Keeps tells whether the host holds a path to p, which is a member for as long.
+	// Keeps reports whether the host holds a path to p, which is a member for as long.
 	Keeps(p peer.ID) bool
-	// Expects tells whether the host is reaching for p.
+	// Expects reports whether the host is reaching for p.
 	Expects(p peer.ID) bool
-	// IsRelay tells whether p is a relay of the host.
+	// IsRelay reports whether p is a relay of the host.
 	IsRelay(p peer.ID) bool
-	// MayDial tells whether the host wants a connection with p by this address.
+	// MayDial reports whether the host wants a connection with p by this address.
 	MayDial(p peer.ID, at ma.Multiaddr) bool
 }
 

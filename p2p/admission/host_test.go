@@ -121,7 +121,7 @@ func newStock(t *testing.T) host.Host {
 	return h
 }
 
-// connect gives the connection as the dialling side has it.
+// connect returns the connection as the dialling side has it.
 func connect(t *testing.T, from, to host.Host) network.Conn {
 	t.Helper()
 	if err := from.Connect(testContext(t), peer.AddrInfo{ID: to.ID(), Addrs: to.Network().ListenAddresses()}); err != nil {

@@ -206,7 +206,7 @@ func (s *site) connect(ctx context.Context, a ma.Multiaddr, found *Address) bool
 	return ok
 }
 
-// dialArgs gives the TCP part of an address.
+// dialArgs returns the TCP part of an address.
 func dialArgs(a ma.Multiaddr) (network, address string, err error) {
 	bare, _ := ma.SplitFunc(a, func(c ma.Component) bool {
 		switch c.Protocol().Code {

@@ -27,7 +27,7 @@ func (a Address) endpoint() endpoint {
 	return e
 }
 
-// works tells whether the peer that was wanted was reached.
+// works reports whether the peer that was wanted was reached.
 func (a Address) works() bool { return a.Handshake.State == OK }
 
 // failure is that of the first step that failed.

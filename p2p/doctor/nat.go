@@ -45,7 +45,7 @@ const (
 
 // NAT is what stands between the site and the internet.
 type NAT struct {
-	// Translated tells whether there is a NAT at all.
+	// Translated reports whether there is a NAT at all.
 	Translated Answer `json:"translated,omitempty"`
 	// Public addresses that others see of this site, without ports.
 	Public []string `json:"public_addresses,omitempty"`

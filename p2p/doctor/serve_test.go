@@ -91,7 +91,7 @@ func newTestLink(t *testing.T, standing admission.Standing) *testLink {
 	return l
 }
 
-// reach gives a way to the link over each of its addresses.
+// reach returns a way to the link over each of its addresses.
 func (l *testLink) reach(t *testing.T) []*way {
 	t.Helper()
 	s, err := newSite(Config{NewHost: newHost, Link: l.ID(), Addrs: l.Network().ListenAddresses()})

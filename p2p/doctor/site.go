@@ -104,7 +104,7 @@ func transportFor(h host.Host, a ma.Multiaddr) (transport.Transport, error) {
 
 var errNoTransport = errors.New("this version knows no such transport")
 
-// proxyFor gives the proxy that WebSocket to host:port goes through; nil: none.
+// proxyFor returns the proxy that WebSocket to host:port goes through; nil: none.
 func (s *site) proxyFor(hostPort string) *url.URL {
 	return overlay.Proxy{URL: s.cfg.Proxy}.For(hostPort)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// opener gives a fresh stream of one connection: network.Conn has it, and so has a
+// opener returns a fresh stream of one connection: network.Conn has it, and so has a
 // transport's connection that no swarm knows of.
 type opener func(context.Context) (network.MuxedStream, error)
 

@@ -22,7 +22,7 @@ type Config struct {
 	// Link that announces. Its key must be an Ed25519 one, which a peer id contains.
 	Link       peer.ID
 	Federation string
-	// Member tells whether a peer takes part. At a link: its members. At a node: the link,
+	// Member reports whether a peer takes part. At a link: its members. At a node: the link,
 	// and the members it knows. It is called often, from any goroutine, and must be quick.
 	Member func(peer.ID) bool
 }

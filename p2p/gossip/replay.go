@@ -46,7 +46,7 @@ func (r *replays) first(a Announcement, now time.Time) error {
 	return nil
 }
 
-// forgotten tells whether a may have been seen and forgotten for want of room.
+// forgotten reports whether a may have been seen and forgotten for want of room.
 func (r *replays) forgotten(a Announcement) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -91,7 +91,7 @@ func (s *Subscriber) accept(raw []byte, now time.Time) (Announcement, error) {
 	return a, s.replays.first(a, now)
 }
 
-// blame tells whether an honest member could not have forwarded it. A late one is not
+// blame reports whether an honest member could not have forwarded it. A late one is not
 // blamed on the link, since then it is our clock that is wrong, nor on a member while its
 // clock and ours may disagree about the Window.
 func (s *Subscriber) blame(from peer.ID, a Announcement, err error) bool {

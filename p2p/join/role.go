@@ -15,7 +15,7 @@ const (
 	RoleObserver Role = "observer" // may read the status
 )
 
-// Check tells whether the role is one of those that there are.
+// Check reports whether the role is one of those that there are.
 func (r Role) Check() error {
 	if slices.Contains([]Role{RoleNode, RoleOperator, RoleObserver}, r) {
 		return nil

@@ -73,7 +73,7 @@ func (j *fetch) strikeLocked(it *item, src *source) {
 	}
 }
 
-// othersLocked tells whether the item may be had from somebody else.
+// othersLocked reports whether the item may be had from somebody else.
 func (j *fetch) othersLocked(it *item, src *source) bool {
 	if j.swarm != nil {
 		// Peers come and go; the hub alone can tell that an object is not to be had.

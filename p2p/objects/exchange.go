@@ -20,7 +20,7 @@ var (
 	ErrStalled = errors.New("transfer has stalled")
 )
 
-// Permanent tells whether a fetch that ended with err would end in the same way again with
+// Permanent reports whether a fetch that ended with err would end in the same way again with
 // the same peers. All else (a lost connection, a full disk, a busy peer) is worth
 // another try later.
 func Permanent(err error) bool {

@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// Export gives an object a second name outside of the store, on the same file system
+// Export returns an object a second name outside of the store, on the same file system
 // without copying it: what is removed from the store stays readable there. It does not
 // look at the content. ErrNotFound.
 func (d *Dir) Export(id, path string) error {

@@ -32,7 +32,7 @@ var (
 // An id is the lowercase hexadecimal SHA-256 of the object's bytes; FABs are stored in the
 // same way under their FAB hash.
 type Store interface {
-	// Has tells whether the whole object is there.
+	// Has reports whether the whole object is there.
 	Has(id string) bool
 	// Size of a stored object in bytes, or ErrNotFound.
 	Size(id string) (int64, error)

@@ -55,7 +55,7 @@ func (r *receiving) keepPace(stream network.Stream) (stop func()) {
 	}
 }
 
-// hopeless tells whether an idle source could give what this stream still has to bring,
+// hopeless reports whether an idle source could give what this stream still has to bring,
 // and is known to be much faster, or not known while this one is really slow.
 func (r *receiving) hopeless(rate float64) bool {
 	r.mu.Lock()

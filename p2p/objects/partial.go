@@ -178,7 +178,7 @@ func (p *partial) Discard() error {
 	return errors.Join(err, p.end())
 }
 
-// end gives everything free.
+// end returns everything free.
 func (p *partial) end() (err error) {
 	p.ended = true
 	if p.file != nil {

@@ -119,7 +119,7 @@ func (p *proof) Commit(context.Context) error {
 
 func (*proof) Close() error { return nil }
 
-// partly tells whether some of the object was shown, and not all.
+// partly reports whether some of the object was shown, and not all.
 func (p *proof) partly() bool { return 0 < p.offset && p.offset < p.size }
 
 func (p *proof) Discard() error {

@@ -109,7 +109,7 @@ func (d *Dir) checkNew(id string, size int64) error {
 	return nil
 }
 
-// alreadyThere tells whether an object need not be written. A stored file of another size
+// alreadyThere reports whether an object need not be written. A stored file of another size
 // than a sender says is looked at: one of the two is wrong.
 func (d *Dir) alreadyThere(id string, size int64) (bool, error) {
 	if !d.Has(id) {

@@ -57,7 +57,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	return o
 }
 
-// Server gives objects of a store to peers. A stream's life:
+// Server returns objects of a store to peers. A stream's life:
 //
 //	accepted ──► queued ──► serving ──► closed
 //	    │           │          └──────► reset: the peer is gone, silent or speaks nonsense

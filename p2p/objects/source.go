@@ -44,7 +44,7 @@ type item struct {
 	holders int
 }
 
-// usable tells whether the source may be asked for the item now.
+// usable reports whether the source may be asked for the item now.
 func (it *item) usable(src *source) bool {
 	if src.out != nil || it.no[src] != nil {
 		return false

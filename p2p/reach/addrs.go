@@ -11,8 +11,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// Addresses gives the addresses that a ticket should name, best first: those that others can
-// reach from anywhere, circuits through relays that hold a reservation now, and those of the LAN;
+// Addresses returns the addresses that a ticket should name, best first: those that can be reached
+// from anywhere, circuits through relays that hold a reservation now, and those on the LAN;
 // loopback only if there is nothing else. They change with reachability; see [Manager.Events].
 func (m *Manager) Addresses() []ma.Multiaddr {
 	var addrs []ma.Multiaddr
@@ -29,8 +29,8 @@ func (m *Manager) Addresses() []ma.Multiaddr {
 	return addrs[:min(len(addrs), maxTicketAddresses)]
 }
 
-// directAddrs gives the announced addresses if there are any, else those that the host is
-// listening at, as seen here and as observed by others.
+// directAddrs returns the announced addresses if there are any, otherwise those that the host
+// listens on, as seen here and as observed by others.
 func (m *Manager) directAddrs() []ma.Multiaddr {
 	if len(m.announce) > 0 {
 		return slices.Clone(m.announce)
@@ -60,16 +60,16 @@ func rank(a ma.Multiaddr) int {
 	return rankPublic
 }
 
-// confirmer knows which addresses of a host AutoNAT has confirmed. libp2p's hosts are ones.
+// confirmer knows which addresses of a host AutoNAT has confirmed. libp2p's hosts implement it.
 type confirmer interface {
 	ConfirmedAddrs() (reachable, unreachable, unknown []ma.Multiaddr)
 }
 
-// Tell chooses, from the addresses that libp2p found, those that members are told of.
+// Tell chooses, from the addresses that libp2p found, those that members are told.
 //
-// A reticent host keeps public addresses to itself that AutoNAT has not confirmed: whoever is told of
-// one dials it first and punches a hole only when that has failed, 3 s later. Punching
-// itself offers them anyway (puncm.go). A hub has to be found, so it is not.
+// A reticent host keeps to itself public addresses that AutoNAT has not confirmed: a peer that is
+// told one dials it first and punches a hole only when that has failed, 3 s later. Punching itself
+// offers them anyway (punch.go). A hub has to be found, so it is not reticent.
 func (m *Manager) Tell(found []ma.Multiaddr) []ma.Multiaddr {
 	told := slices.Clone(m.announce)
 	var reachable []ma.Multiaddr
@@ -89,12 +89,12 @@ func (m *Manager) Tell(found []ma.Multiaddr) []ma.Multiaddr {
 	return told
 }
 
-// interfaceAddrs are the addresses of this machine, to see whether it was carried to another
-// network; empty if they cannot be told.
+// interfaceAddrs returns the addresses of this machine, which show whether it was carried to
+// another network; empty if they cannot be read.
 func interfaceAddrs() (all []string) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		log.Debug("addresses of this machine", "err", err)
+		log.Debug("could not read the addresses of this machine", "err", err)
 	}
 	for _, a := range addrs {
 		all = append(all, a.String())

@@ -16,13 +16,13 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
-// Ask goes to a peer for one question: it connects, opens a stream of protocol proto, calls ask with
-// it, and closes all connections to the peer again, unless a [Manager.Keep] wants them: they were made to a
-// peer that may let this host in by its answer, and see it as a stranger.
+// Ask goes to a peer for one question: it connects, opens a stream of protocol proto, calls ask
+// with it, and then closes all connections to the peer unless a [Manager.Keep] wants them: they
+// were made while the peer still saw this host as a stranger, and its answer may change that.
 //
-// It tries again until ask returns nil or a [Permanent] error, the peer refuses
-// ([admission.ErrRefused]) or does not know the protocol ([multistream.ErrNotSupported]), or ctx ends.
-// The stream is reset when ask has returned, or ctx ends.
+// Ask tries again until ask returns nil or a [Permanent] error, the peer refuses
+// ([admission.ErrRefused]) or does not know the protocol ([multistream.ErrNotSupported]), or ctx
+// ends. The stream is reset when ask has returned or ctx ends.
 func (m *Manager) Ask(ctx context.Context, t Target, proto protocol.ID, ask func(network.Stream) error) error {
 	d := newDialer(m, t)
 	m.intents.count(m.intents.joins, t.Peer, 1)
@@ -53,7 +53,7 @@ func (m *Manager) Ask(ctx context.Context, t Target, proto protocol.ID, ask func
 	}
 }
 
-// ask is one try.
+// ask makes one attempt.
 func (d *dialer) ask(ctx context.Context, proto protocol.ID, ask func(network.Stream) error) error {
 	c, err := d.reach(ctx)
 	if err != nil {
@@ -74,15 +74,15 @@ func (d *dialer) ask(ctx context.Context, proto protocol.ID, ask func(network.St
 	return admission.Refusal(d.m.host.Peerstore(), c, proto, err)
 }
 
-// Dial opens a stream of a protocol to a peer. It uses the connection that there is, relayed or
-// direct, or makes one to addresses that are known.
+// Dial opens a stream of a protocol to a peer. It uses an existing connection, relayed or direct,
+// or makes one to addresses that are known.
 func (m *Manager) Dial(ctx context.Context, p peer.ID, proto protocol.ID) (network.Stream, error) {
 	ctx = network.WithAllowLimitedConn(ctx, "dial")
 	began := time.Now()
 	s, err := m.host.NewStream(ctx, p, proto)
 	if errors.As(err, new(*swarm.DialError)) && time.Since(began) < dialAgainWithin {
-		// libp2p lets a dial through a relay fail while an earlier one, which was given up
-		// already, comes to its end.
+		// libp2p lets a dial through a relay fail while an earlier, abandoned one is still coming
+		// to its end.
 		s, err = m.host.NewStream(ctx, p, proto)
 	}
 	if err != nil {

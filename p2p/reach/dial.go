@@ -21,8 +21,8 @@ import (
 
 type swarmBackoff = swarm.DialBackoff
 
-// dialer reaches one target. What it leaves running ends with the context that was given
-// to reach, and close waits for it.
+// dialer reaches one target. What it leaves running ends with the context that was given to reach,
+// and close waits for it.
 type dialer struct {
 	m      *Manager
 	target Target
@@ -30,17 +30,17 @@ type dialer struct {
 	last   func() // ends what the last reach left running, and waits for it
 
 	mu    sync.Mutex
-	blame map[peer.ID]int // relays, by how often a path was lost with one, or not got
+	blame map[peer.ID]int // by relay: how often a path through it was lost, or not established
 }
 
-// newDialer also lets the gater dial the target, and the relays on the way.
+// newDialer also lets the gater dial the target and the relays on the way.
 func newDialer(m *Manager, t Target) *dialer {
 	d := &dialer{m: m, target: t, last: func() {}, blame: make(map[peer.ID]int)}
 	d.expect(1)
 	return d
 }
 
-// close returns when all that reach started has ended.
+// close returns when everything that reach started has ended.
 func (d *dialer) close() {
 	d.work.Wait()
 	d.expect(-1)
@@ -56,12 +56,12 @@ func (d *dialer) expect(n int) {
 	}
 }
 
-// reach gives a connection over whichever address works first. If that is a relayed one,
-// the direct addresses are tried on until DialTimeout, and a direct connection then shows
-// up in the swarm. Calls must not overlap.
+// reach returns a connection over whichever address works first. If that is a relayed one, the
+// direct addresses are still tried until DialTimeout, and a direct connection then shows up in the
+// swarm. Calls must not overlap.
 func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
 	// While anybody dials a peer, the swarm answers further dials with what it reached before,
-	// though it be closed again.
+	// even if that has been closed again.
 	d.last()
 	direct, relays := d.split()
 	if len(direct) == 0 && len(relays) == 0 {
@@ -80,26 +80,26 @@ func (d *dialer) reach(ctx context.Context) (network.Conn, error) {
 		}
 		errs = append(errs, a.err)
 	}
-	d.blames(a.relay) // it was the last, which held up all
+	d.blames(a.relay) // it answered last and held everything up
 	return nil, fmt.Errorf("reach %s: %w", d.target.Peer, errors.Join(errs...))
 }
 
-// race is one try of all ways at once.
+// race is one attempt over all ways at once.
 type race struct {
 	tries          int
-	answers        chan answer // one of each try
+	answers        chan answer // one from each attempt
 	all            sync.WaitGroup
 	cancel         context.CancelFunc
 	cancelCircuits context.CancelFunc
 }
 
 type answer struct {
-	relay peer.ID // empty: directly
+	relay peer.ID // empty: direct
 	conn  network.Conn
 	err   error
 }
 
-// start begins the tries; they are over after DialTimeout.
+// start begins the attempts; they are over after DialTimeout.
 func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo) *race {
 	r := &race{answers: make(chan answer, len(relays)+1)}
 	ctx, r.cancel = context.WithTimeout(ctx, DialTimeout)
@@ -112,7 +112,7 @@ func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo)
 			r.answers <- answer{relay, c, err}
 		})
 	}
-	tried := make(chan struct{}) // the direct addresses
+	tried := make(chan struct{}) // closed when the direct addresses have been tried
 	if direct {
 		try("", func() (network.Conn, error) {
 			defer close(tried)
@@ -138,7 +138,7 @@ func (d *dialer) start(ctx context.Context, direct bool, relays []peer.AddrInfo)
 	return r
 }
 
-// blames a relay for a path that was lost, or not got.
+// blames holds a path that was lost, or never established, against a relay.
 func (d *dialer) blames(relay peer.ID) {
 	if relay == "" {
 		return
@@ -148,8 +148,8 @@ func (d *dialer) blames(relay peer.ID) {
 	d.blame[relay]++
 }
 
-// handicap is how long a relay has to wait for those that were blamed less. One that takes a
-// circuit at once and then holds or cuts it would win every race, and libp2p, which dials a peer
+// handicap is how long a relay has to wait for those that were blamed less. A relay that takes a
+// circuit at once and then stalls or cuts it would win every race, and libp2p, which dials a peer
 // through one relay at a time, would not even try another beside it.
 func (d *dialer) handicap(relay peer.ID, among []peer.AddrInfo) time.Duration {
 	d.mu.Lock()
@@ -161,7 +161,7 @@ func (d *dialer) handicap(relay peer.ID, among []peer.AddrInfo) time.Duration {
 	return time.Duration(min(d.blame[relay]-least, mostBlame)) * relayHeadStart
 }
 
-// won ends the tries that cannot find anything better.
+// won ends the attempts that cannot find anything better.
 func (r *race) won(c network.Conn) {
 	r.cancelCircuits()
 	if !addr.Relayed(c) {
@@ -169,7 +169,7 @@ func (r *race) won(c network.Conn) {
 	}
 }
 
-// end ends all tries, and waits for them.
+// end ends all attempts, and waits for them.
 func (r *race) end() {
 	r.cancel()
 	r.all.Wait()
@@ -196,9 +196,9 @@ func (d *dialer) split() (direct []ma.Multiaddr, relays []peer.AddrInfo) {
 		}
 	}
 	book := d.m.host.Peerstore()
-	// What identify or mDNS told may be better than the ticket. Circuits that are known from
-	// earlier must go: the swarm would start with all, and libp2p dials through one relay after
-	// the other, for 5 s each, also through those that are dead.
+	// What identify or mDNS told us may be better than the ticket. Circuits that are known from
+	// earlier must go: the swarm would start with all of them, and libp2p dials through one relay
+	// after another, for 5 s each, including those that are dead.
 	var stale []ma.Multiaddr
 	for _, a := range book.Addrs(d.target.Peer) {
 		if addr.IsCircuit(a) {
@@ -225,9 +225,8 @@ func (d *dialer) direct(ctx context.Context) (network.Conn, error) {
 	return c, nil
 }
 
-// through goes to a relay, and through it. The circuit becomes known to the swarm only when
-// the relay is there: libp2p dials circuits to one peer in turn, and a dead relay holds up
-// the next for 5 s.
+// through connects to a relay, and through it. The swarm learns of the circuit only once the relay
+// is there: libp2p dials circuits to one peer in turn, and a dead relay holds up the next for 5 s.
 func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn, error) {
 	clearBackoff(d.m.host.Network(), relay.ID)
 	d.dropDead(ctx, relay.ID)
@@ -243,9 +242,9 @@ func (d *dialer) through(ctx context.Context, relay peer.AddrInfo) (network.Conn
 	return c, nil
 }
 
-// throughAgain repeats through while the direct addresses are tried, which takes long where
-// a firewall is silent: a relay that has just restarted refuses whom its link has not
-// named yet.
+// throughAgain repeats through while the direct addresses are tried, which takes long where a
+// firewall is silent: a relay that has just restarted refuses peers that its link has not named
+// yet.
 func (d *dialer) throughAgain(ctx context.Context, relay peer.AddrInfo, tried <-chan struct{}) (network.Conn, error) {
 	pause := retry.Between(firstBackoff, maxBackoff)
 	for {
@@ -264,7 +263,7 @@ func (d *dialer) throughAgain(ctx context.Context, relay peer.AddrInfo, tried <-
 	}
 }
 
-// dropDead closes the connection to a relay that may be what the target was lost with.
+// dropDead closes the connection to a relay that may have died and taken the path with it.
 func (d *dialer) dropDead(ctx context.Context, relay peer.ID) {
 	conns := d.m.host.Network().ConnsToPeer(relay)
 	for _, c := range conns {
@@ -278,8 +277,8 @@ func (d *dialer) dropDead(ctx context.Context, relay peer.ID) {
 }
 
 // forgetOldPaths closes all connections to the target, and those to the relays on the way. They
-// may outlive a change of this host's address, as QUIC does; but nobody tells the new address
-// on them, without which no hole can be punched.
+// may outlive a change of this host's address, as QUIC does; but nobody announces the new address
+// on them, and without it no hole can be punched.
 func (d *dialer) forgetOldPaths() {
 	_ = d.m.host.Network().ClosePeer(d.target.Peer) // they may be dead
 	for _, a := range d.target.Addrs {
@@ -297,12 +296,12 @@ func (d *dialer) dial(ctx context.Context) (network.Conn, error) {
 	return c, err
 }
 
-// open gives a stream of proto on the best connection to a peer; c is one of them. An
-// error is admission.ErrRefused if the peer does not take this one as a member.
+// open opens a stream of proto on the best connection to a peer; c is one of them. The error is
+// admission.ErrRefused if the peer does not take this host as a member.
 func (m *Manager) open(ctx context.Context, c network.Conn, proto protocol.ID) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	ctx = network.WithNoDial(network.WithAllowLimitedConn(ctx, "overlay"), "connected already")
+	ctx = network.WithNoDial(network.WithAllowLimitedConn(ctx, "overlay"), "already connected")
 	s, err := m.host.NewStream(ctx, c.RemotePeer(), proto)
 	if err != nil {
 		return nil, fmt.Errorf("open %s to %s: %w", proto, c.RemotePeer(), admission.Refusal(m.host.Peerstore(), c, proto, err))

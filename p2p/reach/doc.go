@@ -4,11 +4,11 @@
 //
 //   - [Manager.Keep] gets a stream to its target over the first of all known addresses that
 //     works, moves it to a direct path once there is one, and starts anew after any loss.
-//   - A host with relays holds a reservation at each, and is told by which addresses it can be
-//     reached now.
-//   - A path that died without a word is found out in seconds; slow is not dead.
-//   - It dials nobody but targets, relays on the way to them, and members that hole punching is
-//     for, and tells addresses of the host to members only.
+//   - A host with relays holds a reservation at each, and is told by which addresses it can
+//     currently be reached.
+//   - A path that died without a word is detected within seconds; slow is not dead.
+//   - It dials nobody but targets, relays on the way to them, and members to whom it punches
+//     holes, and tells the host's addresses to members only.
 //
 // # Who does what
 //
@@ -19,8 +19,9 @@
 //	         ├─ ranker, Intents       rank.go, intents.go        what is dialled first, and whom at all
 //	         └─ traffic, paths        traffic.go, paths.go       what is known of the ways
 //
-// Only the Manager knows all of them; the others take what they need of a libp2p host and of each
-// other. It takes libp2p's host, since reserving, punching and mDNS are libp2p's and want it whole.
+// Only the Manager knows all of them; the others take what they need from a libp2p host and
+// from each other. The Manager takes libp2p's host, since reserving, punching and mDNS are
+// libp2p's and want all of it.
 //
 // # What it is not responsible for
 //

@@ -12,12 +12,12 @@ type EventKind int
 const (
 	// PathOpened: a connection to Peer is up.
 	PathOpened EventKind = iota
-	// PathClosed: a connection of Peer ended, by Err if that is known.
+	// PathClosed: a connection to Peer ended, because of Err if that is known.
 	PathClosed
 	// PathFailed: Peer could not be reached, or hole punching failed, because of Err.
 	PathFailed
-	// AddressesChanged: [Manager.Addresses] gives others than before. Peer is the relay
-	// whose reservation came or went.
+	// AddressesChanged: [Manager.Addresses] returns different ones now. Peer is the relay whose
+	// reservation came or went.
 	AddressesChanged
 )
 
@@ -25,7 +25,7 @@ func (k EventKind) String() string {
 	return [...]string{"path opened", "path closed", "path failed", "addresses changed"}[k]
 }
 
-// Event is a change that a status line or a log would tell.
+// Event is a change that a status line or a log would report.
 type Event struct {
 	Kind EventKind
 	Peer peer.ID
@@ -37,7 +37,7 @@ type Event struct {
 // subscriber that is too slow misses events; [Manager.Paths] always tells the truth.
 func (m *Manager) Events() (events <-chan Event, stop func()) { return m.events.subscribe() }
 
-// broadcast hands events to subscribers without ever waiting for one.
+// broadcast hands events to subscribers without ever waiting for any of them.
 type broadcast struct {
 	mu     sync.Mutex
 	subs   map[chan Event]struct{}

@@ -156,7 +156,7 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	return served, fmt.Errorf("%s with %s: %w", k.proto, k.dial.target.Peer, err)
 }
 
-// connect gives a connection that was there already and is alive, or a new one.
+// connect returns a connection that was there already and is alive, or a new one.
 func (k *keeper) connect(ctx context.Context) (network.Conn, error) {
 	conns := k.m.host.Network().ConnsToPeer(k.dial.target.Peer)
 	alive := make(chan network.Conn, len(conns))

@@ -90,7 +90,7 @@ func (m *Manager) Rank(addrs []ma.Multiaddr) []network.AddrDelay { return m.rank
 // Traffic is libp2p's counter of bytes for the host.
 func (m *Manager) Traffic() metrics.Reporter { return m.traffic }
 
-// LeftTo gives the counter of the bytes that the kernel has taken for TCP connections to a peer
+// LeftTo returns the counter of the bytes that the kernel has taken for TCP connections to a peer
 // itself. Whoever writes to them counts.
 func (m *Manager) LeftTo(p peer.ID) *atomic.Int64 { return &m.traffic.of(p).left }
 

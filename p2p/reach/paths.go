@@ -27,7 +27,7 @@ type Path struct {
 	RTT       time.Duration // as last measured; 0: not yet
 }
 
-// Direct tells whether no relay is in between.
+// Direct reports whether no relay is in between.
 func (p Path) Direct() bool { return p.Relay == "" }
 
 // Ways are all that is known of the ways to a peer.
@@ -43,7 +43,7 @@ type Failure struct {
 	Err error
 }
 
-// Paths gives the connections to a peer, the one that new streams take first.
+// Paths returns the connections to a peer, the one that new streams take first.
 func (m *Manager) Paths(p peer.ID) []Path {
 	var paths []Path
 	for _, c := range m.host.Network().ConnsToPeer(p) {

@@ -30,7 +30,7 @@ type connections interface {
 	ConnsToPeer(peer.ID) []network.Conn
 }
 
-// silence gives a channel that has a value when a relay, which carries this host's traffic,
+// silence returns a channel that has a value when a relay, which carries this host's traffic,
 // has died without a word: its process killed behind QUIC, its line cut, a NAT mapping
 // gone. The transports take 26 to 41 s to find out. What comes from the relay, also from others
 // through it, is a sign of life, so that it is asked only when nothing does. It ends with ctx.
@@ -82,7 +82,7 @@ func (s *heardStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// stalled gives a channel that has a value when the connection of a stream went dead without a
+// stalled returns a channel that has a value when the connection of a stream went dead without a
 // word: an end of it has another address now, or what is in between is gone. A stream on which
 // something comes is a sign of life; else the peer is asked, and is alive too as long as
 // a transfer gets on, since a ping may be long in the queue behind it: bytes leave this machine,
@@ -141,14 +141,14 @@ func (r *prober) leaving(c network.Conn) *atomic.Int64 {
 	return &r.traffic.of(c.RemotePeer()).left
 }
 
-// hasOtherPath tells whether another connection to the same peer carries anything.
+// hasOtherPath reports whether another connection to the same peer carries anything.
 func (r *prober) hasOtherPath(c network.Conn) bool {
 	return slices.ContainsFunc(r.conns.ConnsToPeer(c.RemotePeer()), func(other network.Conn) bool {
 		return other != c && len(other.GetStreams()) > 0
 	})
 }
 
-// lives tells whether a connected peer is there: it answers a ping in time, or something else
+// lives reports whether a connected peer is there: it answers a ping in time, or something else
 // comes from it meanwhile, or goes to it. On a line that is full a ping may take long, and
 // waits behind what is being sent; slow is not dead.
 func (r *prober) lives(ctx context.Context, p peer.ID, limit time.Duration) error {

@@ -96,7 +96,7 @@ func (p *puncher) observe(c network.Conn, observed ma.Multiaddr) {
 	}
 }
 
-// listensOn tells whether this host listens on a socket such as /udp/4001/quic-v1.
+// listensOn reports whether this host listens on a socket such as /udp/4001/quic-v1.
 func (p *puncher) listensOn(socket ma.Multiaddr) bool {
 	for _, l := range p.host.Network().ListenAddresses() {
 		if _, rest := ma.SplitFirst(l); len(rest) > 0 && rest.Equal(socket) {
@@ -190,7 +190,7 @@ func (p *puncher) FilterLocal(to peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
 	return addrs
 }
 
-// may tells whether a hole is worth punching: not for a peer that only lets this host
+// may reports whether a hole is worth punching: not for a peer that only lets this host
 // join, since that connection ends at once.
 func (p *puncher) may(with peer.ID) bool {
 	return p.standing(with) == admission.Member && !p.intents.Joins(with)

@@ -172,7 +172,7 @@ func (r *reservations) set(relay peer.ID, held *circuit.Reservation) {
 	r.changed(relay)
 }
 
-// circuits gives the addresses through all relays that hold a reservation: by the relay's
+// circuits returns the addresses through all relays that hold a reservation: by the relay's
 // addresses that the user named, and by those that the relay vouches for.
 func (r *reservations) circuits() []ma.Multiaddr {
 	r.mu.Lock()

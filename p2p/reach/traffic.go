@@ -35,7 +35,7 @@ func (t *traffic) of(p peer.ID) *counters {
 	return c.(*counters)
 }
 
-// leftTo gives the counter of the bytes that have left for a peer itself.
+// leftTo returns the counter of the bytes that have left for a peer itself.
 func (t *traffic) leftTo(p peer.ID) *atomic.Int64 { return &t.of(p).left }
 
 func (t *traffic) forget(p peer.ID) { t.peers.Delete(p) }
@@ -56,7 +56,7 @@ func (t *traffic) LogRecvMessageStream(n int64, _ protocol.ID, p peer.ID) {
 	c.heard.Store(time.Now().UnixNano())
 }
 
-// GetBandwidthForPeer gives the totals of a peer; rates are zero.
+// GetBandwidthForPeer returns the totals of a peer; rates are zero.
 func (t *traffic) GetBandwidthForPeer(p peer.ID) metrics.Stats {
 	c, ok := t.peers.Load(p)
 	if !ok {
@@ -65,12 +65,12 @@ func (t *traffic) GetBandwidthForPeer(p peer.ID) metrics.Stats {
 	return metrics.Stats{TotalIn: c.(*counters).in.Load(), TotalOut: c.(*counters).out.Load()}
 }
 
-// GetBandwidthTotals gives the totals of all peers; rates are zero.
+// GetBandwidthTotals returns the totals of all peers; rates are zero.
 func (t *traffic) GetBandwidthTotals() metrics.Stats {
 	return metrics.Stats{TotalIn: t.in.Load(), TotalOut: t.out.Load()}
 }
 
-// GetBandwidthByPeer gives the totals of each peer.
+// GetBandwidthByPeer returns the totals of each peer.
 func (t *traffic) GetBandwidthByPeer() map[peer.ID]metrics.Stats {
 	all := make(map[peer.ID]metrics.Stats)
 	t.peers.Range(func(p, _ any) bool {

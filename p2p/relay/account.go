@@ -171,7 +171,7 @@ func (b *books) find(match func(*stream) bool) []*stream {
 	return found
 }
 
-// stranger tells whether the circuit is one that only joins.
+// stranger reports whether the circuit is one that only joins.
 func (b *books) stranger(s *stream) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

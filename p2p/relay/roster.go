@@ -92,7 +92,7 @@ type route struct {
 	stranger   bool // the owner may only join
 }
 
-// judge tells whether src may have a circuit to dst, and whom it would count for.
+// judge reports whether src may have a circuit to dst, and whom it would count for.
 func (r *roster) judge(src, dst peer.ID) (route, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -110,7 +110,7 @@ func (r *roster) judge(src, dst peer.ID) (route, bool) {
 	return route{federation: openFederation, owner: src}, r.open
 }
 
-// belongsLocked tells whether p is a member of link's federation. Links are at home in
+// belongsLocked reports whether p is a member of link's federation. Links are at home in
 // any: two links that name each other's federation are the operator's own choice.
 func (r *roster) belongsLocked(p, link peer.ID) bool {
 	if r.links[p] != nil {

@@ -25,7 +25,7 @@ type Options struct {
 	// Whole bounds the time of the stream in all.
 	Whole time.Duration
 
-	// Admit tells whether whoever is at the other end may use the protocol; nil: anybody
+	// Admit reports whether whoever is at the other end may use the protocol; nil: anybody
 	// whom the host lets come this far.
 	Admit func(network.Conn) bool
 	// Busy tells a peer in the protocol's own words that there is no place for it; nil: the

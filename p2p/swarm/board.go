@@ -135,7 +135,7 @@ func (b *Board) Clear() (gone []peer.ID) {
 	return gone
 }
 
-// Knows tells whether the link has named the peer for some run.
+// Knows reports whether the link has named the peer for some run.
 func (b *Board) Knows(p peer.ID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -149,7 +149,7 @@ func (b *Board) Count() int {
 	return len(b.known)
 }
 
-// May tells whether the peer may have an object in the name of a run.
+// May reports whether the peer may have an object in the name of a run.
 func (b *Board) May(p peer.ID, runID uint64, id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,7 +184,7 @@ func (b *Board) tellWaiting(r *boardRun, id string) {
 	}
 }
 
-// look gives what a search needs of a run: its peers, a test for what is shared, and a channel
+// look returns what a search needs of a run: its peers, a test for what is shared, and a channel
 // that is closed when either changes.
 func (b *Board) look(runID uint64) (peers []objects.Provider, changed <-chan struct{}) {
 	b.mu.Lock()

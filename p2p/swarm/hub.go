@@ -98,7 +98,7 @@ func (h *Hub) End(runID uint64) {
 	}
 }
 
-// Take gives what a node is to be told, once.
+// Take returns what a node is to be told, once.
 func (h *Hub) Take(p peer.ID) []News {
 	h.mu.Lock()
 	defer h.mu.Unlock()

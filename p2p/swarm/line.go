@@ -218,7 +218,7 @@ func (l *line) hear(stream network.Stream) error {
 	}
 }
 
-// wanted tells whether the peer was asked for it. Nobody else's word is taken for anything.
+// wanted reports whether the peer was asked for it. Nobody else's word is taken for anything.
 func (l *line) wanted(id string) bool {
 	l.search.mu.Lock()
 	defer l.search.mu.Unlock()
@@ -226,7 +226,7 @@ func (l *line) wanted(id string) bool {
 	return asked
 }
 
-// open gives a stream: to the hub on any connection that there is, to a neighbour on a direct
+// open returns a stream: to the hub on any connection that there is, to a neighbour on a direct
 // one, which it dials.
 func (l *line) open(ctx context.Context) (network.Stream, error) {
 	h := l.search.host

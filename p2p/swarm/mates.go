@@ -29,7 +29,7 @@ func (c *course) enter(p peer.ID) {
 	c.hub.cfg.News(p)
 }
 
-// meet gives a node neighbours, those first that have few themselves. The order among
+// meet returns a node neighbours, those first that have few themselves. The order among
 // equals is random, so that the graph has short ways whatever order nodes come in.
 func (c *course) meet(m *mate) {
 	var others []*mate

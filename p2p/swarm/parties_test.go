@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// liar gives zeros for everything.
+// liar returns zeros for everything.
 type liar struct{ objects.Store }
 
 func (l liar) Verify(string) error { return nil }

@@ -137,7 +137,7 @@ func (q *search) follow() (changed <-chan struct{}) {
 	return changed
 }
 
-// aloneLocked tells whether no neighbour is there or may come to be. Right at the beginning
+// aloneLocked reports whether no neighbour is there or may come to be. Right at the beginning
 // nobody is: the link offers to one node after the other.
 func (q *search) aloneLocked() bool {
 	if time.Since(q.began) < aloneAfter {
@@ -165,7 +165,7 @@ func (q *search) joins() <-chan struct{} {
 	return q.joined
 }
 
-// hasDirect tells whether there is a direct connection.
+// hasDirect reports whether there is a direct connection.
 func (s *Searcher) hasDirect(p peer.ID) bool {
 	for _, c := range s.host.Network().ConnsToPeer(p) {
 		if !addr.Relayed(c) && !c.IsClosed() {

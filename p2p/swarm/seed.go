@@ -194,7 +194,7 @@ func (c *course) give(now time.Time) {
 
 func (c *course) room() bool { return c.given < seedThings || c.bytes < seedBytes }
 
-// giveOwn gives an asker what it can get from nobody else.
+// giveOwn returns an asker what it can get from nobody else.
 func (a *hubAsker) giveOwn(now time.Time) {
 	if a.own >= a.window {
 		return
@@ -209,7 +209,7 @@ func (a *hubAsker) giveOwn(now time.Time) {
 	}
 }
 
-// giveOnce gives an object to the one who will be through with it first: who has nothing
+// giveOnce returns an object to the one who will be through with it first: who has nothing
 // else coming, and has got little yet.
 func (c *course) giveOnce(t *thing, now time.Time) {
 	var best *hubAsker

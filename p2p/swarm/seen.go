@@ -48,7 +48,7 @@ func (s Seen) shownTo(to Seen) (addrs []ma.Multiaddr) {
 	return addrs[:min(len(addrs), maxAddresses)]
 }
 
-// near tells whether two nodes may be in one LAN.
+// near reports whether two nodes may be in one LAN.
 func (s Seen) near(to Seen) bool {
 	local := func(ip net.IP) bool { return ip.IsPrivate() || ip.IsLoopback() }
 	return s.from(local) && to.from(local) ||

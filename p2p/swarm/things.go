@@ -129,7 +129,7 @@ func (t *thing) isFresh() bool {
 	return t.shared && len(t.wanting) > 0 && len(t.holders) == 0 && !t.coming()
 }
 
-// coming tells whether a copy is on its way to a node that will pass it on soon.
+// coming reports whether a copy is on its way to a node that will pass it on soon.
 func (t *thing) coming() bool {
 	for _, g := range t.copies {
 		if !g.own && !g.stale {

@@ -36,7 +36,7 @@ func (m *Muxer) NewConn(c net.Conn, isServer bool, scope network.PeerScope) (net
 	return m.direct.NewConn(c, isServer, scope)
 }
 
-// isCircuit tells whether a connection runs through a relay, secured or not yet.
+// isCircuit reports whether a connection runs through a relay, secured or not yet.
 func isCircuit(c net.Conn) bool {
 	return c.RemoteAddr().Network() == (&circuit.NetAddr{}).Network()
 }

@@ -24,7 +24,7 @@ func (p Proxy) Validate() error {
 	return fmt.Errorf("proxy %q: want a URL like http://proxy.example:3128", p.URL.Redacted())
 }
 
-// of gives the proxy for a request. Of the environment, HTTPS_PROXY serves ws addresses too: the
+// of returns the proxy for a request. Of the environment, HTTPS_PROXY serves ws addresses too: the
 // proxy is asked to CONNECT either way.
 func (p Proxy) of(r *http.Request) (*url.URL, error) {
 	if p.URL != nil {
@@ -54,7 +54,7 @@ func (p Proxy) Aliases(addrs []ma.Multiaddr) []ma.Multiaddr {
 	return all
 }
 
-// For gives the proxy by which a WebSocket at host:port is reached; nil: none.
+// For returns the proxy by which a WebSocket at host:port is reached; nil: none.
 func (p Proxy) For(hostPort string) *url.URL {
 	proxy, err := p.of(&http.Request{URL: &url.URL{Scheme: "https", Host: hostPort}})
 	if err != nil {
@@ -63,7 +63,7 @@ func (p Proxy) For(hostPort string) *url.URL {
 	return proxy
 }
 
-// leadsTo tells whether a WebSocket address is dialled through a proxy.
+// leadsTo reports whether a WebSocket address is dialled through a proxy.
 func (p Proxy) leadsTo(a ma.Multiaddr) bool {
 	_, to, err := manet.DialArgs(bare(a))
 	return err == nil && p.For(to) != nil

@@ -23,7 +23,7 @@ type TCP struct {
 
 var _ transport.DialUpdater = (*TCP)(nil)
 
-// NewTCP gives the constructor that libp2p calls with its parts. joins tells whether a peer is dialled
+// NewTCP returns the constructor that libp2p calls with its parts. joins tells whether a peer is dialled
 // only to join its federation.
 func NewTCP(joins func(peer.ID) bool) func(transport.Upgrader, network.ResourceManager, *tcpreuse.ConnMgr) (*TCP, error) {
 	return func(u transport.Upgrader, r network.ResourceManager, shared *tcpreuse.ConnMgr) (*TCP, error) {

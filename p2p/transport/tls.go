@@ -29,7 +29,7 @@ type TLS struct {
 
 var _ sec.SecureTransport = (*TLS)(nil)
 
-// NewTLS gives the constructor that libp2p calls with its parts. left gives the counter of the
+// NewTLS returns the constructor that libp2p calls with its parts. left gives the counter of the
 // bytes that the kernel has taken for connections to a peer.
 func NewTLS(left func(peer.ID) *atomic.Int64) func(protocol.ID, ci.PrivKey, []upgrader.StreamMuxer) (*TLS, error) {
 	return func(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*TLS, error) {

@@ -19,7 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// uncounted gives a counter to each connection.
+// uncounted returns a counter to each connection.
 func uncounted(peer.ID) *atomic.Int64 { return new(atomic.Int64) }
 
 // counted counts what is written to a connection, until it fails.

@@ -40,7 +40,7 @@ type WebSocket struct {
 
 var _ transport.Transport = (*WebSocket)(nil)
 
-// NewWebSocket gives the constructor that libp2p calls with its parts.
+// NewWebSocket returns the constructor that libp2p calls with its parts.
 func NewWebSocket(cfg WebSocketConfig) func(transport.Upgrader, network.ResourceManager, *tcpreuse.ConnMgr) (*WebSocket, error) {
 	return func(u transport.Upgrader, r network.ResourceManager, shared *tcpreuse.ConnMgr) (*WebSocket, error) {
 		var opts []libp2pws.Option

@@ -50,7 +50,7 @@ const signatureSize = 64
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// Sign gives the printable form. key must be the identity of t.Link, an Ed25519 key.
+// Sign returns the printable form. key must be the identity of t.Link, an Ed25519 key.
 func (t Ticket) Sign(key crypto.PrivKey) (string, error) {
 	if key.Type() != crypto.Ed25519 || !t.Link.MatchesPrivateKey(key) {
 		return "", fmt.Errorf("sign ticket: the key is not the Ed25519 identity of link %s", t.Link)
@@ -137,7 +137,7 @@ func decode(link peer.ID, m *ticketpb.Ticket) (Ticket, error) {
 	return t, t.validate()
 }
 
-// For tells whether the ticket is one of link.
+// For reports whether the ticket is one of link.
 func (t Ticket) For(link peer.ID) error {
 	if t.Link != link {
 		return fmt.Errorf("%w: it is for %s, not %s", ErrOtherLink, t.Link, link)
