@@ -271,8 +271,7 @@ func TestRevoked(t *testing.T) {
 	link.hello().write(&sessionpb.Frame{Body: &sessionpb.Frame_Refused{Refused: &sessionpb.Refused{Reason: sessionpb.Refused_REVOKED, Detail: "removed"}}})
 	select {
 	case err := <-n.ended:
-		var refused *session.RefusedError
-		if !errors.As(err, &refused) {
+		if _, ok := errors.AsType[*session.RefusedError](err); !ok {
 			t.Errorf("run ended with %v", err)
 		}
 		n.ended <- nil

@@ -24,7 +24,7 @@ import (
 // chosen. libp2p has no option for this, neither on a host nor on its manager of observed
 // addresses, and reads this variable whenever it is told of an observation; hence it is set once
 // for all hosts.
-var believeOneObserver = sync.OnceFunc(func() { observedaddrs.ActivationThresh = 1 })
+var believeOneObserver = sync.OnceFunc(func() { observedaddrs.ActivationThresh = 1 }) //nolint:reassign // there is no option
 
 // newLibp2p builds the libp2p host. It does not listen yet, except for circuits.
 func newLibp2p(cfg Config, gate *admission.Controller, paths *reach.Manager, intents *reach.Intents, proxy transport.Proxy) (host.Host, error) {

@@ -209,8 +209,7 @@ func must(t *testing.T, err error) {
 }
 
 func code(err error) flwr.Code {
-	var e *flwr.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*flwr.Error](err); ok {
 		return e.Code
 	}
 	return 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 // nothing of the context needs to be understood.
 func contextOfRun(serialized []byte, runID uint64) []byte {
 	const runIDField = 1
-	own := serialized[:len(serialized):len(serialized)]
+	own := slices.Clip(serialized)
 	own = protowire.AppendTag(own, runIDField, protowire.VarintType)
 	return protowire.AppendVarint(own, runID)
 }

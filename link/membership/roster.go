@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,10 +103,8 @@ func (m *Members) Is(p peer.ID, roles ...join.Role) bool {
 	if !known || !member.RevokedAt.IsZero() {
 		return false
 	}
-	for _, role := range roles {
-		if member.Role == role {
-			return true
-		}
+	if slices.Contains(roles, member.Role) {
+		return true
 	}
 	return len(roles) == 0
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -23,7 +24,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
-	"github.com/multiformats/go-multiaddr"
+	ma "github.com/multiformats/go-multiaddr"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/link/messages"
@@ -194,7 +195,7 @@ func newHost(t testing.TB, net mocknet.Mocknet, addr string) host.Host {
 	t.Helper()
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	must(t, err)
-	h, err := net.AddPeer(key, multiaddr.StringCast(addr))
+	h, err := net.AddPeer(key, ma.StringCast(addr))
 	must(t, err)
 	return h
 }
@@ -253,9 +254,7 @@ func (s *sessionRoad) fetch(ctx context.Context, _ peer.ID, _ uint64, ids []stri
 func (s *sessionRoad) send(reply *letter) (taken bool) {
 	s.t.Helper()
 	s.mu.Lock()
-	for id, content := range reply.objects {
-		s.objects[id] = content
-	}
+	maps.Copy(s.objects, reply.objects)
 	s.mu.Unlock()
 	must(s.t, s.conn.WriteFrame(&sessionpb.Frame{Body: &sessionpb.Frame_Reply{Reply: &sessionpb.Reply{
 		Message: reply.raw(s.t), Tree: reply.wire(s.t), ClientappRuntimeSeconds: reply.runtime,

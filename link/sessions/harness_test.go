@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,12 +94,7 @@ func (h *hub) start() {
 	}
 	// Until the handler is there a dial would be refused.
 	h.await("the session protocol", func() bool {
-		for _, p := range h.host.Mux().Protocols() {
-			if p == session.ProtocolID {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(h.host.Mux().Protocols(), session.ProtocolID)
 	})
 }
 

@@ -147,8 +147,7 @@ func (ps *peerSession) noteEnd(cause error, ended time.Time) error {
 	if errors.Is(cause, errBye) {
 		return store.DeactivateNode(ctx, ps.node.ID)
 	}
-	var quiet silent
-	if errors.As(cause, &quiet) {
+	if quiet, ok := errors.AsType[silent](cause); ok {
 		ended = quiet.since
 	}
 	_, err := store.TouchNode(ctx, ps.node.ID, ps.server.cfg.Heartbeat, ended.Add(ps.server.cfg.Grace))

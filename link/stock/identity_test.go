@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestStrangers(t *testing.T) {
 		"another node":     func(h http.Header) { other.sign(h, time.Now()) },
 		"unregistered key": func(h http.Header) { newSuperNode(t, &hub{}).sign(h, time.Now()) },
 		"second form": func(h http.Header) {
-			h.Set(flwr.HeaderPublicKey, base64.StdEncoding.EncodeToString(append(n.pem[:len(n.pem):len(n.pem)], '\n')))
+			h.Set(flwr.HeaderPublicKey, base64.StdEncoding.EncodeToString(append(slices.Clip(n.pem), '\n')))
 		},
 		"Ed25519": func(h http.Header) { h.Set(flwr.HeaderPublicKey, ed25519Key(t)) },
 		"no PEM":  func(h http.Header) { h.Set(flwr.HeaderPublicKey, "aGVsbG8=") },

@@ -97,7 +97,7 @@ func TestAPullEndsTheOneBefore(t *testing.T) {
 	var empty int
 	var held outcome
 	deadline := time.After(testPatience)
-	for answered := 0; answered < 3; answered++ {
+	for range 3 {
 		var o outcome
 		select {
 		case o = <-pulls[0]:

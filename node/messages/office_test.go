@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -77,9 +78,7 @@ func (f *fixture) fetch(ctx context.Context, w messages.Want) error {
 
 // serve makes what belongs to the run available.
 func (f *fixture) serve(r *nodetest.Run) {
-	for id, content := range r.Objects {
-		f.blobs[id] = content
-	}
+	maps.Copy(f.blobs, r.Objects)
 }
 
 func (f *fixture) state(m nodetest.Message) state.State {

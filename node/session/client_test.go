@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -212,9 +213,7 @@ func (f *fixture) finish(m nodetest.Message) nodetest.Message {
 
 func (f *fixture) instruction(run *nodetest.Run, n int) nodetest.Message {
 	m := run.Instruction(f.t, n, "model")
-	for id, content := range run.Objects {
-		f.blobs[id] = content
-	}
+	maps.Copy(f.blobs, run.Objects)
 	return m
 }
 

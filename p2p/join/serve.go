@@ -39,7 +39,9 @@ type Answer struct {
 // [errors.Is] target is [admission.ErrRefused].
 type Refusal struct{ Reason string }
 
-func (r *Refusal) Error() string        { return "the link refused to let this peer join: " + r.Reason }
+func (r *Refusal) Error() string { return "the link refused to let this peer join: " + r.Reason }
+
+// Is makes a Refusal an [admission.ErrRefused].
 func (r *Refusal) Is(target error) bool { return target == admission.ErrRefused }
 
 // Handler decides about a peer, and makes it a member before it returns. A *Refusal is

@@ -35,9 +35,6 @@ func (t *traffic) of(p peer.ID) *counters {
 	return c.(*counters)
 }
 
-// leftTo returns the counter of the bytes that have left for a peer itself.
-func (t *traffic) leftTo(p peer.ID) *atomic.Int64 { return &t.of(p).left }
-
 func (t *traffic) forget(p peer.ID) { t.peers.Delete(p) }
 
 // LogSentMessage counts bytes that were sent to somebody.

@@ -81,7 +81,7 @@ func TestAPanicCostsOneStream(t *testing.T) {
 				}
 				if s.Conn().RemotePeer() == "bad" {
 					var nothing map[string]int
-					nothing["x"] = 1 //nolint:govet // the mistake is what is tested
+					nothing["x"] = 1 //nolint:govet,staticcheck // the mistake is what is tested
 				}
 				return nil
 			}
@@ -218,7 +218,7 @@ func TestASlowOpenerLosesItsPlace(t *testing.T) {
 		_, slow := h.open("slow")
 		time.Sleep(10*time.Second - 1)
 		expect(t, slow, "open")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		expect(t, slow, "too slow")
 		near, quick := h.open("quick")
 		time.Sleep(9 * time.Second)
