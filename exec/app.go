@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// app is one launch of a task. One goroutine runs it; only supersede is for others.
+// app is one launch of a task. One goroutine runs it; only supersede may be called from others.
 type app struct {
 	s     *superExec
 	name  string // in the journal
@@ -38,13 +38,13 @@ var (
 	errSuperseded  = errors.New("the task was given out again")
 )
 
-// follow sees the app to its end and tells the host.
+// follow sees the app through to its end and tells the host.
 func (a *app) follow(ctx context.Context) {
 	if a.rec.Exit == nil {
 		exit := a.await(ctx)
 		a.rec.Exit = &exit
 		if err := a.s.journal.put(a.name, a.rec); err != nil {
-			log.Warn("the exit of an app was not noted", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+			log.Warn("the exit of an app could not be recorded", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		}
 	}
 	a.turn.Close(a.rec.Exit.Code == 0)
@@ -52,11 +52,11 @@ func (a *app) follow(ctx context.Context) {
 		return // the successor will
 	}
 	if err := a.forget(); err != nil {
-		log.Warn("what a task left was not removed", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+		log.Warn("what a task left behind could not be removed", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 }
 
-// await returns when no process of the app is left and all its output is read.
+// await returns once no process of the app is left and all its output has been read.
 func (a *app) await(ctx context.Context) task.Exit {
 	running, cancel := context.WithCancelCause(ctx)
 	a.setStop(cancel)
@@ -84,9 +84,9 @@ func (a *app) await(ctx context.Context) task.Exit {
 	return exit
 }
 
-// end ends the process and says how that went.
+// end ends the process and reports how that went.
 func (a *app) end(why error) task.Exit {
-	log.Debug("an app is ended", "run", a.rec.RunID, "task", a.rec.TaskID, "reason", why)
+	log.Debug("ending an app", "run", a.rec.RunID, "task", a.rec.TaskID, "reason", why)
 	a.proc.Stop(stopGrace)
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace+killLimit)
 	defer cancel()
@@ -109,7 +109,7 @@ func reasonOf(why error) string {
 	return why.Error()
 }
 
-// forget removes all traces but the log.
+// forget removes all traces except the log.
 func (a *app) forget() error {
 	var errs []error
 	if a.pipe != nil {
@@ -126,7 +126,7 @@ func (a *app) openLog() {
 	var err error
 	if a.log, err = a.s.logs.Open(a.rec.RunID, a.rec.Type); err != nil {
 		a.log = nil
-		log.Warn("the output of an app is not kept", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+		log.Warn("the output of an app cannot be kept", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 }
 
@@ -146,7 +146,7 @@ func (a *app) setStop(stop context.CancelCauseFunc) {
 	}
 }
 
-// supersede ends the app because its task was given out again. Safe from any goroutine.
+// supersede ends the app because its task was given out again. It is safe to call from any goroutine.
 func (a *app) supersede() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

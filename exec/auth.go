@@ -13,14 +13,14 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// signer signs acquire-task requests with a key that is derived from the shared secret.
+// signer signs acquire-task requests with a key derived from the shared secret.
 type signer struct{ key []byte }
 
 func newSigner(secret []byte) *signer {
 	return &signer{key: sum(secret, "superexec-auth-v1")}
 }
 
-// sign adds the headers for a body that is sent now.
+// sign adds the headers for a body that is about to be sent.
 func (s *signer) sign(header http.Header, body []byte, now time.Time) {
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails

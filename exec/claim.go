@@ -21,7 +21,7 @@ func (s *superExec) work(ctx context.Context) error {
 		}
 		claimed, token, err := s.acquire(ctx)
 		if ctx.Err() != nil {
-			return nil // a task that was given to us at this moment goes back when its claim expires
+			return nil // a task that was given to us just now goes back when its claim expires
 		}
 		if err != nil {
 			return err
@@ -33,7 +33,7 @@ func (s *superExec) work(ctx context.Context) error {
 	}
 }
 
-// acquire returns the next task. Errors are permanent; what may pass is tried again.
+// acquire returns the next task. Errors are permanent; whatever may pass is tried again.
 func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
 	pause := retry.Between(retryFirst, retryMost)
 	for {
@@ -52,7 +52,7 @@ func (s *superExec) acquire(ctx context.Context) (*flwrpb.Task, string, error) {
 			return claimed, token, nil
 		}
 		pause.Reset()
-		// A host that holds requests has used up this time already.
+		// A host that holds requests has already used up this time.
 		retry.Sleep(ctx, pollInterval-time.Since(began))
 	}
 }
@@ -67,7 +67,7 @@ func (s *superExec) explain(err error) error {
 	case http.StatusUnauthorized:
 		return fmt.Errorf("the Runtime API at %s refuses this SuperExec; do both have the same secret? %w", s.cfg.RuntimeAddress, err)
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return fmt.Errorf("what listens at %s is no Runtime API of Flower: %w", s.cfg.RuntimeAddress, err)
+		return fmt.Errorf("whatever listens at %s is not a Runtime API of Flower: %w", s.cfg.RuntimeAddress, err)
 	default:
 		return fmt.Errorf("request to the Runtime API at %s: %w", s.cfg.RuntimeAddress, err)
 	}

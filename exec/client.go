@@ -22,7 +22,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// contentJSON is the type of the bodies on our own routes.
+// contentJSON is the content type of bodies on our own routes.
 const contentJSON = "application/json"
 
 // client speaks to one Runtime API. Its methods may be called concurrently.
@@ -61,7 +61,7 @@ func newClient(cfg Config) (*client, error) {
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// acquire asks for a task. The host may hold the request; a nil task says that there is
+// acquire asks for a task. The host may hold the request; a nil task means that there is
 // none for now.
 func (c *client) acquire(ctx context.Context, types []string) (*flwrpb.Task, string, error) {
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&flwrpb.AcquireTaskRequest{SupportedTaskTypes: types})
@@ -86,13 +86,13 @@ func (c *client) acquire(ctx context.Context, types []string) (*flwrpb.Task, str
 	return resp.GetTask(), resp.GetToken(), nil
 }
 
-// awaitEnd returns nil when somebody other than the app has ended the task.
+// awaitEnd returns nil once somebody other than the app has ended the task.
 func (c *client) awaitEnd(ctx context.Context, token string) error {
 	_, err := c.held(ctx, task.PathAwaitTaskEnd, tokenHeader(token), contentJSON, nil)
 	return ownRoute(err)
 }
 
-// reportExit tells how the process of the task ended.
+// reportExit tells the host how the process of the task ended.
 func (c *client) reportExit(ctx context.Context, token string, exit task.Exit) error {
 	body, err := json.Marshal(exit)
 	if err != nil {
@@ -116,7 +116,7 @@ func (c *client) pushLogs(ctx context.Context, token string, runID uint64, lines
 	return ownRoute(err)
 }
 
-// held makes a call that may take for ever, as long as the host shows signs of life.
+// held makes a call that may take any length of time, as long as the host shows signs of life.
 func (c *client) held(ctx context.Context, path string, header http.Header, contentType string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

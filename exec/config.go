@@ -14,34 +14,34 @@ type Config struct {
 	// RuntimeAddress is host:port of the Runtime API to work for.
 	RuntimeAddress string
 	// TLS says that the Runtime API speaks HTTPS. RootCertificates is a PEM file to trust
-	// instead of the system's; it implies TLS.
+	// instead of the system's certificates; it implies TLS.
 	TLS              bool
 	RootCertificates string
-	// Secret signs acquire-task if the host demands it; nil if it does not.
+	// Secret signs acquire-task requests if the host demands it; nil if it does not.
 	Secret []byte
 
-	// DataDir is the folder of this SuperExec alone: running apps, their output, and a
-	// FLWR_HOME of its own unless the environment has one.
+	// DataDir is a folder for this SuperExec alone: running apps, their output, and a
+	// FLWR_HOME of its own unless the environment sets one.
 	DataDir string
-	// Python is an interpreter or the folder of a virtual environment; empty for PATH.
+	// Python is an interpreter or the folder of a virtual environment; empty means PATH.
 	Python string
 	// AllowDependencyInstallation lets apps install what their pyproject.toml asks for.
 	AllowDependencyInstallation bool
 	// Env is added to the environment of apps, as KEY=value.
 	Env []string
-	// MaxApps bounds the processes at one time; 0 means DefaultMaxApps.
+	// MaxApps bounds the number of processes at one time; 0 means DefaultMaxApps.
 	MaxApps int
-	// Cold starts every app as a fresh Python process, instead of as a fork of one that has
-	// done the imports. Preload names modules for that one to import besides what it learns.
+	// Cold starts every app as a fresh Python process instead of forking one that has already
+	// done the imports. Preload names modules for that one to import besides those it learns of.
 	Cold    bool
 	Preload []string
 	// Limits of each process; the zero value sets none.
 	Limits subprocess.Limits
-	// ShareLogs sends what ClientApps print to the host. What they print otherwise stays in
-	// DataDir. (ServerApps send their own lines.)
+	// ShareLogs sends what ClientApps print to the host; otherwise it stays in DataDir.
+	// (ServerApps send their own lines.)
 	ShareLogs bool
 
-	// OnReady, if set, is called once when tasks are being asked for.
+	// OnReady, if set, is called once, when the SuperExec begins to ask for tasks.
 	OnReady func()
 }
 
@@ -53,7 +53,7 @@ func (c *Config) validate() error {
 		return errors.New("a SuperExec needs a data folder")
 	}
 	if c.MaxApps < 0 {
-		return fmt.Errorf("bound of %d app processes makes no sense", c.MaxApps)
+		return fmt.Errorf("bound of %d app processes: want a positive number", c.MaxApps)
 	}
 	if c.MaxApps == 0 {
 		c.MaxApps = DefaultMaxApps
@@ -67,7 +67,7 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// appArgs are the arguments of every app process except those about its token.
+// appArgs returns the arguments of every app process, except those about its token.
 func (c *Config) appArgs() []string {
 	args := []string{"--runtime-api-address", c.RuntimeAddress}
 	switch {
@@ -82,14 +82,14 @@ func (c *Config) appArgs() []string {
 	return args
 }
 
-// appEnv is what every app process gets in addition to our own environment.
+// appEnv returns what every app process gets in addition to our own environment.
 func (c *Config) appEnv(flwrHome string) []string {
 	env := []string{
 		"FLWR_HOME=" + flwrHome,
-		// An app has no business calling home, and without internet it would wait for that at its start.
+		// An app has no business calling home, and without internet it would hang at its start trying to.
 		"FLWR_TELEMETRY_ENABLED=0",
 		"FLWR_DISABLE_UPDATE_CHECK=1",
-		// Its last words must not stay in a buffer when it dies.
+		// The last words of an app must not stay in a buffer when it dies.
 		"PYTHONUNBUFFERED=1",
 	}
 	if !c.AllowDependencyInstallation {

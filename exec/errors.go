@@ -9,11 +9,11 @@ import (
 )
 
 var (
-	// errUnsupported: the host has no such route; it is a stock one.
+	// errUnsupported: the host does not have this route; it is a stock one.
 	errUnsupported = errors.New("the Runtime API does not know this request")
 	// errDeadToken: the task of the token is finished.
 	errDeadToken = errors.New("the task is finished: its token is no longer valid")
-	// errQuiet: a held request was silent for longer than a living host is.
+	// errQuiet: a held request was silent for longer than a live host would be.
 	errQuiet = errors.New("no sign of life from the Runtime API")
 )
 
@@ -34,7 +34,7 @@ func (e *statusError) permanent() bool {
 		e.status == http.StatusNotImplemented
 }
 
-// errorText is what an error body says for people, in one line of bounded length.
+// errorText returns what an error body tells people, as one line of bounded length.
 func errorText(body []byte) string {
 	var shape struct{ Detail, Extra string }
 	if json.Unmarshal(body, &shape) != nil || shape.Detail == "" {
@@ -46,7 +46,7 @@ func errorText(body []byte) string {
 	return oneLine(shape.Detail)
 }
 
-// ownRoute translates the answers that are not failures for a request about a task.
+// ownRoute translates those answers to a request about a task that are not failures.
 func ownRoute(err error) error {
 	var status *statusError
 	if !errors.As(err, &status) {

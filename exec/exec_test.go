@@ -29,7 +29,7 @@ type superexec struct {
 	stop func() error
 }
 
-// script is what "flwr-clientapp" does: $4 is the file of its token, in $token its content.
+// script is what "flwr-clientapp" does: $4 is its token file, and $token holds the content of that file.
 func newSuperexec(t *testing.T, h *host, script string) *superexec {
 	t.Helper()
 	env := t.TempDir()
@@ -42,7 +42,7 @@ func newSuperexec(t *testing.T, h *host, script string) *superexec {
 	return &superexec{t: t, host: h, cfg: Config{RuntimeAddress: h.address(), DataDir: t.TempDir(), Python: env, Cold: true}}
 }
 
-// start runs it and waits until it asks for tasks.
+// start runs the SuperExec and waits until it asks for tasks.
 func (s *superexec) start() *superexec {
 	s.t.Helper()
 	ready := make(chan struct{})
@@ -71,7 +71,7 @@ func (s *superexec) start() *superexec {
 	return s
 }
 
-// file waits for a file that a script writes, whole lines only.
+// file waits for a file that a script writes; it returns whole lines only.
 func (s *superexec) file(name string) string {
 	s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
@@ -195,7 +195,7 @@ func TestFailuresOfTheHostPass(t *testing.T) {
 
 func TestRefusalsEndIt(t *testing.T) {
 	for status, want := range map[int]string{
-		401: "same secret", 404: "is no Runtime API", 412: "scripted failure", 501: "is no Runtime API",
+		401: "same secret", 404: "is not a Runtime API", 412: "scripted failure", 501: "is not a Runtime API",
 	} {
 		h := newHost(t, false)
 		h.breakNext(1, status)
@@ -320,7 +320,7 @@ func TestSecretSigns(t *testing.T) {
 	}
 }
 
-// The test vector is that of Flower's own implementation.
+// TestSignature uses the test vector of Flower's own implementation.
 func TestSignature(t *testing.T) {
 	header := http.Header{}
 	newSigner([]byte("topsecret")).signWith(header, []byte("\x0a\x0eflwr-serverapp"), 1800000000, "00112233445566778899aabbccddeeff")

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
-// forwarder sends the lines of one app to its host, in order. While a request is on its way,
+// forwarder sends the lines of one app to its host, in order. While a request is under way,
 // lines gather for the next one: a quiet app is heard at once, and a loud one in batches.
 type forwarder struct {
 	send func(ctx context.Context, lines []string) error
@@ -26,7 +26,7 @@ func newForwarder(send func(context.Context, []string) error) *forwarder {
 	return &forwarder{send: send, wake: make(chan struct{}, 1)}
 }
 
-// add takes a line without its newline. It never blocks: past the bound lines are dropped.
+// add takes a line without its newline. It never blocks: beyond the bound, lines are dropped.
 func (f *forwarder) add(line []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -45,7 +45,7 @@ func (f *forwarder) add(line []byte) {
 	f.ring()
 }
 
-// close says that no more lines will come; run returns when those that are there have been sent.
+// close says that no more lines will come; run returns once the remaining ones have been sent.
 func (f *forwarder) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,7 +53,7 @@ func (f *forwarder) close() {
 	f.ring()
 }
 
-// run sends until close or until ctx ends, or until the host wants no lines.
+// run sends lines until close is called, ctx ends, or the host wants no more lines.
 func (f *forwarder) run(ctx context.Context) {
 	pause := retry.Between(retryFirst, retryMost)
 	for {
@@ -76,7 +76,7 @@ func (f *forwarder) run(ctx context.Context) {
 				break
 			}
 			if errors.Is(err, errDeadToken) || errors.Is(err, errUnsupported) || isPermanent(err) {
-				log.Debug("lines of an app are not wanted", "reason", err)
+				log.Debug("the host does not want the lines of an app", "reason", err)
 				f.close()
 				return
 			}

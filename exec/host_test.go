@@ -19,8 +19,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// host is a Runtime API that follows a script. It holds acquire-task like Rhizome does, or
-// answers at once and knows none of our routes, like stock.
+// host is a Runtime API that follows a script. It holds acquire-task as Rhizome does, or, like
+// a stock one, answers at once and knows none of our routes.
 type host struct {
 	t      *testing.T
 	server *httptest.Server
@@ -94,7 +94,7 @@ func clientTask(id uint64) *flwrpb.Task {
 	return &flwrpb.Task{TaskId: id, RunId: 7, Type: "flwr-clientapp"}
 }
 
-// end ends a task like "flwr stop" does.
+// end ends a task as "flwr stop" does.
 func (h *host) end(token string) { close(h.endOf(token)) }
 
 func (h *host) endOf(token string) chan struct{} {
@@ -167,7 +167,7 @@ func (h *host) pushLogs(w http.ResponseWriter, r *http.Request) {
 	h.logs <- req.GetLogs()
 }
 
-// nextReport waits for the end of an app to be told.
+// nextReport waits until the end of an app is reported.
 func (h *host) nextReport() report {
 	h.t.Helper()
 	select {
@@ -179,7 +179,7 @@ func (h *host) nextReport() report {
 	}
 }
 
-// linesUntil collects forwarded lines until one is last.
+// linesUntil collects forwarded lines until it sees last.
 func (h *host) linesUntil(last string) []string {
 	h.t.Helper()
 	var got []string

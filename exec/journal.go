@@ -17,7 +17,7 @@ import (
 )
 
 // record is what a successor needs to know about one app process. It is written before the
-// process starts, when it runs and when it has ended, and removed when the host knows.
+// process starts, when it runs and when it has ended, and is removed once the host knows.
 type record struct {
 	TaskID  uint64 `json:"task_id"`
 	RunID   uint64 `json:"run_id"`
@@ -25,13 +25,13 @@ type record struct {
 	FABHash string `json:"fab_hash,omitempty"`
 	// Handle of the process; empty until it runs.
 	Handle json.RawMessage `json:"handle,omitempty"`
-	// Exit is set when the process has ended and the host may not know yet.
+	// Exit is set once the process has ended and while the host may not know of it yet.
 	Exit *task.Exit `json:"exit,omitempty"`
 }
 
 // journal keeps the records in a folder, with the token and the output pipe of each app
-// beside them. It survives the end of a process but is not fsynced: the apps that it is about do
-// not survive the end of the machine either.
+// beside them. It survives the end of the process but is not fsynced: the apps that it
+// describes do not survive the end of the machine either.
 type journal struct{ dir string }
 
 const (
@@ -59,7 +59,7 @@ func launchName(taskID uint64, token string) string {
 func (j *journal) tokenFile(name string) string { return filepath.Join(j.dir, name+tokenSuffix) }
 func (j *journal) pipeFile(name string) string  { return filepath.Join(j.dir, name+pipeSuffix) }
 
-// begin writes token and record of a launch that is about to start.
+// begin writes the token and the record of a launch that is about to start.
 func (j *journal) begin(name, token string, rec record) error {
 	if err := os.WriteFile(j.tokenFile(name), []byte(token+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the token of task %d: %w", rec.TaskID, err)
@@ -67,7 +67,7 @@ func (j *journal) begin(name, token string, rec record) error {
 	return j.put(name, rec)
 }
 
-// put replaces the record of a launch, whole or not at all.
+// put replaces the record of a launch, either completely or not at all.
 func (j *journal) put(name string, rec record) error {
 	content, err := json.Marshal(rec)
 	if err != nil {
@@ -79,7 +79,7 @@ func (j *journal) put(name string, rec record) error {
 	return nil
 }
 
-// forget removes all that belongs to a launch, the record last.
+// forget removes everything that belongs to a launch, the record last.
 func (j *journal) forget(name string) error {
 	var errs []error
 	for _, suffix := range []string{pipeSuffix, pidSuffix, tokenSuffix, recordSuffix} {
@@ -90,15 +90,15 @@ func (j *journal) forget(name string) error {
 	return errors.Join(errs...)
 }
 
-// earlier is one entry of the journal as a successor finds it.
+// earlier is one entry of the journal, as a successor finds it.
 type earlier struct {
 	name  string
 	token string
 	record
 }
 
-// load reads all entries and removes what belongs to none. An entry that cannot be read
-// is removed as well: without record or token nothing can be done for its app.
+// load reads all entries and removes what belongs to none of them. An entry that cannot be read
+// is removed as well: without its record or token, nothing can be done for its app.
 func (j *journal) load() ([]earlier, error) {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {

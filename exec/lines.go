@@ -34,12 +34,12 @@ func (a *app) read(ctx context.Context) func() {
 			}
 		})
 		if err != nil {
-			log.Warn("the output of an app was not read to its end", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+			log.Warn("the output of an app could not be read to its end", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		}
 	}
 }
 
-// forward starts to send lines. finish sends what is left, within a limit.
+// forward starts to send lines. finish sends what is left, within a time limit.
 func (a *app) forward(ctx context.Context) (add func([]byte), finish func()) {
 	f := newForwarder(func(ctx context.Context, lines []string) error {
 		return a.s.api.pushLogs(ctx, a.token, a.rec.RunID, lines)
@@ -56,8 +56,8 @@ func (a *app) forward(ctx context.Context) (add func([]byte), finish func()) {
 	}
 }
 
-// sharesLines: a ServerApp sends its lines itself.
+// sharesLines is false for a ServerApp, which sends its lines itself.
 func (a *app) sharesLines() bool { return a.s.cfg.ShareLogs && a.rec.Type == task.TypeClientApp }
 
-// mayQuote says whether a line of the app may leave this machine.
+// mayQuote tells whether a line of the app may leave this machine.
 func (a *app) mayQuote() bool { return a.s.cfg.ShareLogs || a.rec.Type == task.TypeServerApp }

@@ -108,10 +108,10 @@ func TestForwarderEndsWhenLinesAreNotWanted(t *testing.T) {
 	for _, err := range []error{errDeadToken, errUnsupported, &statusError{status: 400}} {
 		f := newForwarder(func(context.Context, []string) error { return err })
 		f.add([]byte("x"))
-		f.run(t.Context()) // would wait for ever
+		f.run(t.Context()) // would otherwise wait for ever
 		f.add([]byte("y"))
 		if len(f.lines) != 0 {
-			t.Error("lines gather though nobody wants them")
+			t.Error("lines gather although nobody wants them")
 		}
 	}
 }

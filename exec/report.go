@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
-// endedByHost waits for the host to end the task. It is false when the host will not tell us.
+// endedByHost waits for the host to end the task. It returns false if the host will not tell us.
 func (a *app) endedByHost(ctx context.Context) bool {
 	pause := retry.Between(retryFirst, retryMost)
 	for {
@@ -30,7 +30,7 @@ func (a *app) endedByHost(ctx context.Context) bool {
 	}
 }
 
-// report tells the host how the process ended. It is false when the host could not be told.
+// report tells the host how the process ended. It returns false if the host could not be told.
 func (a *app) report(ctx context.Context) bool {
 	pause := retry.Between(retryFirst, retryMost)
 	for {
@@ -51,7 +51,7 @@ func (a *app) report(ctx context.Context) bool {
 	return told(a.s.api.reportExit(parting, a.token, *a.rec.Exit))
 }
 
-// told says whether there is nothing more to tell: the host knows, or does not want to know.
+// told tells whether there is nothing more to report: the host knows, or does not want to know.
 func told(err error) bool {
 	return err == nil || errors.Is(err, errUnsupported) || errors.Is(err, errDeadToken) || isPermanent(err)
 }

@@ -19,19 +19,19 @@ func (s *superExec) serve(ctx context.Context, claimed *flwrpb.Task, token strin
 	turn, err := s.gate.Enter(waiting, a.rec.FABHash)
 	cancel()
 	if err != nil {
-		log.Warn("a task goes back to its host", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+		log.Warn("a task is going back to its host", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		return
 	}
 	a.turn = turn
 	if err := a.start(); err != nil {
-		log.Error("an app was not started", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+		log.Error("an app could not be started", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 		a.fail(ctx, err)
 		return
 	}
 	a.follow(ctx)
 }
 
-// takeBack goes on with the apps that outlived the SuperExec before us.
+// takeBack carries on with the apps that outlived the previous SuperExec.
 func (s *superExec) takeBack(ctx context.Context) error {
 	found, err := s.journal.load()
 	if err != nil {
@@ -42,9 +42,9 @@ func (s *superExec) takeBack(ctx context.Context) error {
 		if !a.attach() {
 			// No app has failed, so none is reported: the claim expires, and the host gives the
 			// task out again.
-			log.Info("a task was not started before its SuperExec died; it goes back to its host", "run", a.rec.RunID, "task", a.rec.TaskID)
+			log.Info("a task was not started before its SuperExec died; it is going back to its host", "run", a.rec.RunID, "task", a.rec.TaskID)
 			if err := a.forget(); err != nil {
-				log.Warn("what a task left was not removed", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+				log.Warn("what a task left behind could not be removed", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 			}
 			continue
 		}

@@ -44,13 +44,13 @@ func (a *app) start() (err error) {
 	a.rec.Handle = a.proc.Handle()
 	if err := j.put(a.name, a.rec); err != nil {
 		// The app runs and is looked after; only a successor would have to search for it.
-		log.Warn("the process of an app was not noted", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
+		log.Warn("the process of an app could not be recorded", "run", a.rec.RunID, "task", a.rec.TaskID, "err", err)
 	}
 	return nil
 }
 
-// attach finds the process that an earlier SuperExec started, and its output. It is false
-// when that SuperExec died before there was a process.
+// attach finds the process that an earlier SuperExec started, and its output. It returns false
+// if that SuperExec died before there was a process.
 func (a *app) attach() bool {
 	var err error
 	switch {

@@ -20,8 +20,8 @@ import (
 
 // Run is the life of a SuperExec. It takes back the apps of its predecessor on the same data
 // folder and runs tasks until ctx ends; then it ends all apps, tells the host, and returns
-// nil. Any other return is an error that a new attempt with the same configuration would
-// run into again. To leave the apps alone, kill the process.
+// nil. Anything else it returns is an error that a new attempt with the same configuration
+// would run into again. To leave the apps alone, kill the process.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return err
@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config) error {
 	return errors.Join(s.daemon.Run(ctx), s.daemon.Close())
 }
 
-// run takes back apps and works, until ctx ends; it returns when all apps have ended.
+// run takes back apps and runs tasks until ctx ends; it returns once all apps have ended.
 func (s *superExec) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.apps.Wait()
@@ -78,7 +78,7 @@ type superExec struct {
 	byTask map[uint64]*app // the latest launch of each task that runs here
 }
 
-// openData takes the data folder with what a predecessor left in it.
+// openData takes over the data folder with whatever a predecessor left in it.
 func (s *superExec) openData(context.Context) (err error) {
 	if s.dir, err = datadir.Open(s.cfg.DataDir, "exec"); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (s *superExec) openData(context.Context) (err error) {
 	return nil
 }
 
-// openCard tells whoever starts a SuperExec here next what this one was started with.
+// openCard records what this SuperExec was started with, for whoever starts the next one here.
 func (s *superExec) openCard(context.Context) error {
 	return launch.WriteCard(s.cfg.DataDir, os.Args[1:])
 }
@@ -115,7 +115,7 @@ func (s *superExec) openHost(context.Context) (err error) {
 	return nil
 }
 
-// openExecutor prepares what runs apps: with warm starts, where they are possible and wanted.
+// openExecutor prepares what runs apps, with warm starts where they are possible and wanted.
 func (s *superExec) openExecutor(context.Context) error {
 	cold, err := subprocess.New(s.env, s.cfg.Limits)
 	if err != nil {
@@ -128,14 +128,14 @@ func (s *superExec) openExecutor(context.Context) error {
 	return nil
 }
 
-// warmUp puts the executor with warm starts before the one without, where that is possible.
+// warmUp puts an executor with warm starts in front of the cold one, where that is possible.
 func (s *superExec) warmUp(cold *subprocess.Executor) {
 	executor, err := warm.New(warm.Config{
 		Dir: s.dir.Path("warm"), Python: s.env, Cold: cold,
 		Preload: s.cfg.Preload, Env: s.cfg.appEnv(s.home), Output: os.Stderr,
 	})
 	if err != nil {
-		log.Info("every app starts cold", "err", err)
+		log.Info("every app will start cold", "err", err)
 		return
 	}
 	s.executor = executor

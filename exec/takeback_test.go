@@ -9,7 +9,7 @@ import (
 )
 
 // A SuperExec that dies between a claim and the start of the process must not make its host
-// believe that the app has failed: that would be the end of a whole run for a ServerApp.
+// believe that the app has failed: for a ServerApp that would be the end of a whole run.
 func TestTaskThatWasNeverStartedIsNotReportedAsFailed(t *testing.T) {
 	h := newHost(t, false)
 	s := newSuperexec(t, h, `echo $$ > "${0%/*}/up$token"; exit 0`)

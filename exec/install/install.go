@@ -1,18 +1,19 @@
 // Package install lets one app process at a time install a FAB.
 //
 // Flower's app processes install the FAB of their run into
-// FLWR_HOME/apps/PUBLISHER.NAME.VERSION.HASH8 before they load it. They take the folder as
+// FLWR_HOME/apps/PUBLISHER.NAME.VERSION.HASH8 before they load it. They consider the folder
 // complete as soon as it exists, and they take no lock: of two that start together, the
 // second may import half an app. A [Gate] holds back all but the first until that one
-// has installed; afterwards nobody waits.
+// has finished installing; afterwards nobody waits.
 //
-// Guarantees: at most one process started through gates on the same FLWR_HOME, also of
-// several SuperExecs, is between its start and the end of the first installation of a FAB.
-// A folder that a killed process left half-written is removed before the next start, if
-// the FLWR_HOME is ours alone.
+// Guarantees: of all processes started through gates on the same FLWR_HOME, even by several
+// SuperExecs, at most one is between its start and the end of the first installation of a FAB.
+// A folder that a killed process left half-written is removed before the next start, provided
+// that the FLWR_HOME is ours alone.
 //
-// The end of the installation is known by what the process prints, by its successful exit,
-// or by the time that no installation takes. It is not responsible for installing.
+// The end of the installation is recognised by what the process prints, by its successful exit,
+// or by the passing of more time than any installation takes. The package is not responsible for
+// installing.
 package install
 
 import (
@@ -42,7 +43,7 @@ type Gate struct {
 	turns map[string]chan struct{} // by hash: holds a value while nobody has the turn
 }
 
-// New makes the gate of a FLWR_HOME. private says that nobody but us installs there.
+// New makes the gate of a FLWR_HOME. private says that nobody else installs there.
 func New(home string, private bool) *Gate {
 	return &Gate{
 		apps: filepath.Join(home, "apps"), private: private,
@@ -52,7 +53,7 @@ func New(home string, private bool) *Gate {
 
 var validHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// Enter returns when an app with this FAB may start. The caller must Close the turn when
+// Enter returns once an app with this FAB may start. The caller must Close the turn when
 // the app has ended. Without a valid hash there is nothing to wait for.
 func (g *Gate) Enter(ctx context.Context, fabHash string) (*Turn, error) {
 	if !validHash.MatchString(fabHash) || g.isInstalled(fabHash) {
@@ -81,8 +82,8 @@ func (g *Gate) Enter(ctx context.Context, fabHash string) (*Turn, error) {
 	return turn, nil
 }
 
-// InUse says that an app with this FAB runs already, started by an earlier SuperExec. Its
-// folder is not touched.
+// InUse says that an app with this FAB, started by an earlier SuperExec, is already running. Its
+// folder is left alone.
 func (g *Gate) InUse(fabHash string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -99,7 +100,7 @@ func (g *Gate) turnOf(hash string) chan struct{} {
 	return g.turns[hash]
 }
 
-// isInstalled asks memory first: it is asked at every start of an app.
+// isInstalled asks memory first, since it is called at every start of an app.
 func (g *Gate) isInstalled(hash string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,10 +114,10 @@ func (g *Gate) isInstalled(hash string) bool {
 	return true
 }
 
-// mark is the file which says that a FAB was installed completely.
+// mark returns the path of the file that says that a FAB was installed completely.
 func (g *Gate) mark(hash string) string { return filepath.Join(g.apps, ".rhizome", hash) }
 
-// folders lists where a FAB is installed; the pattern has no special characters of ours.
+// folders lists where a FAB is installed; the hash adds no special characters to the pattern.
 func (g *Gate) folders(hash string) []string {
 	entries, err := os.ReadDir(g.apps)
 	if err != nil {
@@ -150,7 +151,7 @@ func (t *Turn) prepare(ctx context.Context) error {
 	}
 	lock, err := lockFile(ctx, g.mark(t.hash)+".lock")
 	if err != nil {
-		return fmt.Errorf("wait for another SuperExec that installs FAB %s: %w", t.hash, err)
+		return fmt.Errorf("wait for another SuperExec that is installing FAB %s: %w", t.hash, err)
 	}
 	t.lock = lock
 	if g.isInstalled(t.hash) { // by the one that had the lock
@@ -159,7 +160,7 @@ func (t *Turn) prepare(ctx context.Context) error {
 	}
 	folders := g.folders(t.hash)
 	if len(folders) > 0 && !g.private {
-		// The user's own: put there by somebody who is done, since nobody holds the lock.
+		// This FLWR_HOME is the user's own: whoever put the app there is done, since nobody holds the lock.
 		t.Installed()
 		return nil
 	}
@@ -171,14 +172,14 @@ func (t *Turn) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Output looks for the line in which Flower tells that it has installed the app.
+// Output looks for the line in which Flower says that it has installed the app.
 func (t *Turn) Output(line []byte) {
 	if t.gate != nil && strings.Contains(string(line), "Successfully installed") && strings.Contains(string(line), "."+t.hash[:hashLength]) {
 		t.Installed()
 	}
 }
 
-// Installed says that the app has been installed: the others may start.
+// Installed says that the app has been installed, so the others may start.
 func (t *Turn) Installed() {
 	t.mu.Lock()
 	held := t.mine != nil
@@ -186,7 +187,7 @@ func (t *Turn) Installed() {
 	if !held {
 		return
 	}
-	// If the mark cannot be written the next SuperExec installs anew: slower, not wrong.
+	// If the mark cannot be written, the next SuperExec installs again: slower, but not wrong.
 	if len(t.gate.folders(t.hash)) > 0 && os.WriteFile(t.gate.mark(t.hash), nil, 0o644) == nil {
 		t.gate.InUse(t.hash)
 	}
@@ -217,9 +218,9 @@ func (t *Turn) release() {
 	t.mine = nil
 }
 
-// lockFile waits for an exclusive lock. The kernel cannot be told to stop waiting, so when
-// ctx ends the wait goes on in the background until the present holder, within its own
-// limit, lets go.
+// lockFile waits for an exclusive lock. The kernel cannot be told to stop waiting, so if ctx
+// ends, the wait goes on in the background until the present holder, which has a limit of its
+// own, lets go.
 func lockFile(ctx context.Context, path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

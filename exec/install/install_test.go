@@ -29,7 +29,7 @@ func enter(t *testing.T, g *Gate) *Turn {
 	return turn
 }
 
-// isHeld says whether an app with the FAB has to wait now.
+// isHeld tells whether an app with the FAB has to wait now.
 func isHeld(t *testing.T, g *Gate) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -65,7 +65,7 @@ func TestSecondWaitsUntilTheFirstHasInstalled(t *testing.T) {
 	first.Output([]byte("Successfully installed quickstart to " + path + "."))
 	second := <-entered
 	if isHeld(t, g) {
-		t.Error("an app has to wait though the FAB is installed")
+		t.Error("an app has to wait although the FAB is installed")
 	}
 	first.Close(false)
 	second.Close(false)
@@ -95,7 +95,7 @@ func TestGatesOfTwoSuperExecsShareAHome(t *testing.T) {
 		t.Fatal("the gate of another SuperExec let an app through")
 	default:
 	}
-	first.Close(true) // it ended well without telling
+	first.Close(true) // it ended well without printing that it had installed
 	(<-entered).Close(false)
 }
 
@@ -125,7 +125,7 @@ func TestFailedInstallationLetsTheNextTry(t *testing.T) {
 	g := New(t.TempDir(), true)
 	enter(t, g).Close(false)
 	if g.isInstalled(hash) {
-		t.Error("a failed installation counts")
+		t.Error("a failed installation counts as done")
 	}
 	enter(t, g).Close(false)
 }

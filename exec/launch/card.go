@@ -13,18 +13,18 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
-// cardFile is where a SuperExec says who it is, in its data folder.
+// cardFile is the file in its data folder in which a SuperExec says who it is.
 const cardFile = "superexec.json"
 
-// card is how a successor of the program that started a SuperExec finds and judges it.
+// card is what the next owner of the data folder uses to find and judge a SuperExec.
 type card struct {
 	Process process.Identity `json:"process"`
-	// Args after the name of the program, and which program file it was.
+	// Args follow the name of the program; Program identifies the program file itself.
 	Args       []string `json:"args"`
 	Executable string   `json:"executable"`
 }
 
-// WriteCard says in dataDir that the calling process is the SuperExec of that folder,
+// WriteCard records in dataDir that the calling process is the SuperExec of that folder,
 // started with args. The caller holds the lock of the folder.
 func WriteCard(dataDir string, args []string) error {
 	self, err := process.Self()
@@ -45,7 +45,7 @@ func WriteCard(dataDir string, args []string) error {
 	return nil
 }
 
-// readCard gives the card of the last SuperExec in the folder; the zero card if none was.
+// readCard returns the card of the last SuperExec in the folder; the zero card if there was none.
 func readCard(dataDir string) (card, error) {
 	var c card
 	content, err := os.ReadFile(filepath.Join(dataDir, cardFile))
@@ -56,12 +56,12 @@ func readCard(dataDir string) (card, error) {
 		return c, fmt.Errorf("look for a SuperExec: %w", err)
 	}
 	if err := json.Unmarshal(content, &c); err != nil {
-		return card{}, nil // a torn file names nobody; the lock of the folder still protects it
+		return card{}, nil // a torn file names no SuperExec; the lock still protects the folder
 	}
 	return c, nil
 }
 
-// suits says whether that SuperExec is what we would start.
+// suits tells whether that SuperExec is what we would start.
 func (c card) suits(program string, args []string) bool {
 	return slices.Equal(c.Args, args) && c.Executable == fingerprint(program)
 }

@@ -1,8 +1,8 @@
 // Package launch keeps a SuperExec running beside a SuperLink or a SuperNode: as a separate
 // process in a session of its own, so that it and its apps outlive the program that
-// started it. A program that starts again takes back the living SuperExec of its data
-// folder, unless that one was started with other arguments or from another version of the
-// program; then a new one replaces it and takes over the apps.
+// started it. When that program starts again, it takes back the live SuperExec of its data
+// folder, unless that was started with other arguments or from another version of the
+// program; in that case a new one replaces it and takes over the apps.
 //
 //	          Start                      dies
 //	(none) ─────────► starting ─► running ───► starting (after a pause that grows)
@@ -31,11 +31,11 @@ var log = logs.For("exec/launch")
 
 // Options say which SuperExec is wanted.
 type Options struct {
-	// DataDir of the SuperExec; required, made if needed.
+	// DataDir of the SuperExec; required, and created if missing.
 	DataDir string
 	// Args follow the name of the program: "exec", "--data", ... They must name DataDir.
 	Args []string
-	// Program is the file to run; empty for the one that is running now.
+	// Program is the file to run; empty means the one that is running now.
 	Program string
 	// Env is added to our environment, as KEY=value.
 	Env []string
@@ -52,9 +52,9 @@ type SuperExec struct {
 	current process.Identity
 }
 
-// Start takes back the living SuperExec of the folder or starts one, and watches it until
-// Stop or Leave. It returns when the SuperExec is ready; an error says, in the SuperExec's
-// own words, why it is not.
+// Start takes back the live SuperExec of the folder, or starts one, and watches it until
+// Stop or Leave. It returns when the SuperExec is ready; an error says why it is not, in the
+// SuperExec's own words.
 func Start(ctx context.Context, opts Options) (*SuperExec, error) {
 	if opts.Program == "" {
 		program, err := os.Executable()
@@ -77,12 +77,12 @@ func Start(ctx context.Context, opts Options) (*SuperExec, error) {
 	return s, nil
 }
 
-// PID of the SuperExec that runs now, or that ran last.
+// PID returns the process id of the SuperExec that is running now, or that ran last.
 func (s *SuperExec) PID() int { return s.process().PID }
 
-// Stop ends the SuperExec and with it its apps, and waits for that until ctx ends or until
-// the SuperExec has used up stopLimit; then it is killed. The host should still answer
-// while it is called, so that the ends of the apps can be reported.
+// Stop ends the SuperExec, and its apps with it, and waits for that until ctx ends or the
+// SuperExec has used up stopLimit; then it is killed. The host should still answer meanwhile,
+// so that the ends of the apps can be reported.
 func (s *SuperExec) Stop(ctx context.Context) error {
 	s.Leave()
 	id := s.process()
@@ -94,14 +94,14 @@ func (s *SuperExec) Stop(ctx context.Context) error {
 	if id.Wait(patient) == nil {
 		return nil
 	}
-	log.Warn("a SuperExec does not end and is killed", "pid", id.PID)
+	log.Warn("a SuperExec does not end; killing it", "pid", id.PID)
 	if err := id.Signal(unix.SIGKILL); err != nil {
 		return gone(err)
 	}
 	return id.Wait(context.WithoutCancel(ctx))
 }
 
-// Leave stops watching; the SuperExec and its apps run on, for a successor to take back.
+// Leave stops watching; the SuperExec and its apps keep running for a successor to take back.
 func (s *SuperExec) Leave() {
 	s.cancel()
 	<-s.done
@@ -113,7 +113,7 @@ func (s *SuperExec) process() process.Identity {
 	return s.current
 }
 
-// watch starts the SuperExec anew whenever it has ended.
+// watch starts the SuperExec again whenever it has ended.
 func (s *SuperExec) watch(ctx context.Context, ended func(context.Context) error) {
 	defer close(s.done)
 	pause, next := retry.Between(restartFirst, restartMost), time.Duration(0)
@@ -136,7 +136,7 @@ func (s *SuperExec) watch(ctx context.Context, ended func(context.Context) error
 			if ended, err = s.takeBackOrSpawn(ctx); err == nil {
 				break
 			}
-			log.Error("the SuperExec was not started; trying again", "dir", s.opts.DataDir, "err", err)
+			log.Error("the SuperExec could not be started; trying again", "dir", s.opts.DataDir, "err", err)
 		}
 	}
 }

@@ -25,8 +25,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// envNeverReady makes a SuperExec that starts and is asked to end, never ready; it names the
-// file beside which it writes down both.
+// envNeverReady makes a SuperExec that never gets ready; it writes down that it was started and
+// that it was asked to end, in files beside the one that the variable names.
 const envNeverReady = "RHIZOME_TEST_NEVER_READY"
 
 // TestMain lets this binary be the SuperExec that the tests launch.
@@ -106,7 +106,7 @@ func (h *host) report(t *testing.T) task.Exit {
 	}
 }
 
-// options for a SuperExec whose apps run the script; the folder is where the script lies.
+// options returns options for a SuperExec whose apps run the script, and the folder with the script.
 func options(t *testing.T, h *host, script string) (launch.Options, string) {
 	t.Helper()
 	env, data := t.TempDir(), t.TempDir()
@@ -181,7 +181,7 @@ func TestKilledSuperExecIsReplacedAndTheAppLives(t *testing.T) {
 		t.Errorf("report %+v", exit)
 	}
 	if app.Alive() {
-		t.Error("the app that was taken back was not ended")
+		t.Error("the app that had been taken back was not ended")
 	}
 }
 
@@ -217,7 +217,7 @@ func TestLivingSuperExecIsTakenBack(t *testing.T) {
 	first.Leave() // as if the program that started it had died
 	second := start(t, opts)
 	if first.PID() != second.PID() {
-		t.Error("another SuperExec was started though one lives")
+		t.Error("another SuperExec was started although one is alive")
 	}
 	if err := second.Stop(t.Context()); err != nil {
 		t.Error(err)
@@ -259,7 +259,7 @@ func TestStartTellsWhyNot(t *testing.T) {
 	}
 }
 
-// A SuperExec that is killed before it is ready leaves its fork server, so it is asked to end.
+// A SuperExec that is killed before it is ready leaves its fork server behind, so it is asked to end.
 func TestBrokenOffStartAsksTheSuperExecToEnd(t *testing.T) {
 	opts, folder := options(t, newHost(t), longLived)
 	note := filepath.Join(folder, "note")

@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
-// Owned is the SuperExec of a link or a node, which starts it, tells how it stands, and
+// Owned is the SuperExec of a link or a node, which starts it, reports its state, and either
 // stops it or leaves it to its successor. Its methods may be called concurrently.
 type Owned struct {
 	options *Options // nil: the user starts it
@@ -18,11 +18,11 @@ type Owned struct {
 	failure error
 }
 
-// Own prepares a SuperExec. Nil options mean that somebody else starts one.
+// Own prepares a SuperExec. Nil options mean that somebody else starts it.
 func Own(options *Options) *Owned { return &Owned{options: options} }
 
-// Start starts the SuperExec, again and again until it works or ctx ends. Meanwhile its owner
-// does everything else, and says in its status what is wrong.
+// Start starts the SuperExec, trying again until it works or ctx ends. Meanwhile its owner does
+// everything else, and its status says what is wrong.
 func (o *Owned) Start(ctx context.Context) {
 	if o.options == nil {
 		return

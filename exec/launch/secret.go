@@ -11,8 +11,8 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/datadir"
 )
 
-// OwnSecret reads the secret by which a host knows its own SuperExec, or makes one at the first
-// start. It stays, since a SuperExec may outlive the host that started it.
+// OwnSecret reads the secret by which a host recognises its own SuperExec, or makes one at the
+// first start. It is kept, since a SuperExec may outlive the host that started it.
 func OwnSecret(path string) ([]byte, error) {
 	secret, err := os.ReadFile(path)
 	switch {

@@ -22,12 +22,12 @@ func TestOwnSecretStays(t *testing.T) {
 	}
 	other, err := OwnSecret(filepath.Join(t.TempDir(), "secret"))
 	if err != nil || bytes.Equal(other, first) {
-		t.Errorf("two hosts have one secret (%v)", err)
+		t.Errorf("two hosts share a secret (%v)", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OwnSecret(path); err == nil {
-		t.Error("an empty file is taken for a secret")
+		t.Error("an empty file was accepted as a secret")
 	}
 }

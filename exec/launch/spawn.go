@@ -28,8 +28,8 @@ func (s *SuperExec) takeBackOrSpawn(ctx context.Context) (func(context.Context) 
 			s.set(living.Process)
 			return living.Process.Wait, nil
 		}
-		// It is killed, not asked to end, since its apps shall live on.
-		log.Info("the SuperExec was started with other arguments or from another version and is replaced", "pid", living.Process.PID)
+		// It is killed, not asked to end, since its apps are to live on.
+		log.Info("replacing the SuperExec, which was started with other arguments or from another version", "pid", living.Process.PID)
 		if err := living.Process.Signal(unix.SIGKILL); gone(err) != nil {
 			return nil, fmt.Errorf("replace SuperExec %d: %w", living.Process.PID, err)
 		}
@@ -69,7 +69,7 @@ func (s *SuperExec) spawn(ctx context.Context) (func(context.Context) error, err
 	collected := make(chan struct{})
 	go func() { // ends with the process
 		defer close(collected)
-		defer said.Close() // not before: it would die of writing to a closed pipe
+		defer said.Close() // not earlier: it would die when writing to a closed pipe
 		_ = cmd.Wait()
 	}()
 	if err != nil {
@@ -87,8 +87,8 @@ func (s *SuperExec) spawn(ctx context.Context) (func(context.Context) error, err
 	}, nil
 }
 
-// giveUp ends a SuperExec that did not get ready. It is asked first: one that is killed
-// leaves its fork server, which ends only when it has done its imports.
+// giveUp ends a SuperExec that did not get ready. It is asked to end first: one that is killed
+// leaves its fork server behind, which ends only when it has done its imports.
 func giveUp(p *os.Process, collected <-chan struct{}) {
 	_ = p.Signal(unix.SIGTERM)
 	patience := time.NewTimer(stopLimit)
@@ -101,7 +101,7 @@ func giveUp(p *os.Process, collected <-chan struct{}) {
 	}
 }
 
-// awaitReady reads the first line, the only one that a SuperExec writes to stdout.
+// awaitReady reads the first line, which is the only one that a SuperExec writes to stdout.
 func awaitReady(ctx context.Context, said *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
@@ -110,7 +110,7 @@ func awaitReady(ctx context.Context, said *os.File) error {
 	line, err := bufio.NewReader(io.LimitReader(said, maxReadyLine)).ReadString('\n')
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("it does not get ready: %w", ctx.Err())
+		return fmt.Errorf("it did not get ready: %w", ctx.Err())
 	case err != nil:
 		return errors.New("it ended before it was ready")
 	case !strings.HasPrefix(line, "ready "):

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// openLog opens the file for what the SuperExec itself has to say. One that has grown is set
-// aside first.
+// openLog opens the file for what the SuperExec itself has to say. A file that has grown too
+// large is set aside first.
 func (s *SuperExec) openLog() (*os.File, error) {
 	path := s.logFile()
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
@@ -26,7 +26,7 @@ func (s *SuperExec) openLog() (*os.File, error) {
 
 func (s *SuperExec) logFile() string { return filepath.Join(s.opts.DataDir, "superexec.log") }
 
-// lastWords is the last line of the SuperExec's log.
+// lastWords returns the last line of the SuperExec's log.
 func (s *SuperExec) lastWords() string {
 	file, err := os.Open(s.logFile())
 	if err != nil {

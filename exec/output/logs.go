@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Logs is the folder with what apps printed: one file a run and type of app, such as
-// 17/flwr-clientapp.log, and its older part beside it. Its methods may be called
+// Logs is the folder of what apps printed: one file per run and type of app, such as
+// 17/flwr-clientapp.log, with its older part beside it. Its methods may be called
 // concurrently.
 type Logs struct {
 	dir string
@@ -31,10 +31,10 @@ type Log struct {
 	mu     sync.Mutex
 	file   *os.File
 	size   int64
-	failed bool // the file cannot be written: said once, then silent
+	failed bool // the file cannot be written: logged once, then silent
 }
 
-// OpenLogs opens the folder and makes it if needed.
+// OpenLogs opens the folder, creating it if needed.
 func OpenLogs(dir string) (*Logs, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder for the output of apps: %w", err)
@@ -63,7 +63,7 @@ func (l *Logs) Open(runID uint64, appType string) (*Log, error) {
 	return log, nil
 }
 
-// WriteLine appends a line. Failures cost the line and are told in our own log, once.
+// WriteLine appends a line. A failure loses the line and is reported in our own log, once.
 func (g *Log) WriteLine(line []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,7 +103,7 @@ func (g *Log) Close() error {
 
 func (g *Log) fail(err error) {
 	if !g.failed {
-		log.Warn("output of an app is not kept", "file", g.path, "err", err)
+		log.Warn("the output of an app cannot be kept", "file", g.path, "err", err)
 	}
 	g.failed = true
 }
@@ -122,7 +122,7 @@ func (g *Log) reopen() error {
 	return nil
 }
 
-// rotate moves the full file aside. On failure the old file stays in use.
+// rotate moves the full file aside. If that fails, the old file stays in use.
 func (g *Log) rotate() error {
 	for i := keepOld; i > 0; i-- {
 		if err := os.Rename(oldName(g.path, i-1), oldName(g.path, i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -143,12 +143,12 @@ func oldName(path string, age int) string {
 	return path + "." + strconv.Itoa(age)
 }
 
-// prune removes the logs of the oldest runs past the limits, but none that is in use.
-// Called with mu held.
+// prune removes the logs of the oldest runs beyond the limits, but none that is in use.
+// It is called with mu held.
 func (l *Logs) prune() {
 	runs, total, err := l.survey()
 	if err != nil {
-		log.Warn("old output of apps was not looked for", "dir", l.dir, "err", err)
+		log.Warn("could not look for old output of apps", "dir", l.dir, "err", err)
 		return
 	}
 	for i := 0; i < len(runs) && (len(runs)-i > maxRuns || total > maxTotal); i++ {
@@ -156,7 +156,7 @@ func (l *Logs) prune() {
 			continue
 		}
 		if err := os.RemoveAll(runs[i].dir); err != nil {
-			log.Warn("old output of apps was not removed", "err", err)
+			log.Warn("could not remove old output of apps", "err", err)
 			continue
 		}
 		total -= runs[i].size
@@ -169,7 +169,7 @@ type runLogs struct {
 	wrote time.Time
 }
 
-// survey lists the logs of all runs, those that were written longest ago first.
+// survey lists the logs of all runs, least recently written first.
 func (l *Logs) survey() (runs []runLogs, total int64, err error) {
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestLinesOfAnApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	hold, err := p.AppEnd() // what an app holds as long as it lives
+	hold, err := p.AppEnd() // what an app holds for as long as it lives
 	if err != nil {
 		t.Fatal(err)
 	}

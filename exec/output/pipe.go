@@ -25,7 +25,7 @@ func CreatePipe(path string) (*Pipe, error) {
 	return OpenPipe(path)
 }
 
-// OpenPipe opens the reading end of a pipe that exists, to go on after a restart.
+// OpenPipe opens the reading end of an existing pipe, to go on after a restart.
 func OpenPipe(path string) (*Pipe, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -34,10 +34,10 @@ func OpenPipe(path string) (*Pipe, error) {
 	return &Pipe{path: path, file: os.NewFile(uintptr(fd), path)}, nil
 }
 
-// AppEnd opens what an app gets as stdout and stderr. It is open for both directions, which
-// is what keeps the app from ever seeing a broken pipe. The caller closes it after the start.
+// AppEnd opens what an app gets as stdout and stderr. It is open in both directions, which
+// keeps the app from ever seeing a broken pipe. The caller closes it after the start.
 func (p *Pipe) AppEnd() (*os.File, error) {
-	// Not os.OpenFile: that would make it non-blocking, which the app would inherit.
+	// Not os.OpenFile: that would make it non-blocking, and the app would inherit that.
 	fd, err := unix.Open(p.path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open pipe %s for an app: %w", p.path, err)
@@ -45,8 +45,8 @@ func (p *Pipe) AppEnd() (*os.File, error) {
 	return os.NewFile(uintptr(fd), p.path), nil
 }
 
-// Lines calls line for each line, without its end, until all writers are gone, Finish has
-// taken effect, or reading fails. The slice is valid during the call only.
+// Lines calls line for each line, without its line ending, until all writers are gone, Finish
+// has taken effect, or reading fails. The slice is valid only during the call.
 func (p *Pipe) Lines(line func([]byte)) error {
 	reader := bufio.NewReaderSize(p.file, maxLine)
 	for {
@@ -64,7 +64,7 @@ func (p *Pipe) Lines(line func([]byte)) error {
 	}
 }
 
-// Finish says that the app has ended: Lines returns when it has read what is there.
+// Finish says that the app has ended: Lines returns once it has read what is there.
 func (p *Pipe) Finish() { _ = p.file.SetReadDeadline(time.Now().Add(drainLimit)) }
 
 // Close closes the reading end; the app can go on, and OpenPipe can take over.

@@ -10,8 +10,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// ExitOf reads how a child ended from what its Wait has left. A nil state with the error of
-// Wait says that the kernel did not tell.
+// ExitOf reads how a child ended from what its Wait returned. A nil state with the error of
+// Wait means that the kernel did not say.
 func ExitOf(state *os.ProcessState, err error) task.Exit {
 	if state == nil {
 		return UnknownExit(fmt.Sprintf("the exit status could not be read: %v", err))
@@ -30,5 +30,5 @@ func ExitOfStatus(status int) task.Exit {
 	return task.Exit{Code: status}
 }
 
-// UnknownExit is the end of a process of which no exit status is known; why says the reason.
+// UnknownExit is the end of a process whose exit status is not known; why gives the reason.
 func UnknownExit(why string) task.Exit { return task.Exit{Code: -1, Detail: why} }

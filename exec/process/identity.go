@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Identity names one process for as long as the machine's records go. The zero value names
+// Identity names one process for as long as the machine's records last. The zero value names
 // none. It is comparable and survives JSON.
 type Identity struct {
 	PID int `json:"pid"`
-	// Start tells this process from others that had or will have the same PID. Opaque.
+	// Start tells this process apart from others that had or will have the same PID. It is opaque.
 	Start string `json:"start"`
 }
 
-// Of names the running process with this pid. The error is os.ErrProcessDone when there is
-// none or when it is only waiting for its parent to collect it.
+// Of names the running process with this pid. The error is os.ErrProcessDone if there is
+// none, or if it is only waiting to be collected by its parent.
 func Of(pid int) (Identity, error) {
 	if pid <= 0 {
 		return Identity{}, fmt.Errorf("process id %d: %w", pid, os.ErrProcessDone)
@@ -34,14 +34,14 @@ func Of(pid int) (Identity, error) {
 // Self names the calling process.
 func Self() (Identity, error) { return Of(os.Getpid()) }
 
-// Alive says whether the process still runs.
+// Alive tells whether the process is still running.
 func (id Identity) Alive() bool {
 	now, err := Of(id.PID)
 	return err == nil && now == id
 }
 
-// Wait returns nil as soon as the process has ended, at once if it has already, or the
-// error of ctx. The process need not be a child; a child is not collected by it.
+// Wait returns nil as soon as the process has ended, immediately if it already has, or the
+// error of ctx. The process need not be a child; if it is one, Wait does not collect it.
 func (id Identity) Wait(ctx context.Context) error {
 	if !id.Alive() {
 		return nil
@@ -69,8 +69,8 @@ func (id Identity) Signal(sig unix.Signal) error {
 	return gone(unix.Kill(id.PID, sig))
 }
 
-// SignalGroup sends sig to all processes of the group that the process leads, also when
-// the leader itself has ended but is not collected yet. The caller must know that the
+// SignalGroup sends sig to all processes of the group that the process leads, even if the
+// leader itself has ended but has not been collected yet. The caller must know that the
 // process was started as leader of a group. A fork that is about to become one has started
 // nothing yet, and gets the signal alone.
 func (id Identity) SignalGroup(sig unix.Signal) error {
@@ -83,8 +83,8 @@ func (id Identity) SignalGroup(sig unix.Signal) error {
 	return id.Signal(sig)
 }
 
-// ErrNoPush: this system cannot tell us about the end of a process that is not collected.
-var ErrNoPush = errors.New("the end of a process is not pushed here")
+// ErrNoPush: this system cannot notify us of the end of a process before it is collected.
+var ErrNoPush = errors.New("this system does not report the end of a process")
 
 func gone(err error) error {
 	if errors.Is(err, unix.ESRCH) {

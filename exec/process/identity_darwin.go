@@ -13,7 +13,7 @@ const zombie = 5 // SZOMB of <sys/proc.h>
 
 func startOf(pid int) (string, error) {
 	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
-	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ESRCH) { // what an unknown pid gives
+	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ESRCH) { // the answer for an unknown pid
 		return "", os.ErrProcessDone
 	}
 	if err != nil {
@@ -29,6 +29,6 @@ func startOf(pid int) (string, error) {
 // WaitPushed is not possible here.
 func (id Identity) WaitPushed(context.Context) error { return ErrNoPush }
 
-// FindByArgument names the processes that have argument among their arguments. It finds
-// none here: the system does not let us read the arguments of others in a stable way.
+// FindByArgument names the processes that have argument among their arguments. Here it finds
+// none: the system offers no stable way to read the arguments of other processes.
 func FindByArgument(string) ([]Identity, error) { return nil, nil }

@@ -25,7 +25,7 @@ func startOf(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The first thread may have ended while others still do, and with them the process still
+	// The first thread may have ended while others run on, and with them the process still
 	// holds its files and locks.
 	if state == "X" || state == "Z" && threads <= 1 {
 		return "", os.ErrProcessDone
@@ -38,7 +38,7 @@ func startOf(pid int) (string, error) {
 }
 
 // parseStat picks the state (field 3), the number of threads (20) and the start time (22)
-// out of /proc/PID/stat. The name of the program, field 2, is in parentheses and may hold
+// out of /proc/PID/stat. The name of the program, field 2, is in parentheses and may contain
 // anything.
 func parseStat(stat []byte) (state string, threads int, startTicks string, err error) {
 	end := bytes.LastIndexByte(stat, ')')
@@ -55,8 +55,8 @@ func parseStat(stat []byte) (state string, threads int, startTicks string, err e
 	return string(fields[0]), threads, string(fields[19]), nil
 }
 
-// WaitPushed is Wait where the kernel tells us about the end, and ErrNoPush at once where it
-// does not. It waits on a pidfd through the poller of the runtime: no thread, no timer.
+// WaitPushed is Wait where the kernel reports the end, and returns ErrNoPush immediately where
+// it does not. It waits on a pidfd through the runtime's poller: no thread, no timer.
 func (id Identity) WaitPushed(ctx context.Context) error {
 	fd, err := unix.PidfdOpen(id.PID, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
@@ -90,7 +90,7 @@ func (id Identity) WaitPushed(ctx context.Context) error {
 	}
 }
 
-// FindByArgument names the processes that have argument among their arguments. Used to
+// FindByArgument names the processes that have argument among their arguments. It is used to
 // find an app whose start was not written down in time.
 func FindByArgument(argument string) ([]Identity, error) {
 	entries, err := os.ReadDir("/proc")

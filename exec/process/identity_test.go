@@ -109,7 +109,7 @@ func TestFindByArgument(t *testing.T) {
 	mark := t.TempDir() + "/token"
 	id, _ := sleeper(t, "sh", "-c", "while :; do sleep 600; done", mark)
 	found, err := FindByArgument(mark)
-	// Its child has the same arguments for as long as it has not become "sleep" yet.
+	// Until the child has become "sleep", it has the same arguments.
 	if err != nil || !slices.Contains(found, id) {
 		t.Errorf("FindByArgument = %+v, %v; want %+v in it", found, err, id)
 	}
@@ -133,6 +133,6 @@ func TestForkThatLeadsNoGroupYetGetsTheSignal(t *testing.T) {
 		t.Errorf("it ended with %+v, want SIGKILL", got)
 	}
 	if err := id.SignalGroup(unix.SIGKILL); !errors.Is(err, os.ErrProcessDone) {
-		t.Errorf("SignalGroup of nobody = %v, want ErrProcessDone", err)
+		t.Errorf("SignalGroup of the zero identity = %v, want ErrProcessDone", err)
 	}
 }

@@ -3,7 +3,7 @@ package python
 import "time"
 
 const (
-	// askLimit bounds how long an interpreter may take to tell its scripts folder: a cold start
-	// from a slow disk takes seconds, more means that it hangs.
+	// askLimit bounds how long an interpreter may take to name its scripts folder: a cold start
+	// from a slow disk takes seconds; anything longer means that it hangs.
 	askLimit = 30 * time.Second
 )

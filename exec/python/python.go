@@ -19,11 +19,11 @@ import (
 type Env struct {
 	// Scripts is the folder with the programs; empty for PATH.
 	Scripts string
-	// Root is the folder of the virtual environment; empty if it is none.
+	// Root is the folder of the virtual environment; empty if it is not one.
 	Root string
 }
 
-// Find reads a setting: a folder of a virtual environment, a folder of programs, an
+// Find interprets a setting: the folder of a virtual environment, a folder of programs, an
 // interpreter, or empty for PATH.
 func Find(ctx context.Context, setting string) (Env, error) {
 	if setting == "" {
@@ -58,7 +58,7 @@ func inFolder(path string) (Env, error) {
 }
 
 func ofInterpreter(ctx context.Context, path string) (Env, error) {
-	// An interpreter of a venv is a link to the one outside, so links are not followed here.
+	// An interpreter of a venv is a link to one outside it, so links are not followed here.
 	beside := filepath.Dir(path)
 	if isProgram(filepath.Join(beside, "flwr-clientapp")) {
 		return newEnv(beside), nil
@@ -81,8 +81,8 @@ func newEnv(scripts string) Env {
 	return env
 }
 
-// Program gives the path of a program of the environment, such as "flwr-clientapp". The
-// error says what to do about a missing one.
+// Program returns the path of a program of the environment, such as "flwr-clientapp". The
+// error says what to do if it is missing.
 func (e Env) Program(name string) (string, error) {
 	if e.Scripts == "" {
 		path, err := exec.LookPath(name)
@@ -98,7 +98,7 @@ func (e Env) Program(name string) (string, error) {
 	return path, nil
 }
 
-// Environ gives the variables that activate the environment for a child process, to be
+// Environ returns the variables that activate the environment for a child process, to be
 // added to those of this process.
 func (e Env) Environ() []string {
 	if e.Scripts == "" {

@@ -11,12 +11,12 @@ const maxNice = 19
 
 func (l Limits) checkNice() error {
 	if l.Nice < 0 || l.Nice > maxNice {
-		return fmt.Errorf("nice %d of app processes is not in 0..%d", l.Nice, maxNice)
+		return fmt.Errorf("nice value %d of app processes is not in 0..%d", l.Nice, maxNice)
 	}
 	return nil
 }
 
-// applyNice addresses the group, so that it also holds for what the app starts.
+// applyNice addresses the group, so that it also applies to what the app starts.
 func (l Limits) applyNice(pid int) error {
 	if l.Nice == 0 {
 		return nil

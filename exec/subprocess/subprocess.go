@@ -1,10 +1,10 @@
 // Package subprocess runs app processes as children of the SuperExec: the executor that
 // works everywhere.
 //
-// Every app leads its own process group, so that the end of the app is the end of all that it
-// started, and a signal for the SuperExec's terminal does not reach it. Apps are not tied to
-// the life of the SuperExec. A process that was taken back can be waited for and stopped
-// like a child; only its exit status stays unknown, since the kernel tells that to the
+// Every app leads a process group of its own, so that the end of the app is the end of everything
+// it started, and so that a signal from the SuperExec's terminal does not reach it. Apps are not
+// tied to the life of the SuperExec. A process that was taken back can be waited for and stopped
+// like a child; only its exit status stays unknown, since the kernel reveals that to the
 // parent alone.
 //
 // It is not responsible for isolation: apps run as the user of the SuperExec.
@@ -45,7 +45,7 @@ type Executor struct {
 	limits Limits
 }
 
-// New makes an executor. The error says that a limit cannot be kept on this system.
+// New makes an executor. An error means that a limit cannot be applied on this system.
 func New(env python.Env, limits Limits) (*Executor, error) {
 	if err := limits.check(); err != nil {
 		return nil, err
@@ -77,8 +77,8 @@ func (e *Executor) Start(spec executor.Spec) (executor.Process, error) {
 	return app, nil
 }
 
-// Limit sets the limits of an app for a process that somebody else has started, and for all
-// that it will start.
+// Limit sets the limits of an app for a process that somebody else has started, and for
+// everything that it will start.
 func (e *Executor) Limit(pid int) error { return e.limits.apply(pid) }
 
 // Attach implements executor.Executor.
@@ -106,7 +106,7 @@ func (e *Executor) Find(tokenFile string) (executor.Process, error) {
 }
 
 // app is one process. A child has cmd and is collected by a goroutine that ends with it;
-// one that was taken back has only its name.
+// one that was taken back has only its identity.
 type app struct {
 	id  process.Identity
 	cmd *osexec.Cmd
@@ -127,11 +127,11 @@ func (a *app) Handle() json.RawMessage {
 	return handle
 }
 
-// collect ends what the app left behind and takes its exit status.
+// collect ends what the app left behind and records its exit status.
 func (a *app) collect() {
 	defer close(a.waited)
-	// As long as the leader is not collected nobody else can get its pid, so this is the
-	// moment in which the group is safe to kill.
+	// As long as the leader has not been collected, nobody else can get its pid, so this is the
+	// moment at which it is safe to kill the group.
 	if a.id.Start != "" && a.id.WaitPushed(context.Background()) == nil {
 		a.end()
 	}
@@ -164,7 +164,7 @@ func (a *app) Stop(grace time.Duration) {
 		return
 	}
 	if err := a.id.SignalGroup(unix.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		log.Warn("an app was not asked to end", "pid", a.id.PID, "err", err)
+		log.Warn("an app could not be asked to end", "pid", a.id.PID, "err", err)
 	}
 	if a.timer != nil {
 		a.timer.Stop()
@@ -178,10 +178,10 @@ func (a *app) kill() {
 	if a.ended || (a.cmd == nil && !a.id.Alive()) {
 		return
 	}
-	_ = a.id.SignalGroup(unix.SIGKILL) // it may have ended this moment
+	_ = a.id.SignalGroup(unix.SIGKILL) // it may have ended at this moment
 }
 
-// end kills what is left of the group and forbids any later signal: the pid may be reused.
+// end kills what is left of the group and rules out any later signal: the pid may be reused.
 func (a *app) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newExecutor makes one whose ClientApp is a script.
+// newExecutor makes an executor whose ClientApp is a script.
 func newExecutor(t *testing.T, script string, limits Limits) *Executor {
 	t.Helper()
 	scripts := t.TempDir()

@@ -8,9 +8,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// Told makes a Process of an app whose parent is somebody else who will tell its exit: one
-// value on exit once the app and all of its group have ended, or a close of the channel if
-// the parent is lost, from when on the app is like one that was taken back.
+// Told makes a Process of an app whose parent is another process, which will report its exit:
+// exit carries one value once the app and all of its group have ended, or is closed if the parent
+// is lost; from then on the app is like one that was taken back.
 func (e *Executor) Told(id process.Identity, exit <-chan task.Exit) executor.Process {
 	if err := e.limits.apply(id.PID); err != nil {
 		log.Warn("an app runs without its limits", "pid", id.PID, "err", err)
@@ -41,8 +41,8 @@ func (t *told) Wait(ctx context.Context) (task.Exit, error) {
 	}
 }
 
-// forbidSignals is end without the kill: the parent has seen to the group, and has
-// collected the leader, so the pid may be somebody else's by now.
+// forbidSignals is end without the kill: the parent has dealt with the group and has
+// collected the leader, so by now the pid may belong to another process.
 func (a *app) forbidSignals() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,18 +11,18 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/subprocess"
 )
 
-// A preloaded module must not make a difference that an app, or its result, could show.
+// A preloaded module must not make a difference that an app could notice or its result could show.
 
 const fab = "fab1"
 
-// printsHeavy is an app that imports a module and prints what it has become.
+// printsHeavy is an app that imports a module and prints what the module has seen.
 const printsHeavy = `
 def main():
     import standin.heavy
     print(standin.heavy.seen)
 `
 
-// environmentWithHeavy is an environment with such an app and the text of its module.
+// environmentWithHeavy makes an environment with such an app and the text of its module.
 func environmentWithHeavy(t *testing.T, app, heavy string) python.Env {
 	t.Helper()
 	env := environmentWith(t, app)
@@ -50,7 +50,7 @@ func (f *fixture) output() string {
 	return strings.TrimSpace(text)
 }
 
-// own is the server that was loaded for the app; nil if none was, or it was forgotten.
+// own returns the server that was loaded for the app; nil if none was, or if it was forgotten.
 func (f *fixture) own() *kept {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +69,7 @@ func TestModuleSeesTheVariablesThatTheAppSets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, environmentWithHeavy(t, "def main():\n    import sys; sys.path.insert(0, sys.argv[1] if sys.argv[1:] else ''); import theapp; theapp.main()\n", heavy))
-			// The app itself lies outside of the environment, as those in FLWR_HOME do.
+			// The app itself lies outside the environment, as apps in FLWR_HOME do.
 			folder := t.TempDir()
 			write(t, filepath.Join(folder, "theapp.py"), test.app)
 			run := func() string {
@@ -138,10 +138,10 @@ if os.getsid(0) != os.getpid():  # in the server, not in a fork
 		<-servers[i].ready
 	}
 	if servers[0] == servers[1] {
-		t.Error("a server is used that was loading while packages changed")
+		t.Error("a server that was loading while packages changed is still used")
 	}
 	if servers[1].stale() {
-		t.Error("the server is stale though nothing has changed since it began to load")
+		t.Error("the server is stale although nothing has changed since it began to load")
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/exec/python"
 )
 
-// interpreterOf reads which interpreter the programs of the environment name.
+// interpreterOf reads which interpreter the environment's programs name.
 func interpreterOf(env python.Env) (string, error) {
 	program, err := env.Program("flwr-clientapp")
 	if err != nil {

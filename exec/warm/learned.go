@@ -12,21 +12,21 @@ import (
 )
 
 // What was learnt about an app is a file named by its FAB hash: the JSON list of modules
-// that its first process had imported when it ended, besides those that every app gets. An
-// empty list means that the app is known, and needs no server of its own, or that
+// that its first process had imported by the time it ended, besides those that every app gets.
+// An empty list means that the app is known and needs no server of its own, or that
 // preloading for it did not work or might change what it does.
 
 func (e *Executor) learned(fabHash string) string {
 	return filepath.Join(e.Dir, "learned", filepath.Base(fabHash)+".json")
 }
 
-// seen says whether there is nothing to learn about the app any more.
+// seen tells whether there is nothing more to learn about the app.
 func (e *Executor) seen(fabHash string) bool {
 	_, err := os.Stat(e.learned(fabHash))
 	return err == nil
 }
 
-// knows says whether there is a list of modules to preload for the app.
+// knows tells whether there is a list of modules to preload for the app.
 func (e *Executor) knows(fabHash string) bool {
 	if fabHash == "" {
 		return false
@@ -38,11 +38,11 @@ func (e *Executor) knows(fabHash string) bool {
 // forget keeps the app from being preloaded again; it stays with the server for all apps.
 func (e *Executor) forget(fabHash string) {
 	if err := datadir.ReplaceFile(e.learned(fabHash), []byte("[]"), 0o600); err != nil {
-		log.Warn("it was not noted that an app cannot be preloaded", "fab", fabHash, "err", err)
+		log.Warn("could not record that an app cannot be preloaded", "fab", fabHash, "err", err)
 	}
 }
 
-// readLearned gives the modules of an app; what cannot be read is learnt again.
+// readLearned returns the modules of an app; a list that cannot be read is learnt again.
 func (e *Executor) readLearned(fabHash string) []string {
 	path := e.learned(fabHash)
 	file, err := os.Open(path)
@@ -52,17 +52,17 @@ func (e *Executor) readLearned(fabHash string) []string {
 	defer file.Close()
 	var modules []string
 	if err := json.NewDecoder(io.LimitReader(file, maxLearned)).Decode(&modules); err != nil {
-		log.Warn("what was learnt about an app is unreadable and is learnt again", "file", path, "err", err)
+		log.Warn("what was learnt about an app is unreadable; learning it again", "file", path, "err", err)
 		_ = os.Remove(path)
 		return nil
 	}
 	now := time.Now()
-	_ = os.Chtimes(path, now, now) // used now: pruned last
+	_ = os.Chtimes(path, now, now) // just used, so pruned last
 	e.prune()
 	return modules
 }
 
-// prune removes what was learnt about the apps that ran longest ago.
+// prune removes what was learnt about the apps that were run least recently.
 func (e *Executor) prune() {
 	entries, err := os.ReadDir(filepath.Join(e.Dir, "learned"))
 	if err != nil || len(entries) <= maxLearnedFiles {

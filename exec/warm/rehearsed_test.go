@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// coldOutput runs the app by itself and returns what it printed.
+// coldOutput runs the app on its own and returns what it printed.
 func coldOutput(t *testing.T, env python.Env) string {
 	t.Helper()
 	program, err := env.Program(task.TypeClientApp)
@@ -24,7 +24,7 @@ func coldOutput(t *testing.T, env python.Env) string {
 	return strings.TrimSpace(string(out))
 }
 
-// flwr asks for all this in every app.
+// platformAsker asks for everything that flwr asks for in every app.
 const platformAsker = `
 import platform, subprocess
 def refuse(*_, **__):
@@ -42,11 +42,11 @@ def main():
     print(platform.platform(), platform.architecture(), platform.uname())
 `)
 	if cold := coldOutput(t, told); warm != cold {
-		t.Errorf("a warm app hears %s, a cold one %s", warm, cold)
+		t.Errorf("a warm app is told %s, a cold one %s", warm, cold)
 	}
 }
 
-// An app that takes in a large model has its pages cleared by the kernel once, not for each array.
+// When an app takes in a large model, the kernel clears its pages once, not for each array.
 func TestAppKeepsItsMemory(t *testing.T) {
 	env := environmentWith(t, `
 import resource

@@ -34,17 +34,17 @@ type server struct {
 
 	mu     sync.Mutex
 	exits  map[int]chan task.Exit // of the apps that run
-	asking bool                   // an app may be started this moment
+	asking bool                   // an app may be starting at this moment
 }
 
-// read is the server's only reader; it ends when the server does, and reaps it.
+// read is the server's only reader; it ends when the server does, and then reaps it.
 func (s *server) read() {
 	lines := bufio.NewScanner(s.conn)
 	lines.Buffer(make([]byte, 0, 4096), maxEvent)
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			log.Warn("a fork server sent an unreadable line and is left", "err", err)
+			log.Warn("a fork server sent an unreadable line; giving it up", "err", err)
 			break
 		}
 		s.handle(e)
@@ -120,19 +120,19 @@ func (s *server) fork(r request, output *os.File) (process.Identity, <-chan task
 			return process.Identity{}, nil, fmt.Errorf("the fork server refused: %s", got.detail)
 		}
 		id, err := process.Of(got.pid)
-		if err != nil { // it has ended already; its exit is told
+		if err != nil { // it has already ended; its exit is reported
 			id = process.Identity{PID: got.pid}
 		}
 		return id, got.exit, nil
 	case <-s.lost:
 	case <-timer.C:
 		_ = s.cmd.Process.Kill()
-		<-s.lost // so that the app cannot be started after we said it was not
+		<-s.lost // so that the app cannot start after we have said that it did not
 	}
 	return process.Identity{}, nil, errLost
 }
 
-// serves says whether the server can still be used.
+// serves tells whether the server can still be used.
 func (s *server) serves() bool {
 	select {
 	case <-s.lost:
@@ -142,8 +142,8 @@ func (s *server) serves() bool {
 	}
 }
 
-// stale says whether packages were installed or removed since it began to load. While it loads
-// nobody knows yet.
+// stale tells whether packages were installed or removed since the server began to load. While
+// it loads, that is unknown.
 func (s *server) stale() bool {
 	if !isReady(s) {
 		return false
@@ -162,8 +162,9 @@ func (s *server) ask(asking bool) {
 	s.asking = asking
 }
 
-// close lets the server end once its last app has; their exits are told until then. One
-// that has no app ends now: while it imports it does not look at its socket.
+// close lets the server end once its last app has ended; until then it reports the exits. A
+// server without apps is idle and has to be ended now: while it imports, it does not look at its
+// socket.
 func (s *server) close() (idle bool) {
 	_ = s.conn.CloseWrite()
 	s.mu.Lock()
@@ -175,7 +176,7 @@ func (s *server) close() (idle bool) {
 	return idle
 }
 
-// changeTime of a folder in Unix nanoseconds; 0 if there is none.
+// changeTime returns the change time of a folder in Unix nanoseconds; 0 if it does not exist.
 func changeTime(path string) int64 {
 	info, err := os.Stat(filepath.Clean(path))
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// kept is a server for one app; the empty hash is the one that knows only what all apps need.
+// kept is a server for one app; the empty hash marks the one that knows only what all apps need.
 type kept struct {
 	fabHash string
 	*server
 }
 
-// choose gives a server that is ready: the one for this app or, while that one loads, the one
-// for all apps. It begins to load what is missing.
+// choose returns a server that is ready: the one for this app or, while that is loading, the one
+// for all apps. It begins to load whatever is missing.
 func (e *Executor) choose(fabHash string) (*server, error) {
 	if !e.knows(fabHash) {
 		fabHash = ""
@@ -53,7 +53,7 @@ func (e *Executor) choose(fabHash string) (*server, error) {
 	return use.server, nil
 }
 
-// usable finds or loads the server of an app and marks it as used last. e.mu is held.
+// usable finds or loads the server of an app and marks it as most recently used. e.mu is held.
 func (e *Executor) usable(fabHash string) (*kept, error) {
 	if e.closed {
 		return nil, errors.New("the executor is closed")
@@ -94,7 +94,7 @@ func (e *Executor) load(fabHash string) (*kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A module that eats memory when it is imported would do the same in the app.
+	// A module that eats memory when it is imported here would do the same in the app.
 	if err := e.Cold.Limit(s.cmd.Process.Pid); err != nil {
 		log.Warn("a fork server runs without the limits of its apps", "err", err)
 	}
@@ -104,7 +104,7 @@ func (e *Executor) load(fabHash string) (*kept, error) {
 	return k, nil
 }
 
-// evict closes the servers that were used longest ago, but never the one for all apps.
+// evict closes the least recently used servers, but never the one for all apps.
 func (e *Executor) evict() {
 	for i := len(e.servers) - 1; i > 0 && len(e.servers) > maxServers; i-- {
 		if k := e.servers[i]; k.fabHash != "" {
@@ -137,8 +137,8 @@ func (e *Executor) remove(k *kept) {
 	}
 }
 
-// drop forgets a server that cannot serve. One that is unsafe because of what an app needs
-// is not tried again for that app.
+// drop forgets a server that cannot serve. If it is unsafe because of what its app needs, it is
+// not tried again for that app.
 func (e *Executor) drop(k *kept) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -160,10 +160,10 @@ func isReady(s *server) bool {
 	}
 }
 
-// alwaysPreloaded is what every app of Flower needs, whatever it trains with. Those of the
-// second line are imported only when a connection is opened, a FAB is unpacked or something is
-// drawn: a third of what an app did before it reached its handler. What nearly all apps use and
-// is not here, each would get a server of its own for.
+// alwaysPreloaded is what every Flower app needs, whatever it trains with. The modules in the
+// second line are imported only when a connection is opened, a FAB is unpacked or a random number
+// is drawn: a third of what an app did before it reached its handler. Anything that nearly all apps
+// use and that is missing here would get each of them a server of its own.
 var alwaysPreloaded = []string{
 	"flwr.supernode.cli", "flwr.superlink.cli", "flwr.clientapp", "flwr.serverapp", "numpy",
 	"httpcore", "encodings.ascii", "encodings.cp437", "numpy.random",

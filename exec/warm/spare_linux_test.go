@@ -14,7 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// The process of an app is there before the app is asked for, and is made anew after it.
+// The process of an app exists before the app is asked for, and a new one is made afterwards.
 func TestTheNextAppIsForkedAhead(t *testing.T) {
 	f := newFixture(t, environmentWith(t, "import os\ndef main():\n    print(os.getpid(), os.getsid(0))\n"))
 	for range 3 {
@@ -25,7 +25,7 @@ func TestTheNextAppIsForkedAhead(t *testing.T) {
 	}
 }
 
-// Two apps at a time: one takes the child that waits, the other is forked for it.
+// Of two apps at a time, one takes the waiting child and the other is forked for its request.
 func TestAppsThatFindNoSpareAreForked(t *testing.T) {
 	f := newFixture(t, environmentWith(t, "import os, time\ndef main():\n    print(os.getppid(), flush=True)\n    time.sleep(0.2)\n"))
 	server := f.servers[0].cmd.Process.Pid
@@ -39,7 +39,7 @@ func TestAppsThatFindNoSpareAreForked(t *testing.T) {
 	}
 }
 
-// A spare that is killed costs no app, and none outlives its server.
+// Killing a spare costs no app, and no spare outlives its server.
 func TestSparesDie(t *testing.T) {
 	f := newFixture(t, environmentWith(t, "import os\ndef main():\n    print(os.getppid())\n"))
 	server := f.servers[0].cmd.Process.Pid
@@ -68,10 +68,10 @@ func TestSparesDie(t *testing.T) {
 	}
 }
 
-// awaitChild waits until a fork server has one child, which is nobody's app.
+// awaitChild waits until a fork server has exactly one child, which runs no app.
 func awaitChild(t *testing.T, server *server) int {
 	t.Helper()
-	<-server.ready // it forks before, to see what a fork is like
+	<-server.ready // before that it forks, to see what a fork is like
 	pid := strconv.Itoa(server.cmd.Process.Pid)
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		text, err := os.ReadFile(filepath.Join("/proc", pid, "task", pid, "children"))
@@ -84,7 +84,7 @@ func awaitChild(t *testing.T, server *server) int {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the fork server has the children %q, want one that waits", text)
+			t.Fatalf("the fork server has the children %q, want one waiting child", text)
 		}
 		<-time.After(5 * time.Millisecond)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// startServer starts a fork server; it loads in the background.
+// startServer starts a fork server, which loads in the background.
 func startServer(interpreter, script, preload string, env []string, output *os.File) (*server, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -58,7 +58,7 @@ func socketPair() (ours, theirs *os.File, err error) {
 	return os.NewFile(uintptr(pair[0]), "forkserver"), os.NewFile(uintptr(pair[1]), "forkserver-child"), nil
 }
 
-// reap ends the server process, which ends by itself when its socket has, and collects it.
+// reap ends the server process, which also ends by itself once its socket has, and collects it.
 func (s *server) reap() {
 	kill := time.AfterFunc(stopLimit, func() { _ = s.cmd.Process.Kill() })
 	defer kill.Stop()

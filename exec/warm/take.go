@@ -32,7 +32,7 @@ func (e *Executor) Find(tokenFile string) (executor.Process, error) {
 		return nil, err
 	}
 	if !e.isFork(pid) {
-		return nil, os.ErrProcessDone // the pid is somebody else's by now
+		return nil, os.ErrProcessDone // the pid belongs to another process by now
 	}
 	handle, err := json.Marshal(id)
 	if err != nil {
@@ -43,7 +43,7 @@ func (e *Executor) Find(tokenFile string) (executor.Process, error) {
 
 func markOf(tokenFile string) string { return tokenFile + ".pid" }
 
-// isFork says whether a process runs our script.
+// isFork tells whether a process runs our script.
 func (e *Executor) isFork(pid int) bool {
 	found, err := process.FindByArgument(filepath.Join(e.Dir, "forkserver.py"))
 	if err != nil {

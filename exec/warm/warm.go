@@ -18,9 +18,9 @@ import (
 //go:embed forkserver.py
 var script []byte
 
-// Config of an Executor.
+// Config is the configuration of an Executor.
 type Config struct {
-	// Dir keeps the script and what was learnt about apps.
+	// Dir holds the script and what was learnt about apps.
 	Dir string
 	// Python is the environment of the apps.
 	Python python.Env
@@ -28,10 +28,10 @@ type Config struct {
 	Cold *subprocess.Executor
 	// Preload names modules to import besides what is learnt.
 	Preload []string
-	// Env is added to the environment in which the fork servers import; it must hold all
+	// Env is added to the environment in which the fork servers import; it must contain everything
 	// that apps get in every Spec.Env, since modules read variables at import.
 	Env []string
-	// Output takes what imports print. It is not closed.
+	// Output receives what imports print. It is not closed.
 	Output *os.File
 }
 
@@ -77,12 +77,12 @@ func (e *Executor) Start(spec executor.Spec) (executor.Process, error) {
 	if err == nil {
 		return process, nil
 	}
-	log.Info("an app starts cold", "type", spec.Type, "reason", err)
+	log.Info("starting an app cold", "type", spec.Type, "reason", err)
 	return e.Cold.Start(spec)
 }
 
-// Close lets each fork server end once its last app has, and waits for those that have
-// none. Starts are cold from now on.
+// Close lets each fork server end once its last app has ended, and waits for those that have
+// none. From now on, starts are cold.
 func (e *Executor) Close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

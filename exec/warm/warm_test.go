@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// environmentWith makes a Python environment whose "flwr" is a few lines: enough to see
+// environmentWith makes a Python environment whose "flwr" is a few lines long: enough to see
 // what a process sees, without the weight of the real one (which the e2e tests use).
 func environmentWith(t *testing.T, app string) python.Env {
 	t.Helper()
@@ -53,7 +53,7 @@ func environmentWith(t *testing.T, app string) python.Env {
 	return env
 }
 
-// fixture is an executor with a folder for what apps print.
+// fixture is an executor with a folder for the output of apps.
 type fixture struct {
 	*Executor
 	t   *testing.T
@@ -93,7 +93,7 @@ func newFixtureWith(t *testing.T, env python.Env, limits subprocess.Limits) *fix
 	return &fixture{Executor: e, t: t, dir: dir}
 }
 
-// start runs the app and returns how it ended and what it printed.
+// start runs the app; wait returns how it ended and what it printed.
 func (f *fixture) start(fabHash string, args ...string) (executor.Process, func() (task.Exit, string)) {
 	f.t.Helper()
 	path := filepath.Join(f.t.TempDir(), "out")
@@ -227,7 +227,7 @@ def main():
 	if _, text := second(f.start(fab))(); text != "own\n" {
 		t.Fatalf("first start printed %q: the module was preloaded before it was seen", text)
 	}
-	// The server for the app loads beside; until it is ready the common one serves.
+	// The server for the app loads in the background; until it is ready, the common one serves.
 	_, wait := f.start(fab)
 	wait()
 	f.mu.Lock()
@@ -291,7 +291,7 @@ func TestAppOutlivesItsServer(t *testing.T) {
 	}
 	taken.Stop(0)
 	if exit, _ := wait(); exit.Code != -1 {
-		t.Fatalf("exit %+v, want one whose status nobody knows", exit)
+		t.Fatalf("exit %+v, want an unknown status", exit)
 	}
 }
 

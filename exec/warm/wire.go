@@ -18,7 +18,7 @@ type event struct {
 	Event   string           `json:"event"`
 	Failed  []string         `json:"failed"`
 	Watch   map[string]int64 `json:"watch"`   // Unix nanoseconds; 0: no such folder
-	Threads int              `json:"threads"` // that forks do not have
+	Threads int              `json:"threads"` // that forks lack
 	PID     int              `json:"pid"`
 	Status  int              `json:"status"`
 	Detail  string           `json:"detail"`

@@ -14,10 +14,10 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// patience is what a loaded machine may take for what takes milliseconds.
+// patience is how long a loaded machine may take for what normally takes milliseconds.
 const patience = 30 * time.Second
 
-// app is a puppet that runs.
+// app is a running puppet.
 type app struct {
 	executor.Process
 	t      *testing.T
@@ -25,7 +25,7 @@ type app struct {
 	token  string
 }
 
-// start runs a puppet, which is ended with the test at the latest.
+// start runs a puppet, which is ended at the end of the test at the latest.
 func start(t *testing.T, e executor.Executor, verb, text string) *app {
 	t.Helper()
 	a := &app{t: t, output: filepath.Join(t.TempDir(), "out"), token: filepath.Join(t.TempDir(), "token")}
@@ -77,7 +77,7 @@ func ends(t *testing.T, p executor.Process) task.Exit {
 	return exit
 }
 
-// says waits for the first line of the app.
+// says waits for the first line that the app prints.
 func (a *app) says() string {
 	a.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
@@ -85,11 +85,11 @@ func (a *app) says() string {
 			return strings.TrimSpace(string(content))
 		}
 	}
-	a.t.Fatal("the app says nothing")
+	a.t.Fatal("the app printed nothing")
 	return ""
 }
 
-// child is the process whose pid the app says.
+// child identifies the process whose pid the app prints.
 func (a *app) child() process.Identity {
 	a.t.Helper()
 	pid, err := strconv.Atoi(a.says())
@@ -103,12 +103,12 @@ func (a *app) child() process.Identity {
 	return id
 }
 
-// gone waits until a process has ended, which it should have before the test asks.
+// gone checks that a process has ended, which it should have done before the test asks.
 func gone(t *testing.T, id process.Identity) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := id.Wait(ctx); err != nil {
-		t.Errorf("process %d, which the app has started, still runs: %v", id.PID, err)
+		t.Errorf("process %d, which the app started, is still running: %v", id.PID, err)
 	}
 }

@@ -5,11 +5,11 @@ package executortest
 //	say TEXT    prints $WORD and the text, and "oops" to stderr, and exits with 7
 //	crash       ends by SIGSEGV
 //	listen      prints "up", and exits with 5 on SIGTERM
-//	stubborn    prints the pid of a child that it has started, and ignores SIGTERM, as its child does
+//	stubborn    prints the pid of a child that it has started; both ignore SIGTERM
 //	leave PIPE  the same, but once it has read a line from the pipe it exits with 0 and leaves its child
 //
-// Shell is the puppet as a script, Python the same as a module with a function main, whose
-// value is the exit status.
+// Shell is the puppet as a script; Python is the same as a module with a function main, which
+// returns the exit status.
 const (
 	Shell = `#!/bin/sh
 case "$1" in

@@ -58,7 +58,7 @@ func stopEndsAnAppThatListens(t *testing.T, e executor.Executor) {
 	a.says()
 	a.Stop(time.Minute)
 	if exit := a.ends(); exit != (task.Exit{Code: 5}) {
-		t.Errorf("the app ended with %+v, want the status of its own choice", exit)
+		t.Errorf("the app ended with %+v, want the status that it chose itself", exit)
 	}
 	a.Stop(0) // nobody is left to be hit
 }
@@ -130,7 +130,7 @@ func waitEndsWithItsContextAndMayBeRepeated(t *testing.T, e executor.Executor) {
 	}
 }
 
-// Another SuperExec, which is nobody's parent, has the handle or only the token file.
+// Another SuperExec, which is not the parent, has only the handle or the token file.
 func processTakenBack(t *testing.T, e executor.Executor) {
 	a := start(t, e, "listen", "")
 	a.says()
@@ -149,13 +149,13 @@ func processTakenBack(t *testing.T, e executor.Executor) {
 	}
 	again.Stop(time.Minute)
 	if exit := ends(t, again); exit.Code != -1 || exit.Detail == "" {
-		t.Errorf("the app ended with %+v, want one of which the status is not known", exit)
+		t.Errorf("the app ended with %+v, want an unknown status", exit)
 	}
 	a.ends()
 	if late, err := e.Attach(a.Handle()); err != nil {
 		t.Error(err)
 	} else if exit := ends(t, late); exit.Code != -1 {
-		t.Errorf("an app that had ended before ended with %+v", exit)
+		t.Errorf("an app that had already ended was reported as %+v", exit)
 	}
 }
 
@@ -175,10 +175,10 @@ func handleOfAnEarlierBootIsNobody(t *testing.T, e executor.Executor) {
 	}
 	p.Stop(0) // must not hit this test
 	if exit := ends(t, p); exit.Code != -1 {
-		t.Errorf("nobody ended with %+v", exit)
+		t.Errorf("a process that does not exist ended with %+v", exit)
 	}
 	if _, err := e.Attach(json.RawMessage(`"x"`)); err == nil {
-		t.Error("a handle that is none was taken")
+		t.Error("something that is not a handle was accepted")
 	}
 }
 
