@@ -10,14 +10,14 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// demandToken lets requests of the Control API through that carry the token. The routes for
-// logging in are open, since whoever asks them has no token yet: they answer that there is
-// nothing to log in to.
+// demandToken lets only those requests of the Control API through that carry the token. The
+// routes for logging in are open, since a client that asks them has no token yet: they answer
+// that there is nothing to log in to.
 func demandToken(token []byte, next http.Handler) http.Handler {
 	if len(token) == 0 {
 		return next
 	}
-	want := sha256.Sum256(token) // of equal length, so that comparing tells nothing
+	want := sha256.Sum256(token) // both of one length, so that the comparison leaks nothing
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case flwr.PathGetLoginDetails, flwr.PathGetAuthTokens, flwr.PathRefreshAuthTokens:
@@ -37,20 +37,20 @@ func demandToken(token []byte, next http.Handler) http.Handler {
 	})
 }
 
-// sameMachine lets requests of this machine through. The Runtime API gives out work, with
-// the apps and the tokens of its tasks: whoever can ask is a SuperExec.
+// sameMachine lets only requests from this machine through. The Runtime API hands out work,
+// with the apps and the tokens of its tasks: any process that can ask counts as a SuperExec.
 func sameMachine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLocal(r) {
 			flwr.WriteError(w, flwr.Plain(http.StatusForbidden,
-				"The Runtime API is for processes on the SuperLink's machine; for others the SuperLink needs --superexec-auth-secret-file."))
+				"The Runtime API is for processes on the SuperLink's machine; to serve other machines, start the SuperLink with --superexec-auth-secret-file."))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// isLocal tells whether a request comes from an address of this machine: from loopback, or
+// isLocal reports whether a request comes from an address of this machine: from loopback, or
 // from the very address that it was sent to.
 func isLocal(r *http.Request) bool {
 	from := addressOf(r.RemoteAddr)

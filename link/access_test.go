@@ -25,7 +25,7 @@ func TestControlTokenIsDemanded(t *testing.T) {
 	}
 	for _, good := range []string{"Bearer 0123456789abcdef", "bearer 0123456789abcdef", "Bearer  0123456789abcdef"} {
 		if w := ask(flwr.PathListRuns, good); w.Code != http.StatusTeapot {
-			t.Errorf("%q is refused with %d", good, w.Code)
+			t.Errorf("%q was refused with %d", good, w.Code)
 		}
 	}
 	for _, bad := range [][]string{
@@ -34,11 +34,11 @@ func TestControlTokenIsDemanded(t *testing.T) {
 	} {
 		w := ask(flwr.PathListRuns, bad...)
 		if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") != "Bearer" {
-			t.Errorf("%q gets %d %v", bad, w.Code, w.Header())
+			t.Errorf("%q got %d %v", bad, w.Code, w.Header())
 		}
 	}
 	if w := ask(flwr.PathGetLoginDetails); w.Code != http.StatusTeapot {
-		t.Errorf("who has no token yet cannot ask how to log in: %d", w.Code)
+		t.Errorf("a client without a token cannot ask how to log in: %d", w.Code)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 func TestConfigIsRefusedWithReasons(t *testing.T) {
 	good := func() Config { return Config{DataDir: "x"}.withDefaults() }
 	if err := good().validate(); err != nil {
-		t.Fatalf("the defaults are refused: %v", err)
+		t.Fatalf("the defaults were refused: %v", err)
 	}
 	for name, c := range map[string]struct {
 		change func(*Config)
@@ -38,17 +38,17 @@ func TestConfigIsRefusedWithReasons(t *testing.T) {
 		cfg := good()
 		cfg.HTTP = address
 		if err := cfg.validate(); err != nil {
-			t.Errorf("%s is refused: %v", address, err)
+			t.Errorf("%s was refused: %v", address, err)
 		}
 	}
 	cfg := good()
 	cfg.HTTP, cfg.CertFile, cfg.KeyFile, cfg.ControlToken = "0.0.0.0:8000", "c", "k", make([]byte, 32)
 	if err := cfg.validate(); err != nil {
-		t.Errorf("TLS with a token is refused: %v", err)
+		t.Errorf("TLS with a token was refused: %v", err)
 	}
 	cfg = good()
 	cfg.HTTP, cfg.Insecure = "0.0.0.0:8000", true
 	if err := cfg.validate(); err != nil {
-		t.Errorf("--insecure is refused: %v", err)
+		t.Errorf("--insecure was refused: %v", err)
 	}
 }

@@ -7,9 +7,9 @@
 //	stock ─► stock ───┘     │                 ├─ control for operators
 //	SuperNodes              └─ keeping        └─ announcements
 //
-// It guarantees that a link that was killed at any moment continues from its data
-// directory, and that [Link.Close] leaves nothing behind in the process. What it answers
-// to anybody is on disk before.
+// It guarantees that a link that was killed at any moment continues from its data directory,
+// and that [Link.Close] leaves nothing behind in the process. Whatever it answers is on disk
+// before the answer goes out.
 //
 // It is not responsible for the command line, nor for serving [Link.AdminHandler] on a
 // socket.

@@ -15,7 +15,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// openHTTP takes the port and builds the APIs.
+// openHTTP opens the port and builds the APIs.
 func (l *Link) openHTTP(ctx context.Context) error {
 	var certificate *tls.Certificate
 	if l.cfg.CertFile != "" {
@@ -30,7 +30,7 @@ func (l *Link) openHTTP(ctx context.Context) error {
 	}
 	listener, err := l.daemon.Listen(ctx, l.cfg.HTTP)
 	if err != nil {
-		return fmt.Errorf("take the address of Flower's APIs: %w (another one is named with --http)", err)
+		return fmt.Errorf("listen for Flower's APIs: %w (choose another address with --http)", err)
 	}
 	if certificate != nil {
 		// Flower's clients speak HTTP/1.1 only, and interim responses are tested with it.
@@ -54,25 +54,25 @@ func (l *Link) openHTTP(ctx context.Context) error {
 		}), l.cfg.RegisteredNodesOnly))
 	}
 	l.handler = all
-	// Operators far away get the Control API only: tasks are run on the link's machine. They
-	// need no token; the overlay knows who they are. What it cannot know is that no web page asks
-	// through the local port of a proxy.
+	// Remote operators get only the Control API: tasks run on the link's machine. They need no
+	// token, since the overlay knows who they are. What it cannot know is whether a web page is
+	// asking through the local port of a proxy.
 	far := flwr.NewMux()
 	far.Mount(flwr.PathControl, runtimeapi.Guarded(&localpeer.Guard{AnyUser: true}, control))
 	l.control = far
 	return nil
 }
 
-// guarded keeps an API for the users of this machine whom it is meant for. Where each request
-// shows what it may, the user does not matter.
+// guarded keeps an API for those users of this machine that it is meant for. Where each
+// request shows credentials, the user does not matter.
 func (l *Link) guarded(next http.Handler, showsCredentials bool) http.Handler {
 	guard := l.cfg.Local
 	guard.AnyUser = guard.AnyUser || showsCredentials || l.cfg.Insecure
 	return runtimeapi.Guarded(&guard, next)
 }
 
-// runtimeHandler demands a secret of every SuperExec if there is one. Who has one that the user
-// named may be anybody, on whatever machine.
+// runtimeHandler demands the secret, if there is one, of every SuperExec. If the user named the
+// secret, a SuperExec that has it may run on any machine.
 func (l *Link) runtimeHandler() (http.Handler, error) {
 	named := len(l.cfg.ExecSecret) > 0
 	if err := l.openSecret(); err != nil {

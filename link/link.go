@@ -51,19 +51,19 @@ type Link struct {
 	fetcher   *objects.Fetcher
 	nodes     *sessions.Server
 	superExec *launch.Owned
-	// secretFile holds the secret that the link made for its SuperExec; empty: it made none.
+	// secretFile holds the secret that the link made for its SuperExec; empty if it made none.
 	secretFile string
 	admin      *admin.Admin
 
-	listener net.Listener // of HTTP
+	listener net.Listener // for HTTP
 	handler  http.Handler
-	control  http.Handler // the part of it that operators get through the overlay
+	control  http.Handler // what operators get through the overlay
 
 	daemon daemon.Daemon
 }
 
-// Open takes the data directory and the ports, and continues what it finds there; nobody
-// is served before Run. An error leaves nothing behind.
+// Open takes the data directory and the ports, and continues what it finds there; nobody is
+// served before Run. If it fails it leaves nothing behind.
 func Open(ctx context.Context, cfg Config) (*Link, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -87,37 +87,37 @@ func Open(ctx context.Context, cfg Config) (*Link, error) {
 // Close gives back ports, files and the data directory. Run must have returned.
 func (l *Link) Close() error { return l.daemon.Close() }
 
-// PeerID of the link.
+// PeerID is the link's peer id.
 func (l *Link) PeerID() peer.ID { return l.host.ID() }
 
-// HTTPAddress is host:port of Flower's APIs.
+// HTTPAddress is the host:port of Flower's APIs.
 func (l *Link) HTTPAddress() string { return l.listener.Addr().String() }
 
 // Addresses are the link's addresses with its peer id, best first.
 func (l *Link) Addresses() []string { return l.admin.Addresses() }
 
-// Status tells the truth about the link as it is now.
+// Status is the state of the link as it is now.
 func (l *Link) Status(ctx context.Context) (admin.Status, error) { return l.admin.Status(ctx) }
 
 // AdminHandler serves what commands ask of a running link. Whoever can reach it may do
 // everything; serve it on the admin socket only.
 func (l *Link) AdminHandler() http.Handler { return l.admin.Handler() }
 
-// Members are those of the federation.
+// Members are the members of the federation.
 func (l *Link) Members() *membership.Members { return l.members }
 
-// Tickets are those of the link.
+// Tickets are the link's tickets.
 func (l *Link) Tickets() *membership.Tickets { return l.tickets }
 
-// Run serves until ctx ends, which is no error, or a part fails. When it returns, nothing
-// of it runs any more.
+// Run serves until ctx ends, which is not an error, or until a part fails. When it returns,
+// nothing of the link is running any more.
 func (l *Link) Run(ctx context.Context) error {
 	defer join.Serve(l.host, l.members.Join).Close()
 	return l.daemon.Run(ctx)
 }
 
-// addParts names what runs. The SuperExec is at the edge: it is stopped while everything else
-// still answers, so that the ends of its apps are reported.
+// addParts names the parts that run. The SuperExec is at the edge: it is stopped while
+// everything else still answers, so that the ends of its apps are reported.
 func (l *Link) addParts() {
 	part := l.daemon.Part
 	part("sessions", l.nodes.Run)
@@ -141,7 +141,7 @@ func (l *Link) addParts() {
 	})
 }
 
-// newRunKeeper connects the ends of runs with everything that holds something for them.
+// newRunKeeper connects the end of a run with everything that holds something for it.
 func (l *Link) newRunKeeper() *keeping.Runs {
 	return &keeping.Runs{
 		Store:    l.store,
@@ -161,7 +161,7 @@ func (l *Link) newSpareKeeper() *keeping.Spare {
 	return &keeping.Spare{Store: l.store, Size: l.objects.Size, Remove: l.objects.Remove, Free: l.dir.Free, Keep: l.cfg.KeepSpare}
 }
 
-// newAdmin shows the administration everything that it tells of.
+// newAdmin shows the administration everything that it reports on.
 func (l *Link) newAdmin() *admin.Admin {
 	return admin.New(admin.Config{
 		Software: l.cfg.Software, Federation: l.cfg.Federation, Started: l.started,

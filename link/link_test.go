@@ -43,7 +43,7 @@ func testConfig(dir string) Config {
 	}
 }
 
-// startLink opens and runs a link; stop ends it and gives everything back.
+// startLink opens and runs a link; stop ends it and releases everything.
 func startLink(t *testing.T, cfg Config) (l *Link, stop func()) {
 	t.Helper()
 	l, err := Open(t.Context(), cfg)
@@ -81,7 +81,7 @@ func await(t *testing.T, what string, there func() bool) {
 	deadline := time.Now().Add(patience)
 	for !there() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come within %s", what, patience)
+			t.Fatalf("%s did not happen within %s", what, patience)
 		}
 		time.Sleep(5 * time.Millisecond) // between looks at a condition that has no bell
 	}
@@ -167,7 +167,7 @@ func TestTicketSessionRestartRevoke(t *testing.T) {
 	}
 
 	if _, err := join.Ask(ctx, newLeaf(t, newIdentity(t)), target, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret}); !errors.Is(err, admission.ErrRefused) {
-		t.Errorf("a ticket for one was used twice: %v", err)
+		t.Errorf("a ticket for one use was used twice: %v", err)
 	}
 
 	stop()
@@ -250,7 +250,7 @@ func TestRevokedTicketLetsNobodyIn(t *testing.T) {
 	defer cancel()
 	_, err = join.Ask(ctx, newLeaf(t, newIdentity(t)), target, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret})
 	if !errors.Is(err, admission.ErrRefused) {
-		t.Errorf("joined with a revoked ticket: %v", err)
+		t.Errorf("a peer with a revoked ticket was not refused: %v", err)
 	}
 }
 
@@ -260,13 +260,13 @@ func TestJoinWithoutTicketNeedsTheOperator(t *testing.T) {
 	_, err := l.members.Join(t.Context(), stranger.ID, join.Request{})
 	var refusal *join.Refusal
 	if !errors.As(err, &refusal) || !strings.Contains(refusal.Reason, "rhizome member add "+stranger.ID.String()) {
-		t.Errorf("a stranger is told %v", err)
+		t.Errorf("a stranger was told %v", err)
 	}
 	must(t, l.Members().Add(t.Context(), membership.MemberRequest{PeerID: stranger.ID.String(), Name: "friend"}))
 	answer, err := l.members.Join(t.Context(), stranger.ID, join.Request{})
 	must(t, err)
 	if answer.Name != "friend" || answer.Role != "node" {
-		t.Errorf("a friend is told %+v", answer)
+		t.Errorf("a friend was told %+v", answer)
 	}
 }
 
@@ -285,7 +285,7 @@ func TestControlOverTheOverlayIsForOperators(t *testing.T) {
 		must(t, res.Body.Close())
 		client.CloseIdleConnections()
 		if res.StatusCode != want {
-			t.Errorf("%s gets %d, want %d", role, res.StatusCode, want)
+			t.Errorf("%s got %d, want %d", role, res.StatusCode, want)
 		}
 	}
 }
@@ -318,7 +318,7 @@ func TestTicketWaitsForTheRelay(t *testing.T) {
 	welcome, err := greet(ctx, node, target)
 	must(t, err)
 	if relays := welcome.GetWelcome().GetRelays(); len(relays) != 1 || !strings.Contains(relays[0], relayHost.ID().String()) {
-		t.Errorf("the node is told of relays %v", relays)
+		t.Errorf("the node was told of relays %v", relays)
 	}
 }
 
@@ -371,7 +371,7 @@ func TestOpenFailsCleanly(t *testing.T) {
 	dir := t.TempDir()
 	l, stop := startLink(t, testConfig(dir))
 	if _, err := Open(t.Context(), testConfig(dir)); err == nil {
-		t.Error("two links share a data directory")
+		t.Error("a second link opened the same data directory")
 	}
 	taken := testConfig(t.TempDir())
 	taken.HTTP = l.HTTPAddress()

@@ -22,7 +22,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
-// member connects a new member with a role.
+// memberFor connects a new member with a role.
 func (l *Link) memberFor(t *testing.T, role join.Role) *p2p.Host {
 	t.Helper()
 	identity := newIdentity(t)
@@ -65,7 +65,7 @@ func TestStatusOverTheOverlay(t *testing.T) {
 	} {
 		code, body := get(t, l.memberFor(t, role), l.PeerID(), remote.StatusProtocol, "/status")
 		if code != c.code {
-			t.Errorf("%s gets %d, want %d", role, code, c.code)
+			t.Errorf("%s got %d, want %d", role, code, c.code)
 		}
 		if sees := bytes.Contains(body, []byte(node.ID().String())); sees != c.sees {
 			t.Errorf("%s sees the peer id of a node: %v, want %v", role, sees, c.sees)
@@ -91,11 +91,11 @@ func TestObserverGetsNothingElse(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if code, _ := get(t, observer, l.PeerID(), remote.ControlProtocol, "/health"); code != http.StatusForbidden {
-		t.Errorf("the Control API answers an observer %d", code)
+		t.Errorf("the Control API answered an observer with %d", code)
 	}
 	for _, path := range []string{"/", "/members", "/tickets", "/backup", "/v1/control/list-runs", "/v1/runtime/acquire-task"} {
 		if code, _ := get(t, observer, l.PeerID(), remote.StatusProtocol, path); code != http.StatusNotFound {
-			t.Errorf("the status protocol answers %s with %d", path, code)
+			t.Errorf("the status protocol answered %s with %d", path, code)
 		}
 	}
 	if answer, err := greet(ctx, observer, reach.Target{Peer: l.PeerID(), Addrs: l.host.Addresses()}); err == nil && answer.GetWelcome() != nil {

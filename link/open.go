@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
-// openState opens everything that is on disk, and takes up what was incomplete.
+// openState opens everything that is on disk, and resumes what was incomplete.
 func (l *Link) openState(ctx context.Context) (err error) {
 	if l.dir, err = datadir.Open(l.cfg.DataDir, "link"); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (l *Link) openState(ctx context.Context) (err error) {
 	}
 	l.office = messages.New(l.store, l.objects)
 	if err := l.office.Resume(ctx); err != nil {
-		return fmt.Errorf("take up incomplete messages: %w", err)
+		return fmt.Errorf("resume incomplete messages: %w", err)
 	}
 	l.appio = apps.New(l.store, l.objects, l.office)
 	l.vouched = relay.NewMembers(l.cfg.Federation, nil)

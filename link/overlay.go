@@ -70,7 +70,7 @@ func (l *Link) relayAddresses() []string {
 // asked again now and then: its operator may have to allow the link first.
 func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 	target := reach.Target{Peer: info.ID, Addrs: info.Addrs}
-	var said string // by the relay, when it refused
+	var said string // what the relay said when it refused
 	err := l.host.Keep(ctx, target, relay.VouchProtocol, func(ctx context.Context, s network.Stream) error {
 		err := l.vouched.Vouch(ctx, s)
 		if !errors.Is(err, relay.ErrVouchRefused) {
@@ -78,7 +78,7 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 		}
 		if err.Error() != said {
 			said = err.Error()
-			log.Warn("the relay does not take the members from this link; nodes may be refused there", "relay", info.ID, "err", err)
+			log.Warn("the relay does not accept this link's list of members; nodes may be refused there", "relay", info.ID, "err", err)
 		}
 		pause := time.NewTimer(vouchAgain)
 		defer pause.Stop()
@@ -91,11 +91,11 @@ func (l *Link) vouch(ctx context.Context, info peer.AddrInfo) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	log.Warn("the relay no longer lets this link tell it who the members are; nodes may be refused there", "relay", info.ID, "err", err)
+	log.Warn("the relay no longer accepts this link's list of members; nodes may be refused there", "relay", info.ID, "err", err)
 	return nil
 }
 
-// announce tells the nodes of a run, by gossip and, where that does not reach, by session.
+// announce tells the nodes about a run, by gossip and, where gossip does not reach, by session.
 func (l *Link) announce(ctx context.Context, kind gossip.Kind, run state.Run) {
 	signed, err := l.gossip.Publish(ctx, gossip.Announcement{
 		Kind: kind, RunID: run.ID, SeriesID: run.SeriesID, FabHash: run.FABHash,
@@ -107,16 +107,16 @@ func (l *Link) announce(ctx context.Context, kind gossip.Kind, run state.Run) {
 	l.nodes.Hint(signed)
 }
 
-// openExchange lets nodes fetch what concerns them, and fetches from them.
+// openExchange lets nodes fetch the objects that concern them, and fetches objects from them.
 func (l *Link) openExchange() {
-	// Nodes dial the link, never the other way round: two that dial each other at once may
+	// Nodes dial the link, never the other way round: two hosts that dial each other at once may
 	// both fail.
 	l.fetcher = objects.NewFetcher(l.host, l.objects, objects.FetchOptions{NoDial: true, Meter: l.nodes})
 	exchange := objects.NewServer(l.host, l.objects, l.nodes.Authorize, objects.ServerOptions{Meter: l.nodes})
 	l.daemon.Opened(func() error { exchange.Close(); return nil })
 }
 
-// fetch pulls objects of a reply from its node.
+// fetch pulls the objects of a reply from its node.
 func (l *Link) fetch(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(id string)) error {
 	return l.fetcher.FetchOwn(ctx, runID, ids, objects.Provider{Peer: from}, shown)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// awaitAddresses waits, for a link that has only just started, until there is something to
-// put into a ticket: an address of its own, and a circuit if it has relays. When they do
-// not come it is content with what there is, but not with nothing.
+// awaitAddresses waits, if the link has only just started, until there is something to put
+// into a ticket: an address of its own, and a circuit if it has relays. If they do not come it
+// makes do with what there is, but not with nothing.
 func (l *Link) awaitAddresses(ctx context.Context) ([]ma.Multiaddr, error) {
 	events, stop := l.host.Events()
 	defer stop()
@@ -38,7 +38,7 @@ func (l *Link) awaitAddresses(ctx context.Context) ([]ma.Multiaddr, error) {
 	return l.host.Addresses(), nil
 }
 
-// reachable tells whether nodes could come in by every kind of way that was configured.
+// reachable reports whether nodes could come in by each kind of way that was configured.
 func (l *Link) reachable() bool {
 	addresses := l.host.Addresses()
 	if len(l.cfg.Relays) == 0 {
@@ -47,7 +47,7 @@ func (l *Link) reachable() bool {
 	return slices.ContainsFunc(addresses, addr.IsCircuit)
 }
 
-// unreachable says why a ticket would be of no use.
+// unreachable explains why a ticket would be of no use.
 func (l *Link) unreachable() error {
 	why := "it listens nowhere and has no relay"
 	for _, relay := range l.cfg.Relays {

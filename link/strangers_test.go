@@ -33,7 +33,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// secretRun is a run that holds an object, with a name that is nowhere else.
+// secretRun is a run that holds an object and has a name that occurs nowhere else.
 func (l *Link) secretRun(t *testing.T) (runID uint64, id string) {
 	t.Helper()
 	content := []byte("confidential weights " + rand.Text())
@@ -46,8 +46,8 @@ func (l *Link) secretRun(t *testing.T) (runID uint64, id string) {
 	return run.ID, id
 }
 
-// stranger is a libp2p host of somebody else: nothing of ours restrains it. All that
-// streams bring it is kept.
+// stranger is somebody else's libp2p host: nothing of ours restrains it. It keeps everything
+// that streams bring it.
 type stranger struct {
 	host.Host
 
@@ -60,7 +60,7 @@ func newStranger(t *testing.T) *stranger {
 	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.ResourceManager(&network.NullResourceManager{}))
 	must(t, err)
 	s := &stranger{Host: h}
-	h.Network().SetStreamHandler(func(stream network.Stream) { // whatever is said to it
+	h.Network().SetStreamHandler(func(stream network.Stream) { // keeps whatever is said to it
 		defer stream.Close()
 		s.read(stream)
 	})
@@ -73,21 +73,21 @@ func (s *stranger) Write(p []byte) (int, error) {
 	return s.received.Write(p)
 }
 
-// read takes what comes on a stream until its end, which is soon.
+// read takes what comes on a stream until the stream ends, which is soon.
 func (s *stranger) read(stream network.Stream) int64 {
 	_ = stream.SetReadDeadline(time.Now().Add(strangerPatience))
 	n, _ := io.Copy(s, io.LimitReader(stream, 1<<20))
 	return n
 }
 
-// secretBytes of a ticket.
+// secretBytes is the length of a ticket's secret.
 const secretBytes = 32
 
 // strangerPatience is how long a stranger waits for an answer on loopback.
 const strangerPatience = 2 * time.Second
 
-// say opens a stream without asking whether it is served, sends what belongs there, and
-// counts what comes back.
+// say opens a stream without asking whether the protocol is served, sends what belongs there,
+// and counts what comes back.
 func (s *stranger) say(ctx context.Context, to peer.ID, proto protocol.ID, write func(io.Writer) error) int64 {
 	stream, err := s.NewStream(network.WithNoDial(ctx, "stranger"), to, proto)
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *stranger) say(ctx context.Context, to peer.ID, proto protocol.ID, write
 	return s.read(stream)
 }
 
-// attempts are the ways in. Each gives how many bytes came back that were no refusal to join.
+// attempts are the ways in. Each returns how many bytes came back that were not a refusal to join.
 func attempts(l *Link, runID uint64, secret string, expired ticket.Ticket) map[string]func(context.Context, *stranger) int64 {
 	text := func(s string) func(io.Writer) error {
 		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
@@ -188,9 +188,9 @@ func (p *counted) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Peers that nobody let in try everything, a thousand times, while tickets are out (so that
-// they may ask to join) and while none is. They get no byte of any protocol but refusals to
-// join, and nothing of the federation is in those, nor in what libp2p tells on its own.
+// Peers that nobody has let in try everything, a thousand times, while tickets are out (so
+// that they may ask to join) and while none is. They get no byte of any protocol except
+// refusals to join, and nothing of the federation is in those, nor in what libp2p tells by itself.
 func TestThousandStrangersGetNothing(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Federation = "confidential-federation"
@@ -214,8 +214,8 @@ func TestThousandStrangersGetNothing(t *testing.T) {
 		} else {
 			tickets, err := l.Tickets().List(t.Context())
 			must(t, err)
-			for _, one := range tickets {
-				must(t, l.Tickets().Revoke(t.Context(), one.ID))
+			for _, ticket := range tickets {
+				must(t, l.Tickets().Revoke(t.Context(), ticket.ID))
 			}
 		}
 		for range 500/len(ways) + 1 {
@@ -243,7 +243,7 @@ func TestThousandStrangersGetNothing(t *testing.T) {
 	}
 }
 
-// expectNothing looks for the federation in all that the stranger has learned.
+// expectNothing searches everything that the stranger has learned for traces of the federation.
 func (s *stranger) expectNothing(t *testing.T, way string, link peer.ID, markers []string) {
 	t.Helper()
 	s.mu.Lock()

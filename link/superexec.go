@@ -14,11 +14,11 @@ func (l *Link) newSuperExec() *launch.Owned {
 	return launch.Own(&options)
 }
 
-// superExecSecret is the file of the secret that the link makes for its own SuperExec.
+// superExecSecret is the file with the secret that the link makes for its own SuperExec.
 const superExecSecret = "superexec.secret"
 
-// openSecret makes a secret for the link's own SuperExec, unless the user named one: whoever else
-// asks for a task on this machine gets none.
+// openSecret makes a secret for the link's own SuperExec, unless the user named one: no other
+// process on this machine that asks for a task gets one.
 func (l *Link) openSecret() (err error) {
 	if l.cfg.SuperExec == nil || len(l.cfg.ExecSecret) > 0 {
 		return nil

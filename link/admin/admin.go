@@ -30,19 +30,19 @@ type Host interface {
 	Report(p peer.ID) p2p.Report
 }
 
-// Sessions knows who has one.
+// Sessions knows which nodes have a session.
 type Sessions interface {
 	Connected(p peer.ID) (since time.Time, ok bool)
 }
 
-// Config of an administration. All of it is required.
+// Config configures an administration. All of it is required.
 type Config struct {
 	Software, Federation string
 	Started              time.Time
-	// HTTPAddress of Flower's APIs, and whether they speak TLS.
+	// HTTPAddress is the address of Flower's APIs, and TLS tells whether they speak it.
 	HTTPAddress string
 	TLS         bool
-	// Relays that the link was told to use.
+	// Relays are those that the link was told to use.
 	Relays []peer.AddrInfo
 
 	Store    Store
@@ -50,7 +50,7 @@ type Config struct {
 	Sessions Sessions
 	Members  *membership.Members
 	Tickets  *membership.Tickets
-	// SuperExec says in a few words how the link's own stands.
+	// SuperExec describes in a few words the state of the link's own SuperExec.
 	SuperExec func() string
 	// Backup is what a backup copies.
 	Backup backup.Source

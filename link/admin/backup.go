@@ -7,8 +7,8 @@ import (
 	"github.com/rhizome-fl/rhizome/link/backup"
 )
 
-// serveBackup sends a backup. Once it has begun, an error can only cut it short, which
-// whoever reads it notices.
+// serveBackup sends a backup. Once it has begun, an error can only cut it short, which its
+// reader notices.
 func (a *Admin) serveBackup(w http.ResponseWriter, r *http.Request) {
 	prepared, err := backup.Prepare(r.Context(), a.cfg.Backup)
 	if err != nil {
@@ -22,7 +22,7 @@ func (a *Admin) serveBackup(w http.ResponseWriter, r *http.Request) {
 	}()
 	w.Header().Set("Content-Type", "application/x-tar")
 	if _, err := prepared.WriteTo(w); err != nil {
-		log.Warn("a backup was not sent to its end", "err", err)
+		log.Warn("a backup was cut short", "err", err)
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -23,8 +23,8 @@ func (a *Admin) ObserverHandler() http.Handler {
 	return a.cfg.Members.Only(mux, join.RoleObserver, join.RoleOperator)
 }
 
-// forObservers is the status without what tells where the members are and who they are: how
-// things stand is what an observer is let in for.
+// forObservers is the status without anything that tells who and where the members are: an
+// observer is admitted to see how things stand, and no more.
 func (s Status) forObservers() Status {
 	s.Members = []membership.Member{}
 	s.Nodes = append([]NodeStatus{}, s.Nodes...)

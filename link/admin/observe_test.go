@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p"
 )
 
-// What an observer is shown names nobody; what an operator is shown stays as it was.
+// An observer is shown nobody's name; what an operator is shown stays as it was.
 func TestObserversLearnNothingOfMembers(t *testing.T) {
 	full := Status{
 		PeerID: "the link", Addresses: []string{"/ip4/192.0.2.7/tcp/4001"},
@@ -30,15 +30,15 @@ func TestObserversLearnNothingOfMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(shown), "secret") {
-		t.Errorf("an observer sees %s", shown)
+		t.Errorf("an observer saw %s", shown)
 	}
 	for _, kept := range []string{"the link", "ward 3", "quic", `"waiting_for":[`} {
 		if !strings.Contains(string(shown), kept) {
-			t.Errorf("an observer does not see %q: %s", kept, shown)
+			t.Errorf("an observer did not see %q: %s", kept, shown)
 		}
 	}
 	if after, err := json.Marshal(full); err != nil || string(after) != string(before) {
-		t.Errorf("the status itself has changed: %s, %v", after, err)
+		t.Errorf("the status itself was changed: %s, %v", after, err)
 	}
 }
 

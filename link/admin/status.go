@@ -14,8 +14,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// Status is what a link knows about itself and its federation. Ids of 64 bits are strings
-// in JSON, since many readers of JSON round them.
+// Status is what a link knows about itself and its federation. 64-bit ids are strings in
+// JSON, since many JSON readers round them.
 type Status struct {
 	PeerID      string              `json:"peer_id"`
 	Software    string              `json:"software,omitempty"`
@@ -30,15 +30,15 @@ type Status struct {
 	Members     []membership.Member `json:"members"`
 }
 
-// RunStatus tells how a run stands; unfinished runs come first, then the last finished ones.
+// RunStatus tells how a run stands. Unfinished runs come first, then the last finished ones.
 type RunStatus struct {
 	ID     uint64 `json:"id,string"`
 	App    string `json:"app"`
 	Status string `json:"status"` // as flwr ls shows it, such as finished:completed
-	// Since when it is in this state.
+	// Since is when it entered this state.
 	Since   time.Time `json:"since"`
 	Details string    `json:"details,omitempty"`
-	// Waiting says in one line what an unfinished run waits for, and what comes next.
+	// Waiting says in one line what an unfinished run is waiting for, and what comes next.
 	Waiting string `json:"waiting,omitempty"`
 	// WaitingFor are the nodes that owe it replies.
 	WaitingFor []WaitingFor `json:"waiting_for,omitempty"`
@@ -49,7 +49,7 @@ type WaitingFor struct {
 	NodeID   uint64 `json:"node_id,string"`
 	Name     string `json:"name,omitempty"`
 	Messages int    `json:"messages"`
-	// State of the node, with since when and until when the link is patient.
+	// State of the node: since when it holds, and how long the link will wait.
 	State string `json:"state"`
 	// LastFailure on the way to the node, if there was one.
 	LastFailure string `json:"last_failure,omitempty"`
@@ -61,14 +61,14 @@ type NodeStatus struct {
 	Name   string           `json:"name,omitempty"`
 	PeerID string           `json:"peer_id,omitempty"` // empty: a stock SuperNode
 	Status state.NodeStatus `json:"status"`
-	// Session tells since when the present session is open.
+	// Session is when the present session was opened.
 	Session *time.Time `json:"session,omitempty"`
-	// AwayUntil is when a node without a session is given up.
+	// AwayUntil is when the link gives up on a node that has no session.
 	AwayUntil *time.Time `json:"away_until,omitempty"`
 	p2p.Report
 }
 
-// Status tells the truth about the link as it is now.
+// Status is the state of the link as it is now.
 func (a *Admin) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		PeerID: a.cfg.Host.ID().String(), Software: a.cfg.Software, Federation: a.cfg.Federation, StartedAt: a.cfg.Started,
@@ -106,8 +106,8 @@ func (a *Admin) Addresses() []string {
 	return all
 }
 
-// measure has the round trips to nodes with a session measured: the nodes dial, so nobody
-// did it here.
+// measure has the round trips to nodes with a session measured: the nodes dial the link, so
+// nothing on this side has measured them yet.
 func (a *Admin) measure(ctx context.Context, known []state.Node) {
 	var connected []peer.ID
 	for _, n := range known {
@@ -164,7 +164,7 @@ func (a *Admin) runStatuses(ctx context.Context, nodes map[uint64]NodeStatus) ([
 	return runs[:min(len(runs), statusRuns+len(unfinished))], nil
 }
 
-// runStatus of an unfinished run says what it waits for.
+// runStatus says what an unfinished run is waiting for.
 func (a *Admin) runStatus(ctx context.Context, run state.Run, nodes map[uint64]NodeStatus) (RunStatus, error) {
 	t := run.PrimaryTask
 	status := RunStatus{ID: run.ID, App: run.FABID, Status: string(t.Status), Details: t.Details}
@@ -175,13 +175,13 @@ func (a *Admin) runStatus(ctx context.Context, run state.Run, nodes map[uint64]N
 		return status, nil
 	case task.Starting:
 		status.Since = t.StartingAt
-		status.Waiting = fmt.Sprintf("the ServerApp process to start; if it does not until %s, another is started", t.ActiveUntil.Format(time.TimeOnly))
+		status.Waiting = fmt.Sprintf("the ServerApp process to start; if it has not by %s, another is started", t.ActiveUntil.Format(time.TimeOnly))
 		return status, nil
 	}
 	status.Since = t.RunningAt
 	owed, err := a.cfg.Store.UnansweredByNode(ctx, run.ID)
 	if err != nil {
-		return RunStatus{}, fmt.Errorf("look who owes run %d replies: %w", run.ID, err)
+		return RunStatus{}, fmt.Errorf("look up who owes run %d replies: %w", run.ID, err)
 	}
 	if len(owed) == 0 {
 		status.Waiting = "the ServerApp, which is at work; no node owes it a reply"
@@ -196,11 +196,11 @@ func (a *Admin) runStatus(ctx context.Context, run state.Run, nodes map[uint64]N
 		})
 	}
 	slices.SortFunc(status.WaitingFor, func(a, b WaitingFor) int { return b.Messages - a.Messages })
-	status.Waiting = fmt.Sprintf("%d replies of %d nodes", messages, len(owed))
+	status.Waiting = fmt.Sprintf("%d replies from %d nodes", messages, len(owed))
 	return status, nil
 }
 
-// describe says in a few words where a node is, and what follows.
+// describe says in a few words where a node is, and what happens next.
 func (n NodeStatus) describe() string {
 	switch {
 	case n.ID == 0:

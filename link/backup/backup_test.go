@@ -82,7 +82,7 @@ func (l *live) backup() []byte {
 	l.t.Helper()
 	prepared, err := Prepare(l.t.Context(), l.source())
 	l.must(err)
-	// What happens now is not in it.
+	// What happens from now on is not in the backup.
 	l.must(l.store.FinishRun(l.t.Context(), l.run.ID, task.Stopped, ""))
 	l.must(l.store.ReleaseObjects(l.t.Context(), l.run.ID, l.objects.Remove))
 	var file bytes.Buffer
@@ -143,14 +143,14 @@ func TestRestoreOnlyIntoNothing(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(used, "something")); err != nil {
-		t.Error("what was there is gone: ", err)
+		t.Error("what was there before is gone: ", err)
 	}
 	if _, err := Restore(t.Context(), bytes.NewReader(file), t.TempDir()); err != nil {
-		t.Error("into an empty directory: ", err)
+		t.Error("restoring into an empty directory: ", err)
 	}
 }
 
-// A backup that was cut short, or changed anywhere, makes no data directory.
+// A backup that was cut short, or changed anywhere, never becomes a data directory.
 func TestDamagedBackupIsRefused(t *testing.T) {
 	file := newLive(t).backup()
 	parent := t.TempDir()
@@ -190,7 +190,7 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	refused("entries that are none of ours", archiveOf(t, "rhizome.json", "{}"))
 }
 
-// sparseArchive is as GNU tar writes a file that is one hole.
+// sparseArchive is a file that is a single hole, as GNU tar writes it.
 func sparseArchive(t *testing.T) []byte {
 	t.Helper()
 	var file bytes.Buffer
@@ -269,8 +269,8 @@ func TestBackupOfANewerRhizomeIsRefusedWithAdvice(t *testing.T) {
 	}
 }
 
-// A run that ends while it is copied takes its objects away: the backup begins again. One
-// that has lost an object is backed up without it.
+// A run that ends while it is being copied takes its objects away, and the backup begins again. A
+// run that has lost an object is backed up without it.
 func TestObjectsThatVanishDuringABackup(t *testing.T) {
 	l := newLive(t)
 	source := l.source()
@@ -295,11 +295,11 @@ func TestObjectsThatVanishDuringABackup(t *testing.T) {
 	l.must(err)
 	defer prepared.Close()
 	if len(prepared.ids) != 1 {
-		t.Errorf("%d objects, want the app only", len(prepared.ids))
+		t.Errorf("%d objects, want only the app", len(prepared.ids))
 	}
 }
 
-// A bit that had flipped on the link's disk does not keep the rest from being restored.
+// A bit that flipped on the link's disk does not keep the rest from being restored.
 func TestBackupOfADamagedObject(t *testing.T) {
 	l := newLive(t)
 	path := filepath.Join(l.dir, "objects", l.weights[:1], l.weights)

@@ -10,8 +10,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// FuzzUnpack feeds anything to the reader of archives: what it takes is whole, and it writes
-// nothing but the files that a backup has.
+// FuzzUnpack feeds arbitrary bytes to the reader of archives: what it accepts is whole, and it
+// writes nothing but the files that a backup has.
 func FuzzUnpack(f *testing.F) {
 	f.Add(archiveOf(f, "identity", "key"))
 	f.Add(archiveOf(f, "objects/"+string(bytes.Repeat([]byte("a"), 64)), "content"))
@@ -30,7 +30,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		in := &unpacking{ctx: t.Context(), dir: dir, objects: store, sums: make(map[string]string)}
 		if err := in.all(tar.NewReader(bytes.NewReader(file))); err == nil && in.sums[databaseName] == "" {
-			t.Error("an archive without a database is whole")
+			t.Error("an archive without a database was accepted")
 		}
 		entries, err := os.ReadDir(dir.Path())
 		if err != nil {
@@ -38,7 +38,7 @@ func FuzzUnpack(f *testing.F) {
 		}
 		for _, entry := range entries {
 			if !known[entry.Name()] {
-				t.Errorf("it has written %q", entry.Name())
+				t.Errorf("it wrote %q", entry.Name())
 			}
 		}
 		for _, name := range append([]string{databaseName}, plainFiles...) {

@@ -19,20 +19,20 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// ErrDamaged: the file is no backup, or not a whole one.
+// ErrDamaged means that the file is not a backup, or not a whole one.
 var ErrDamaged = errors.New("this is not a whole backup")
 
 // Report says what was restored.
 type Report struct {
 	Manifest Manifest
 	Objects  int
-	// Damaged are objects that were so when the backup was made; they are left out, and the
-	// runs that need them fail.
+	// Damaged are objects that were already damaged when the backup was made; they are left out,
+	// and the runs that need them fail.
 	Damaged []string
 }
 
-// Restore makes the data directory of a link of a backup. dataDir must be empty or not
-// exist; it appears when all of it is verified and on disk, and not at all after an error.
+// Restore turns a link's backup into a data directory. dataDir must be empty or not exist; it
+// appears once all of it is verified and on disk, and not at all after an error.
 func Restore(ctx context.Context, r io.Reader, dataDir string) (Report, error) {
 	target, err := filepath.Abs(dataDir)
 	if err != nil {
@@ -95,7 +95,7 @@ type unpacking struct {
 	report  Report
 }
 
-// all reads to the end, which must be the checksums.
+// all reads to the end, where the checksums must be.
 func (in *unpacking) all(archive *tar.Reader) error {
 	for first := true; ; first = false {
 		header, err := archive.Next()
@@ -120,7 +120,7 @@ func (in *unpacking) all(archive *tar.Reader) error {
 	}
 }
 
-// sparse tells whether an entry has holes: a small archive could fill a disk with them.
+// sparse reports whether an entry has holes: with them a small archive could fill a disk.
 func sparse(header *tar.Header) bool {
 	for key := range header.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {
@@ -130,7 +130,7 @@ func sparse(header *tar.Header) bool {
 	return false
 }
 
-// entry takes one file of the archive. Only names that a backup has are taken.
+// entry reads one file of the archive. Only names that a backup has are accepted.
 func (in *unpacking) entry(header *tar.Header, content io.Reader) error {
 	switch name := header.Name; {
 	case name == manifestName:
@@ -142,7 +142,7 @@ func (in *unpacking) entry(header *tar.Header, content io.Reader) error {
 	case slices.Contains(plainFiles, name) && header.Size <= maxSmall:
 		return in.file(name, header.Size, content)
 	default:
-		return fmt.Errorf("%w: it has an entry %.80q", ErrDamaged, name)
+		return fmt.Errorf("%w: it has an unknown entry %.80q", ErrDamaged, name)
 	}
 }
 
@@ -193,7 +193,7 @@ func (in *unpacking) sync() error {
 func (in *unpacking) object(id string, size int64, content io.Reader) error {
 	err := in.objects.Put(in.ctx, id, size, content)
 	switch {
-	case errors.Is(err, objects.ErrMismatch): // compare tells whether the archive is at fault
+	case errors.Is(err, objects.ErrMismatch): // compare finds out whether the archive is at fault
 		in.report.Damaged = append(in.report.Damaged, id)
 		_, err := io.Copy(io.Discard, content)
 		return err
@@ -205,7 +205,7 @@ func (in *unpacking) object(id string, size int64, content io.Reader) error {
 	return err
 }
 
-// compare holds what came against the list of the one who wrote it.
+// compare checks what came against the list that the writer of the backup made.
 func (in *unpacking) compare(content io.Reader) error {
 	var want map[string]string
 	if err := json.NewDecoder(io.LimitReader(content, maxChecksums)).Decode(&want); err != nil {

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Sweep removes what a crash has left of backups.
+// Sweep removes what backups that crashed have left behind.
 func Sweep(dataDir string) error {
 	left, err := filepath.Glob(filepath.Join(dataDir, TempPattern))
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// format of the file; newer ones are refused.
+// format is the version of the file's format; newer ones are refused.
 const format = 1
 
-// Names in the archive.
+// These are names in the archive.
 const (
 	manifestName  = "manifest.json"
 	databaseName  = "state.db"
@@ -32,8 +32,8 @@ const (
 // where it listens.
 var plainFiles = []string{"identity", "port"}
 
-// TempPattern is how folders are named that a backup needs while it is written. A link
-// removes what a crash has left of them.
+// TempPattern matches the names of the folders that a backup needs while it is being written. A
+// link removes those that a crash has left behind.
 const TempPattern = "backup-*"
 
 // Manifest says what a backup is.
@@ -48,27 +48,27 @@ type Manifest struct {
 // Source is the running link.
 type Source struct {
 	PeerID, Software string
-	// DataDir of the link.
+	// DataDir is the link's data directory.
 	DataDir string
 	// Snapshot writes the database to a file and lists the objects that belong to it.
 	Snapshot func(ctx context.Context, path string) (objectIDs []string, err error)
-	// Export gives an object a second name. objects.ErrNotFound.
+	// Export gives an object a second name. It returns objects.ErrNotFound if there is no such object.
 	Export func(id, path string) error
 }
 
-// Prepared is what a backup will hold. Close it.
+// Prepared is what a backup will hold. It must be closed.
 type Prepared struct {
 	manifest Manifest
 	dir      string
 	ids      []string
 }
 
-// Prepare takes the snapshot: from here on nothing that happens at the link changes what
-// is written. It needs room for a second database.
+// Prepare takes the snapshot: from here on nothing that happens at the link changes what is
+// written. It needs room for a second copy of the database.
 func Prepare(ctx context.Context, source Source) (*Prepared, error) {
 	for try := 1; ; try++ {
-		// An object that is not there belonged to a run that has ended since the snapshot. If
-		// that goes on, the run has lost it: it is left out.
+		// An object that is not there belonged to a run that has ended since the snapshot. If it is
+		// still missing at the last try, the run has lost it, and it is left out.
 		p, err := prepare(ctx, source, try == maxTries)
 		if err == nil {
 			return p, nil
@@ -139,7 +139,7 @@ func (p *Prepared) path(elem ...string) string {
 	return filepath.Join(append([]string{p.dir}, elem...)...)
 }
 
-// WriteTo writes the file. What an error leaves is not taken for a backup.
+// WriteTo writes the file. What is left after an error is not mistaken for a backup.
 func (p *Prepared) WriteTo(w io.Writer) (int64, error) {
 	out := &archive{tar: tar.NewWriter(w), at: p.manifest.CreatedAt, sums: make(map[string]string)}
 	if err := p.write(out); err != nil {
@@ -183,7 +183,7 @@ func (p *Prepared) write(out *archive) error {
 	return out.tar.Close()
 }
 
-// archive is the file on its way.
+// archive is the file as it is being written.
 type archive struct {
 	tar     *tar.Writer
 	at      time.Time

@@ -16,7 +16,7 @@ import (
 
 var log = logs.For("link/control")
 
-// Config of the API.
+// Config configures the API.
 type Config struct {
 	Store   state.Store
 	Objects objects.Store
@@ -30,7 +30,7 @@ type api struct {
 	now     func() time.Time
 }
 
-// New gives the handler of all routes below /v1/control/.
+// New makes the handler of all routes below /v1/control/.
 func New(cfg Config) http.Handler {
 	a := &api{store: cfg.Store, objects: cfg.Objects, now: cfg.Now}
 	if a.now == nil {
@@ -56,7 +56,7 @@ func New(cfg Config) http.Handler {
 	return mux
 }
 
-// unary makes a handler of a function from message to message.
+// unary turns a function from message to message into a handler.
 func unary[Req proto.Message](limit int64, call func(context.Context, Req) (proto.Message, error)) flwr.Handler {
 	next := open(limit, call)
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -67,7 +67,7 @@ func unary[Req proto.Message](limit int64, call func(context.Context, Req) (prot
 	}
 }
 
-// open is unary for those who have not logged in.
+// open is unary for clients that have not logged in.
 func open[Req proto.Message](limit int64, call func(context.Context, Req) (proto.Message, error)) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var none Req
@@ -83,8 +83,8 @@ func open[Req proto.Message](limit int64, call func(context.Context, Req) (proto
 	}
 }
 
-// checkAuthorization takes any bearer token, since there are no accounts, but not a header
-// that is malformed: its sender believes to be somebody.
+// checkAuthorization accepts any bearer token, since there are no accounts, but not a malformed
+// header: its sender believes that it has authenticated itself.
 func checkAuthorization(r *http.Request) error {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {

@@ -24,7 +24,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// core are the routes that need no login, and those that take an account.
+// core holds the routes that need no login, and those that take an account.
 var (
 	openRoutes    = []string{flwr.PathGetLoginDetails, flwr.PathGetAuthTokens, flwr.PathRefreshAuthTokens}
 	accountRoutes = []string{
@@ -77,7 +77,7 @@ func TestAuthorizationIsNotNeededButMustBeWellFormed(t *testing.T) {
 		if got.Status == 401 && (string(got.Body) != `{"detail":"Not authenticated"}` || got.Header.Get("WWW-Authenticate") != "Bearer") {
 			t.Errorf("%s: got %s, challenge %q", name, got.Body, got.Header.Get("WWW-Authenticate"))
 		}
-		// It is looked at before the body, as in stock Flower, and not at all for a login.
+		// The header is checked before the body, as in stock Flower, and not at all for a login.
 		if got := l.PostBytes(flwr.PathListRuns, []byte{0xff}, test.header...); test.status == 401 && got.Status != 401 {
 			t.Errorf("%s with a bad body: got %d", name, got.Status)
 		}
@@ -181,7 +181,7 @@ func TestRegisterNodeRefusals(t *testing.T) {
 	nodes := &flwrpb.ListNodesResponse{}
 	l.PostBytes(flwr.PathListNodes, nil).Into(t, nodes)
 	if len(nodes.GetNodesInfo()) != 0 {
-		t.Errorf("refused requests have registered %v", nodes)
+		t.Errorf("refused requests registered %v", nodes)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestAFailingStoreIsATemporaryFailure(t *testing.T) {
 	}
 }
 
-// FuzzRoutes proves that no body makes the API do more than refuse it.
+// FuzzRoutes proves that, whatever the body, the API does no more than refuse it.
 func FuzzRoutes(f *testing.F) {
 	paths := append(append([]string{}, openRoutes...), accountRoutes...)
 	for i, req := range []proto.Message{

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// federation is the one that a SuperLink without federation management has.
+// federation is the only one of a SuperLink without federation management.
 func federation() *flwrpb.Federation {
 	return &flwrpb.Federation{
 		Name:        state.FederationDefault,

@@ -50,7 +50,7 @@ func newLink(t testing.TB) *link {
 	return newLinkWith(t, func(store state.Store) state.Store { return store })
 }
 
-// newLinkWith gives the API a store that is wrapped; link.store is the real one.
+// newLinkWith gives the API a wrapped store; link.store is the real one.
 func newLinkWith(t testing.TB, wrap func(state.Store) state.Store) *link {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,7 +82,7 @@ func (l *link) start() uint64 {
 	return res.GetRunId()
 }
 
-// begin makes the run's task run, as a SuperExec and a ServerApp do.
+// begin sets the run's task to running, as a SuperExec and a ServerApp do.
 func (l *link) begin(runID uint64) task.Task {
 	l.t.Helper()
 	t, _, ok, err := l.store.ClaimTask(l.t.Context(), []string{task.TypeServerApp})
@@ -110,7 +110,7 @@ func (l *link) refused(name, path string, req proto.Message, status int, code fl
 	}
 }
 
-// publicKey makes a key as `flwr supernode register` sends it.
+// publicKey makes a key in the form in which `flwr supernode register` sends it.
 func publicKey(t testing.TB, curve elliptic.Curve) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -129,7 +129,7 @@ func encodeKey(t testing.TB, key any) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// broken is a store that can do nothing now.
+// broken is a store on which every operation fails.
 type broken struct{ state.Store }
 
 type storeError struct{}

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// loginDetails tells the client that there is no login to do.
+// loginDetails tells the client that no login is needed.
 func (a *api) loginDetails(context.Context, *flwrpb.GetLoginDetailsRequest) (proto.Message, error) {
 	return &flwrpb.GetLoginDetailsResponse{AuthnType: flwr.AuthnNone}, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// streamLogs sends all text that is there as the first frame (`flwr log --show` reads no
-// other), then what is added, until the run has ended.
+// streamLogs sends all the text that is there as the first frame (`flwr log --show` reads no
+// other), then whatever is added, until the run has ended.
 func (a *api) streamLogs(w http.ResponseWriter, r *http.Request) error {
 	req := &flwrpb.StreamLogsRequest{}
 	if err := checkAuthorization(r); err != nil {
@@ -30,7 +30,7 @@ func (a *api) streamLogs(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		log.Debug("the log stream of a run ended early", "run", req.RunId, "err", err)
-		panic(http.ErrAbortHandler) // only a cut tells the client that there is more
+		panic(http.ErrAbortHandler) // only a broken stream tells the client that there is more
 	}
 	return nil
 }
@@ -40,7 +40,7 @@ func (a *api) follow(ctx context.Context, req *flwrpb.StreamLogsRequest, frames 
 	defer watch.Close()
 	var seq int64
 	for {
-		// Asked before the text is read: what a run wrote before it ended is not missed.
+		// The run is read before the text, so that nothing it wrote before it ended is missed.
 		run, err := a.store.Run(ctx, req.RunId)
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func (a *api) follow(ctx context.Context, req *flwrpb.StreamLogsRequest, frames 
 	}
 }
 
-// sendNew sends the text behind a sequence number, if there is any.
+// sendNew sends the text that follows a sequence number, if there is any.
 func (a *api) sendNew(ctx context.Context, req *flwrpb.StreamLogsRequest, after int64, frames *flwr.FrameWriter) (int64, error) {
 	text, at, seq, err := a.store.Logs(ctx, req.RunId, after)
 	if err != nil || text == "" {
@@ -67,7 +67,7 @@ func (a *api) sendNew(ctx context.Context, req *flwrpb.StreamLogsRequest, after 
 	}
 	latest := float64(at.UnixMicro()) / 1e6
 	if after == 0 && req.AfterTimestamp > 0 && !at.After(time.UnixMicro(int64(req.AfterTimestamp*1e6))) {
-		return seq, nil // a client that resumes has all of it
+		return seq, nil // a client that resumes already has all of it
 	}
 	return seq, frames.Write(&flwrpb.StreamLogsResponse{LogOutput: text, LatestTimestamp: latest})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// stream opens the logs of a run. next gives the text of a frame, or io.EOF.
+// stream opens the logs of a run. next returns the text of a frame, or io.EOF.
 func (l *link) stream(req *flwrpb.StreamLogsRequest) (next func() (*flwrpb.StreamLogsResponse, error)) {
 	l.t.Helper()
 	body, err := proto.Marshal(req)
@@ -29,7 +29,7 @@ func (l *link) stream(req *flwrpb.StreamLogsRequest) (next func() (*flwrpb.Strea
 	res := l.Open(ctx, "POST", flwr.PathStreamLogs, bytes.NewReader(body), "Content-Type", flwr.TypeProtobuf)
 	l.t.Cleanup(func() { _ = res.Body.Close() })
 	if res.StatusCode != http.StatusOK {
-		l.t.Fatalf("logs are answered with %d", res.StatusCode)
+		l.t.Fatalf("the request for logs was answered with %d", res.StatusCode)
 	}
 	return func() (*flwrpb.StreamLogsResponse, error) {
 		var head [4]byte
@@ -100,10 +100,10 @@ func TestLogsOfAFinishedRun(t *testing.T) {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	if _, err := next(); !errors.Is(err, io.EOF) {
-		t.Errorf("the stream ends with %v", err)
+		t.Errorf("the stream ended with %v", err)
 	}
 	if again, err := l.stream(&flwrpb.StreamLogsRequest{RunId: loud, AfterTimestamp: got.GetLatestTimestamp()})(); !errors.Is(err, io.EOF) {
-		t.Errorf("a client that has all got %v, %v", again, err)
+		t.Errorf("a client that had everything got %v, %v", again, err)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestALogStreamThatIsStoppedIsCut(t *testing.T) {
 	next := l.stream(&flwrpb.StreamLogsRequest{RunId: run})
 	l.Stop()
 	if _, err := next(); err == nil || errors.Is(err, io.EOF) {
-		t.Errorf("the client takes the stream for complete: %v", err)
+		t.Errorf("the client took the stream for complete: %v", err)
 	}
 }
 

@@ -41,7 +41,7 @@ func (a *api) nodeInfos(ctx context.Context) ([]*flwrpb.NodeInfo, error) {
 	return infos, nil
 }
 
-// registerNode lets a stock SuperNode with this key in. Rhizome nodes join by ticket.
+// registerNode lets the stock SuperNode with this key in. Rhizome nodes join by ticket.
 func (a *api) registerNode(ctx context.Context, req *flwrpb.RegisterNodeRequest) (proto.Message, error) {
 	if !isNISTKey(req.PublicKey) {
 		return nil, flwr.NewError(flwr.CodeInvalidPublicKey)
@@ -66,7 +66,7 @@ func (a *api) registerNode(ctx context.Context, req *flwrpb.RegisterNodeRequest)
 	return &flwrpb.RegisterNodeResponse{NodeId: proto.Uint64(node.ID)}, nil
 }
 
-// unregisterNode is final. For a Rhizome node it is the same act as removing the member.
+// unregisterNode is final. For a Rhizome node it is the same as removing the member.
 func (a *api) unregisterNode(ctx context.Context, req *flwrpb.UnregisterNodeRequest) (proto.Message, error) {
 	err := a.store.UnregisterNode(ctx, req.NodeId)
 	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrNotAllowed) {
@@ -79,7 +79,7 @@ func (a *api) unregisterNode(ctx context.Context, req *flwrpb.UnregisterNodeRequ
 	return &flwrpb.UnregisterNodeResponse{}, nil
 }
 
-// isNISTKey says whether the PEM holds an elliptic-curve key that stock SuperNodes sign with.
+// isNISTKey reports whether the PEM holds an elliptic-curve key that stock SuperNodes sign with.
 func isNISTKey(text []byte) bool {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -100,7 +100,7 @@ func isNISTKey(text []byte) bool {
 	return false
 }
 
-// checkLocation takes "latitude,longitude" in degrees, which the flwr command draws on a map.
+// checkLocation accepts "latitude,longitude" in degrees, which the flwr command draws on a map.
 func checkLocation(location string) error {
 	form := errors.New(`a location is "<latitude>,<longitude>", two numbers`)
 	north, east, two := strings.Cut(location, ",")

@@ -29,8 +29,8 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 	}
 	content := req.GetFab().GetContent()
 	if len(content) > fab.MaxSize {
-		// The client says "Failed to start run." to a response without a run id.
-		log.Warn("an app bundle is refused: it is too large", "size", len(content), "most", fab.MaxSize)
+		// The client says "Failed to start run." when the response has no run id.
+		log.Warn("an app bundle was refused because it is too large", "size", len(content), "most", fab.MaxSize)
 		return &flwrpb.StartRunResponse{}, nil
 	}
 	if len(req.GetConnectorIds()) > 0 || len(req.GetConnectorRefs()) > 0 {
@@ -38,7 +38,7 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 	}
 	hash := object.Sum(content)
 	if said := req.GetFab().GetHashStr(); said != "" && said != hash {
-		return nil, invalidRun("The app bundle was damaged on its way: it does not have the hash that its sender gave.")
+		return nil, invalidRun("The app bundle was damaged on the way: its hash is not the one that its sender gave.")
 	}
 	bundle, err := readBundle(content, req.OverrideConfig)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *api) startRun(ctx context.Context, req *flwrpb.StartRunRequest) (proto.
 	}, nil
 }
 
-// readBundle checks the app and that each override is of a key that the app knows.
+// readBundle checks the app, and that each override has a key that the app knows.
 func readBundle(content []byte, overrides map[string]*flwrpb.Scalar) (fab.Bundle, error) {
 	bundle, err := fab.Read(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
@@ -68,7 +68,7 @@ func readBundle(content []byte, overrides map[string]*flwrpb.Scalar) (fab.Bundle
 			return bundle, invalidRun("The app has no configuration key %.100q.", key)
 		}
 		if overrides[key].GetScalar() == nil {
-			return bundle, invalidRun("The configuration key %.100q is given no value.", key)
+			return bundle, invalidRun("The configuration key %.100q has no value.", key)
 		}
 	}
 	return bundle, nil
@@ -109,13 +109,13 @@ func (a *api) createRun(ctx context.Context, bundle fab.Bundle, hash string, con
 	case err != nil:
 		return run, fmt.Errorf("create a run: %w", err)
 	}
-	// An earlier run of the same app may have ended just now and taken the bundle away. From
-	// here on the new run holds it.
+	// An earlier run of the same app may have just ended and taken the bundle away. From here on
+	// the new run holds it.
 	if a.objects.Has(hash) {
 		return run, nil
 	}
 	if err := a.putBundle(ctx, hash, content); err != nil {
-		// The user is told that the run was not started, so it must not stay pending.
+		// The user will be told that the run was not started, so it must not stay pending.
 		ended := a.store.FinishRun(context.WithoutCancel(ctx), run.ID, task.Failed, "its app bundle could not be stored")
 		return run, errors.Join(err, ended)
 	}
@@ -170,7 +170,7 @@ func (a *api) stopRun(ctx context.Context, req *flwrpb.StopRunRequest) (proto.Me
 	return &flwrpb.StopRunResponse{Success: true}, nil
 }
 
-// pullArtifacts answers as a stock SuperLink does: it has no store for artifacts.
+// pullArtifacts answers as a stock SuperLink does: there is no store for artifacts.
 func (a *api) pullArtifacts(context.Context, *flwrpb.PullArtifactsRequest) (proto.Message, error) {
 	return nil, flwr.NewError(flwr.CodeNoArtifactProvider)
 }

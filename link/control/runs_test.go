@@ -56,7 +56,7 @@ func TestStartRun(t *testing.T) {
 	}
 	defer file.Close()
 	if kept, err := io.ReadAll(file); err != nil || !slices.Equal(kept, content) {
-		t.Errorf("kept a bundle of %d bytes, %v", len(kept), err)
+		t.Errorf("the link kept a bundle of %d bytes, %v", len(kept), err)
 	}
 
 	again := &flwrpb.StartRunResponse{}
@@ -102,7 +102,7 @@ func TestStartRunRefusals(t *testing.T) {
 		l.refused(name, flwr.PathStartRun, test.req, test.status, test.code)
 	}
 	if got := l.list(&flwrpb.ListRunsRequest{}); len(got.GetRunDict()) != 0 {
-		t.Errorf("refused requests have started %v", got)
+		t.Errorf("refused requests started %v", got)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestABundleThatIsTooLargeGetsAnEmptyAnswer(t *testing.T) {
 		t.Errorf("got %d %s", got.Status, got.Body)
 	}
 	if got := l.Post(flwr.PathStartRun, &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: make([]byte, 30<<20)}}); got.Status != 413 {
-		t.Errorf("a body beyond all measure got %d %s", got.Status, got.Body)
+		t.Errorf("a vastly oversized body got %d %s", got.Status, got.Body)
 	}
 }
 
@@ -209,6 +209,6 @@ func TestABundleThatIsTakenAwayMeanwhileIsStoredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !l.objects.Has(run.FABHash) {
-		t.Error("a run was started whose bundle is gone")
+		t.Error("a run was started although its bundle is gone")
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Deadlines applies deadlines when they come, without polling: it sleeps until the next one
-// that the store knows, or until the store has a nearer one. It returns when ctx ends.
+// that the store knows, or until the store learns of a nearer one. It returns when ctx ends.
 func Deadlines(ctx context.Context, store DeadlineStore) error {
 	watch := store.Bell().Watch(state.KeyDeadline())
 	defer watch.Close()

@@ -60,7 +60,7 @@ func TestReaperSleepsUntilTheNextDeadline(t *testing.T) {
 		}
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("ended with %v", err)
+			t.Errorf("it ended with %v", err)
 		}
 	})
 }
@@ -71,7 +71,7 @@ func TestReaperGoesOnAfterAFailure(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- Deadlines(ctx, store) }()
-		time.Sleep(10 * time.Minute) // three pauses of at most a minute
+		time.Sleep(10 * time.Minute) // three pauses of a minute at most
 		synctest.Wait()
 		if len(store.calls) != 1 {
 			t.Errorf("expired %d times after three failures, want once", len(store.calls))

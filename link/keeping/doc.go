@@ -8,11 +8,11 @@
 //
 // Everything here may be cut short at any moment and is done again by the next link on the same
 // state: a step that was not recorded as done is found again by asking the store. Nothing is
-// looked at more often than something happens; only spare objects, whose room on the disk has
-// no bell, are looked at twice a minute while a run is unfinished.
+// looked at more often than something happens, with one exception: the room on the disk has no
+// bell, so spare objects are looked at twice a minute while a run is unfinished.
 //
-// It is not responsible for what a deadline means, nor for which objects a message needs: that
-// is the store's knowledge.
+// It is not responsible for what a deadline means, nor for knowing which objects a message needs:
+// the store knows that.
 package keeping
 
 import "github.com/rhizome-fl/rhizome/internal/logs"

@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// Retain forgets finished runs when they are too old, and when the end of another one makes
+// Retain forgets finished runs when they are too old, and when the end of another run makes
 // them too many. Like [Deadlines] it sleeps in between.
 func Retain(ctx context.Context, store RetentionStore, keep state.Retention) error {
 	if keep == (state.Retention{}) {
@@ -22,8 +22,8 @@ func Retain(ctx context.Context, store RetentionStore, keep state.Retention) err
 		select {
 		case <-timer.C:
 		case <-watch.C:
-			// A run has just ended; its objects are released in this time, and a burst of
-			// ends is dealt with at once.
+			// A run has just ended; its objects are released within this time, and a burst of ends
+			// is dealt with at once.
 			timer.Reset(retainPause)
 			continue
 		case <-ctx.Done():

@@ -57,7 +57,7 @@ func TestRetentionSleepsUntilSomethingCanGo(t *testing.T) {
 	})
 }
 
-// A thousand small runs leave their rows and their logs and nothing else; and when they are
+// A thousand small runs leave their rows and their logs and nothing else; and once they are
 // forgotten, the next thousand take no more room.
 func TestDiskUseOfAThousandRuns(t *testing.T) {
 	const runs, logBytes = 1000, 1500
@@ -73,7 +73,7 @@ func TestDiskUseOfAThousandRuns(t *testing.T) {
 	}
 	thousand := func() {
 		var group errgroup.Group
-		group.SetLimit(32) // as they share transactions
+		group.SetLimit(32) // enough to share transactions
 		for i := range runs {
 			group.Go(func() error { return smallRun(t.Context(), store, disk, i, logBytes) })
 		}
@@ -89,7 +89,7 @@ func TestDiskUseOfAThousandRuns(t *testing.T) {
 		t.Errorf("a finished run takes %d bytes", perRun)
 	}
 	if files > 5 {
-		t.Errorf("%d files are left, which are more than the database", files)
+		t.Errorf("%d files are left, more than the database has", files)
 	}
 	forgotten, _, err := store.ForgetRuns(t.Context(), time.Now(), state.Retention{Bytes: 1})
 	if err != nil || len(forgotten) != runs {

@@ -15,8 +15,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// Runs sees runs begin and end: it announces both, and when one has ended it takes
-// everything away that was kept for it.
+// Runs sees runs begin and end: it announces both, and when a run has ended it clears away
+// everything that was kept for it.
 //
 //	UnfinishedRuns has it ──► announced ──► gone from there, or still holds objects
 //	                                          │
@@ -25,9 +25,9 @@ import (
 // The steps are repeated after a crash, for runs that still hold objects.
 type Runs struct {
 	Store RunStore
-	// Announce tells the nodes; failing costs them time only.
+	// Announce tells the nodes; if it fails, that costs them only time.
 	Announce func(ctx context.Context, kind gossip.Kind, run state.Run)
-	// End does the steps of the drawing, but for the last. It may be called again.
+	// End does the steps of the drawing except the last. It may be called again.
 	End func(ctx context.Context, run state.Run) error
 	// Remove takes an object off the disk.
 	Remove func(objectID string) error
@@ -40,7 +40,7 @@ type Runs struct {
 	ending map[uint64]struct{}
 }
 
-// Run keeps runs until ctx ends, and returns when nothing is cleaned up any more.
+// Run keeps runs until ctx ends, and returns when no clean-up is running any more.
 func (k *Runs) Run(ctx context.Context) error {
 	k.active, k.ending = make(map[uint64]struct{}), make(map[uint64]struct{})
 	k.slots = semaphore.NewWeighted(maxFinishing)

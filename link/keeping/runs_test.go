@@ -81,7 +81,7 @@ func (s *someRuns) ReleaseObjects(_ context.Context, id uint64, remove func(stri
 	return remove(fmt.Sprint("object-", id))
 }
 
-// diary is what the keeper of runs did.
+// diary records what the keeper of runs did.
 type diary struct {
 	mu   sync.Mutex
 	said []string
@@ -98,7 +98,7 @@ func (d *diary) expect(t *testing.T, want ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !slices.Equal(d.said, want) {
-		t.Errorf("it did %q, want %q", d.said, want)
+		t.Errorf("the keeper did %q, want %q", d.said, want)
 	}
 	d.said = nil
 }

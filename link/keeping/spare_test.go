@@ -88,7 +88,7 @@ func TestOldestSpareObjectsGo(t *testing.T) {
 				}
 				for id, want := range test.want {
 					if got := store.released[id]; !slices.Equal(got, want) {
-						t.Errorf("run %d lets go of %v, want %v", id, got, want)
+						t.Errorf("run %d released %v, want %v", id, got, want)
 					}
 				}
 				if len(store.released) != len(test.want) || len(removed) != len(store.released[1])+len(store.released[2]) {
@@ -124,7 +124,7 @@ func TestNobodyLooksForSpareObjectsWithoutRuns(t *testing.T) {
 			t.Error(err)
 		}
 		if !slices.Equal(store.released[1], []string{"a"}) {
-			t.Errorf("after a run has begun %v was let go of", store.released)
+			t.Errorf("after a run had begun, %v was released", store.released)
 		}
 	})
 }

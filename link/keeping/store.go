@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// What each keeper needs of [state.Store]; the contracts are there.
+// These are what each keeper needs of [state.Store]; the contracts are there.
 type (
 	// DeadlineStore knows what expires.
 	DeadlineStore interface {
@@ -25,7 +25,7 @@ type (
 		ReleaseObjects(ctx context.Context, runID uint64, remove func(objectID string) error) error
 	}
 
-	// RetentionStore knows what finished runs take.
+	// RetentionStore knows how much room finished runs take.
 	RetentionStore interface {
 		Bell() *wake.Bell
 		ForgetRuns(ctx context.Context, now time.Time, keep state.Retention) (forgotten []uint64, next time.Time, err error)

@@ -11,14 +11,14 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
-// Join decides about a peer that shows a ticket.
+// Join decides whether a peer that shows a ticket becomes a member.
 func (m *Members) Join(ctx context.Context, from peer.ID, req join.Request) (join.Answer, error) {
 	member, err := m.store.Member(ctx, from.String())
 	switch {
 	case err == nil && !member.RevokedAt.IsZero():
 		return join.Answer{}, &join.Refusal{Reason: "the membership of this peer was revoked"}
 	case err == nil:
-		// Joining again is how a member that lost its memory finds out what it is.
+		// A member that has lost its memory joins again to find out what it is.
 	case !errors.Is(err, state.ErrNotFound):
 		return join.Answer{}, fmt.Errorf("look up member %s: %w", from, err)
 	case req.TokenID == "":
@@ -27,14 +27,14 @@ func (m *Members) Join(ctx context.Context, from peer.ID, req join.Request) (joi
 		member, err = m.store.Join(ctx, from.String(), req.TokenID, req.Secret, req.Name)
 		switch {
 		case errors.Is(err, state.ErrTokenSpent):
-			return join.Answer{}, &join.Refusal{Reason: "the ticket is not valid any more: it is unknown, expired, used up or revoked; ask for a new one"}
+			return join.Answer{}, &join.Refusal{Reason: "the ticket is not valid: it is unknown, expired, used up or revoked; ask for a new one"}
 		case errors.Is(err, state.ErrNotAllowed):
 			return join.Answer{}, &join.Refusal{Reason: "the membership of this peer was revoked"}
 		case err != nil:
 			return join.Answer{}, fmt.Errorf("let %s join: %w", from, err)
 		}
 	}
-	// The new member must find the gate, and the relays, open when it hears the answer.
+	// The gate and the relays must be open to the new member when it hears the answer.
 	if err := m.admitted(ctx, from); err != nil {
 		return join.Answer{}, err
 	}

@@ -27,12 +27,12 @@ type Member struct {
 // MemberRequest lets a peer in without a ticket.
 type MemberRequest struct {
 	PeerID string `json:"peer_id"`
-	// Role; empty: node.
+	// Role of the new member; empty: node.
 	Role join.Role `json:"role,omitempty"`
 	Name string    `json:"name,omitempty"`
 }
 
-// Add lets a peer in. state.ErrNotAllowed for one that was removed: that is final.
+// Add lets a peer in. It returns state.ErrNotAllowed for one that was removed: that is final.
 func (m *Members) Add(ctx context.Context, req MemberRequest) error {
 	id, err := peer.Decode(req.PeerID)
 	if err != nil {
@@ -64,19 +64,19 @@ func (m *Members) Remove(ctx context.Context, peerID string) error {
 	return m.Load(ctx)
 }
 
-// List gives all members, also those that were removed.
+// List gives all members, including those that were removed.
 func (m *Members) List(ctx context.Context) ([]Member, error) {
 	list, err := m.store.ListMembers(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the members: %w", err)
 	}
 	members := make([]Member, len(list))
-	for i, one := range list {
+	for i, member := range list {
 		members[i] = Member{
-			PeerID: one.PeerID, Role: one.Role, Name: one.Name, NodeID: one.NodeID,
-			AddedAt: one.AddedAt, AddedBy: one.AddedBy, RevokedAt: pointer(one.RevokedAt),
+			PeerID: member.PeerID, Role: member.Role, Name: member.Name, NodeID: member.NodeID,
+			AddedAt: member.AddedAt, AddedBy: member.AddedBy, RevokedAt: pointer(member.RevokedAt),
 		}
-		if id, err := peer.Decode(one.PeerID); err == nil {
+		if id, err := peer.Decode(member.PeerID); err == nil {
 			members[i].Connected = m.cfg.Connected(id)
 		}
 	}

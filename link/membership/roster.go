@@ -24,25 +24,25 @@ type Store interface {
 	Bell() *wake.Bell
 }
 
-// Config of a membership. Only Store is required.
+// Config configures a membership. Only Store is required.
 type Config struct {
 	Store Store
-	// Federation is what a new member is told that it has joined.
+	// Federation is the name that a new member is told it has joined.
 	Federation string
 
-	// Revoked is called for each peer whose membership ended since the last load.
+	// Revoked is called for each peer whose membership has ended since the last load.
 	Revoked func(peer.ID)
 	// Changed is called with all members after each load, and Joined with one that was added.
 	Changed func([]peer.ID)
 	Joined  func(peer.ID)
-	// Settle returns when those who let members pass elsewhere know of the latest.
+	// Settle returns once those who let members pass elsewhere know of the latest change.
 	Settle func(ctx context.Context) error
 	// Connected tells whether there is a connection to a peer now.
 	Connected func(peer.ID) bool
 }
 
-// Members are the members of a federation. Make them with New, then Load; Follow keeps them in
-// step with the store.
+// Members are the members of a federation. Create them with New, then call Load; Follow keeps
+// them in step with the store.
 type Members struct {
 	cfg     Config
 	store   Store
@@ -53,7 +53,7 @@ type Members struct {
 // roster is one state of the membership.
 type roster struct {
 	members map[peer.ID]state.Member
-	// joinable: some ticket could still let somebody in.
+	// joinable: some ticket could still let a peer in.
 	joinable bool
 }
 
@@ -83,8 +83,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Admit is the overlay's gate. While tickets are out, strangers may try to join; nobody
-// else learns more than that there is somebody.
+// Admit is the overlay's gate. While tickets are out, strangers may try to join; otherwise they
+// learn only that somebody is there.
 func (m *Members) Admit(p peer.ID) admission.Standing {
 	now := m.current.Load()
 	member, known := now.members[p]
@@ -97,7 +97,7 @@ func (m *Members) Admit(p peer.ID) admission.Standing {
 	return admission.Refused
 }
 
-// Is tells whether the peer is a member with one of the roles (none given: any role).
+// Is reports whether the peer is a member with one of the roles (none given: any role).
 func (m *Members) Is(p peer.ID, roles ...join.Role) bool {
 	member, known := m.current.Load().members[p]
 	if !known || !member.RevokedAt.IsZero() {
@@ -109,7 +109,7 @@ func (m *Members) Is(p peer.ID, roles ...join.Role) bool {
 	return len(roles) == 0
 }
 
-// Load reads the membership. It returns when those who are no longer members have been
+// Load reads the membership. By the time it returns, those who are no longer members have been
 // cut off.
 func (m *Members) Load(ctx context.Context) error {
 	m.loading.Lock()
@@ -128,7 +128,7 @@ func (m *Members) Load(ctx context.Context) error {
 	for _, member := range list {
 		id, err := peer.Decode(member.PeerID)
 		if err != nil {
-			log.Error("a member with a malformed peer id is left out", "peer", member.PeerID, "err", err)
+			log.Error("a member with a malformed peer id was left out", "peer", member.PeerID, "err", err)
 			continue
 		}
 		now.members[id] = member
@@ -146,12 +146,12 @@ func (m *Members) Load(ctx context.Context) error {
 	return nil
 }
 
-// admitted takes a new member in without reading all others: where thousands come together, each
-// would have to wait for as many reads of as many.
+// admitted takes a new member in without reading all the others: when thousands join together,
+// each would have to wait for thousands of reads of thousands of members.
 func (m *Members) admitted(ctx context.Context, p peer.ID) error {
 	m.loading.Lock()
 	defer m.loading.Unlock()
-	// Read here and not by the caller: it may have been revoked, and that been loaded, meanwhile.
+	// It is read here and not by the caller: meanwhile it may have been revoked, and that loaded.
 	member, err := m.store.Member(ctx, p.String())
 	if err != nil {
 		return fmt.Errorf("look up member %s: %w", p, err)
@@ -169,8 +169,8 @@ func (m *Members) admitted(ctx context.Context, p peer.ID) error {
 	return nil
 }
 
-// Follow loads the membership whenever it changes, until ctx ends. Changes are told to the gate
-// by whoever makes them, so Follow may rest in between.
+// Follow loads the membership whenever it changes, until ctx ends. Whoever makes a change tells
+// the gate, so Follow may rest in between.
 func (m *Members) Follow(ctx context.Context) error {
 	watch := m.store.Bell().Watch(state.KeyMembers())
 	defer watch.Close()

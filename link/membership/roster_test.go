@@ -57,7 +57,7 @@ func TestGate(t *testing.T) {
 	}}
 	m := New(Config{Store: store})
 	if got := m.Admit(node); got != admission.Refused {
-		t.Errorf("before the members are known a peer is %s", got)
+		t.Errorf("before the members are known, a peer is %s", got)
 	}
 	for _, joinable := range []bool{false, true} {
 		store.joinable = joinable
@@ -108,7 +108,7 @@ func TestRevokedPeersAreCutOffOnce(t *testing.T) {
 	}
 }
 
-// 10,000 that join together would otherwise read 10,000 members each.
+// If 10,000 peers joined together, each join would otherwise read 10,000 members.
 func TestWhoJoinsIsAddedToTheOthers(t *testing.T) {
 	first, second, gone := newPeer(t), newPeer(t), newPeer(t)
 	store := &someMembers{list: []state.Member{{PeerID: first.String()}}, joinable: true}
@@ -119,7 +119,7 @@ func TestWhoJoinsIsAddedToTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.list = append(store.list, state.Member{PeerID: second.String()}, state.Member{PeerID: gone.String(), RevokedAt: time.Now()})
-	store.joinable = false // that was the last use of the ticket
+	store.joinable = false // the last use of the ticket is gone
 	for _, p := range []peer.ID{second, gone} {
 		if err := m.admitted(t.Context(), p); err != nil {
 			t.Fatal(err)

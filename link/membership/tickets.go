@@ -22,7 +22,7 @@ import (
 type TicketRequest struct {
 	// Role of the peers that join with it; empty: node.
 	Role join.Role `json:"role,omitempty"`
-	// LifeSeconds until it lets nobody in any more; 0: [DefaultTicketLife].
+	// LifeSeconds is how long it lets peers in; 0: [DefaultTicketLife].
 	LifeSeconds int64 `json:"life_seconds,omitempty"`
 	// MaxUses is how many peers may join with it; 0: no limit.
 	MaxUses int `json:"max_uses,omitempty"`
@@ -39,11 +39,11 @@ type Ticket struct {
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
-	// Usable tells whether it still lets somebody in.
+	// Usable tells whether it can still let a peer in.
 	Usable bool `json:"usable"`
 }
 
-// ErrBadRequest marks a mistake of whoever asks.
+// ErrBadRequest marks a mistake in the request.
 var ErrBadRequest = errors.New("bad request")
 
 // Issuer is what a ticket says about its link.
@@ -51,10 +51,10 @@ type Issuer struct {
 	// Link is the link's peer id, and Key signs for it.
 	Link peer.ID
 	Key  crypto.PrivKey
-	// Addresses are those of now, as soon as there is one by which nodes could come.
+	// Addresses returns the present ones, as soon as there is one by which nodes could come.
 	Addresses  func(ctx context.Context) ([]ma.Multiaddr, error)
 	Federation string
-	// Swarm tells that nodes of the federation exchange objects.
+	// Swarm tells whether nodes of the federation exchange objects.
 	Swarm bool
 }
 
@@ -65,12 +65,12 @@ type Tickets struct {
 	issuer  Issuer
 }
 
-// NewTickets makes tickets that let peers become one of the members.
+// NewTickets makes tickets with which peers become members.
 func NewTickets(members *Members, issuer Issuer) *Tickets {
 	return &Tickets{members: members, store: members.store, issuer: issuer}
 }
 
-// Create makes a ticket that names the link's addresses of now.
+// Create makes a ticket that names the link's present addresses.
 func (t *Tickets) Create(ctx context.Context, req TicketRequest) (Ticket, error) {
 	if req.Role == "" {
 		req.Role = join.RoleNode
@@ -83,10 +83,10 @@ func (t *Tickets) Create(ctx context.Context, req TicketRequest) (Ticket, error)
 	case req.LifeSeconds == 0:
 		life = DefaultTicketLife
 	case req.LifeSeconds < 0 || req.LifeSeconds > int64(maxTicketLife/time.Second):
-		return Ticket{}, fmt.Errorf("%w: a ticket that lives %d s: want more than none, and at most ten years", ErrBadRequest, req.LifeSeconds)
+		return Ticket{}, fmt.Errorf("%w: a ticket cannot live %d s: it must be more than 0 and ten years at most", ErrBadRequest, req.LifeSeconds)
 	}
 	if req.MaxUses < 0 {
-		return Ticket{}, fmt.Errorf("%w: a ticket for %d uses", ErrBadRequest, req.MaxUses)
+		return Ticket{}, fmt.Errorf("%w: a ticket cannot have %d uses", ErrBadRequest, req.MaxUses)
 	}
 	addresses, err := t.issuer.Addresses(ctx)
 	if err != nil {
@@ -102,7 +102,7 @@ func (t *Tickets) Create(ctx context.Context, req TicketRequest) (Ticket, error)
 	if err := t.store.CreateToken(ctx, token); err != nil {
 		return Ticket{}, fmt.Errorf("store the ticket: %w", err)
 	}
-	// The gate must know of it before its first user comes.
+	// The gate must know the ticket before its first user comes.
 	if err := t.members.Load(ctx); err != nil {
 		return Ticket{}, err
 	}
@@ -149,7 +149,7 @@ func pointer(t time.Time) *time.Time {
 	return &t
 }
 
-// List gives all tickets, without what is secret in them.
+// List gives all tickets, without their secrets.
 func (t *Tickets) List(ctx context.Context) ([]Ticket, error) {
 	tokens, err := t.store.ListTokens(ctx)
 	if err != nil {
@@ -163,8 +163,8 @@ func (t *Tickets) List(ctx context.Context) ([]Ticket, error) {
 	return tickets, nil
 }
 
-// Revoke keeps a ticket from letting anybody in. Members who joined with it stay.
-// state.ErrNotFound.
+// Revoke keeps a ticket from letting anybody in. Members who joined with it stay. It returns
+// state.ErrNotFound for an unknown ticket.
 func (t *Tickets) Revoke(ctx context.Context, id string) error {
 	if err := t.store.RevokeToken(ctx, id); err != nil {
 		return fmt.Errorf("revoke ticket %s: %w", id, err)

@@ -17,7 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
-// newFederation is a membership on disk and the tickets to it.
+// newFederation is a membership on disk and its tickets.
 func newFederation(t *testing.T) (*Members, *Tickets) {
 	t.Helper()
 	store, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
@@ -66,13 +66,13 @@ func TestEveryTicketEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if life := made.ExpiresAt.Sub(began).Round(time.Minute); life != DefaultTicketLife || made.Role != join.RoleNode {
-		t.Errorf("a ticket of which nothing is said lives %s, for a %s", life, made.Role)
+		t.Errorf("a ticket made without options lives %s, for a %s", life, made.Role)
 	}
 	for _, bad := range []TicketRequest{
 		{LifeSeconds: -1}, {LifeSeconds: int64(maxTicketLife/time.Second) + 1}, {MaxUses: -1}, {Role: "king"},
 	} {
 		if made, err := tickets.Create(t.Context(), bad); !errors.Is(err, ErrBadRequest) {
-			t.Errorf("%+v gives %+v, %v", bad, made, err)
+			t.Errorf("%+v gave %+v, %v", bad, made, err)
 		}
 	}
 }
@@ -85,12 +85,12 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, one := range list {
-			if one.Text != "" {
-				t.Error("a list shows the text of a ticket")
+		for _, ticket := range list {
+			if ticket.Text != "" {
+				t.Error("the list shows the text of a ticket")
 			}
-			if one.ID == id {
-				return one.Usable
+			if ticket.ID == id {
+				return ticket.Usable
 			}
 		}
 		t.Fatalf("ticket %s is not in the list", id)
@@ -137,7 +137,7 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 		t.Error("a revoked ticket is usable")
 	}
 	if _, err := members.Join(t.Context(), newPeer(t), show); !errors.As(err, &refusal) {
-		t.Errorf("joined with a revoked ticket: %v", err)
+		t.Errorf("a peer with a revoked ticket was not refused: %v", err)
 	}
 
 	if err := members.Remove(t.Context(), clinic.String()); err != nil {
@@ -149,7 +149,7 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 	}
 }
 
-// A new member must find the relays open when it hears that it is in.
+// The relays must be open to a new member when it hears that it is in.
 func TestJoinIsAnsweredWhenTheOthersKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		friend := newPeer(t)
@@ -157,11 +157,11 @@ func TestJoinIsAnsweredWhenTheOthersKnow(t *testing.T) {
 		m := New(Config{Store: store, Settle: func(context.Context) error { time.Sleep(time.Second); return nil }})
 		began := time.Now()
 		if _, err := m.Join(t.Context(), friend, join.Request{}); err != nil || time.Since(began) != time.Second {
-			t.Errorf("answered after %s, %v", time.Since(began), err)
+			t.Errorf("the answer came after %s, %v", time.Since(began), err)
 		}
 		m.cfg.Settle = func(context.Context) error { return errors.New("no relay answers") }
 		if answer, err := m.Join(t.Context(), friend, join.Request{}); err == nil {
-			t.Errorf("told %+v", answer)
+			t.Errorf("the peer was told %+v", answer)
 		}
 	})
 }

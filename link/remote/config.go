@@ -14,19 +14,19 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
-// dataKind of the data directories of proxies and observers; each may become the other.
+// dataKind marks the data directories of proxies and observers; each may become the other.
 const dataKind = "proxy"
 
-// Config of a proxy or an observer. DataDir is required, and Join for a new data directory.
+// Config configures a proxy or an observer. DataDir is required, and so is Join for a new data directory.
 type Config struct {
-	// DataDir keeps the identity that joined, and which link it belongs to. It is created.
+	// DataDir keeps the identity that joined, and which link it belongs to. It is created if it does not exist.
 	DataDir string
 	// Join is a ticket, or multiaddrs of the link with its peer id.
 	Join string
 	// HTTP is the local address of a proxy.
 	HTTP string
-	// Local says which processes of this machine may use that address; by default those of the
-	// user who runs the proxy, and of root.
+	// Local says which processes of this machine may use that address; by default those of root
+	// and of the user who runs the proxy.
 	Local localpeer.Guard
 
 	p2p.Overlay
@@ -46,7 +46,7 @@ type peerOf struct {
 	link   reach.Target
 }
 
-// newPeer reads the ticket, before anything is opened.
+// newPeer reads the ticket before anything is opened.
 func newPeer(cfg Config, roles ...join.Role) (*peerOf, error) {
 	if cfg.DataDir == "" {
 		return nil, errors.New("no data directory")
@@ -74,20 +74,20 @@ func (p *peerOf) openOverlay(context.Context) (err error) {
 	return nil
 }
 
-// openLink joins with the ticket, or takes the link of an earlier start.
+// openLink joins with the ticket, or uses the link of an earlier start.
 func (p *peerOf) openLink(ctx context.Context) (err error) {
 	p.link, err = reachLink(ctx, p.ticket, p.dir, p.host, p.roles...)
 	return err
 }
 
-// steps of opening that proxy and observer share.
+// steps are the steps of opening that proxy and observer share.
 func (p *peerOf) steps() (data, overlay, link daemon.Step) {
 	return daemon.Step{Name: "data", Open: p.openData},
 		daemon.Step{Name: "overlay", Open: p.openOverlay},
 		daemon.Step{Name: "SuperLink", Open: p.openLink}
 }
 
-// errHTTP says why an address is no place for a proxy.
+// errHTTP says why an address is not fit for a proxy.
 func errHTTP(address string) error {
-	return fmt.Errorf("HTTP address %q: want a loopback address such as 127.0.0.1:8000: whoever reaches the port acts as you", address)
+	return fmt.Errorf("HTTP address %q: want a loopback address such as 127.0.0.1:8000: anyone who reaches the port acts as you", address)
 }

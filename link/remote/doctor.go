@@ -8,12 +8,12 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 )
 
-// RecallTargets reads from the data directory of a proxy or observer that does not run whom it
+// RecallTargets reads from the data directory of a proxy or observer that is not running whom it
 // has to reach.
 func RecallTargets(dataDir string) (_ doctor.Targets, err error) {
 	dir, err := datadir.Open(dataDir, dataKind)
 	if err != nil {
-		return doctor.Targets{}, fmt.Errorf("a running proxy cannot be asked; stop it, or name its ticket with --join and another --data: %w", err)
+		return doctor.Targets{}, fmt.Errorf("a running proxy cannot be asked; stop it, or pass its ticket with --join and a different --data: %w", err)
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	target, err := recallLink(dir)

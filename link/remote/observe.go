@@ -15,8 +15,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/join"
 )
 
-// Observe asks a far link how it stands, once, as a member with the role observer or operator.
-// It listens nowhere.
+// Observe asks a remote link for its status, once, as a member with the role observer or
+// operator. It listens nowhere.
 func Observe(ctx context.Context, cfg Config) (raw json.RawMessage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, observeLimit)
 	defer cancel()
@@ -56,8 +56,8 @@ func askStatus(ctx context.Context, host *p2p.Host, id peer.ID) (json.RawMessage
 	case http.StatusOK:
 		return body, nil
 	case http.StatusForbidden:
-		return nil, fmt.Errorf("SuperLink %s: this peer is neither an observer nor an operator of it", id)
+		return nil, fmt.Errorf("SuperLink %s: this peer is neither one of its observers nor one of its operators", id)
 	default:
-		return nil, fmt.Errorf("SuperLink %s answers %s", id, res.Status)
+		return nil, fmt.Errorf("SuperLink %s answered %s", id, res.Status)
 	}
 }

@@ -15,15 +15,15 @@ import (
 
 var log = logs.For("link/remote")
 
-// Proxy gives programs of this machine the Control API of a far link. OpenProxy makes one, Run
-// serves until its context ends, Close gives everything back.
+// Proxy gives programs on this machine the Control API of a remote link. OpenProxy makes one, Run
+// serves until its context ends, and Close releases everything.
 type Proxy struct {
 	*peerOf
 	listener net.Listener
 }
 
-// OpenProxy takes the port, and joins or goes on as the member that it is. An error leaves
-// nothing open.
+// OpenProxy takes the port, and joins or continues as the member that it already is. If it fails
+// it leaves nothing open.
 func OpenProxy(ctx context.Context, cfg Config) (*Proxy, error) {
 	if err := CheckHTTP(cfg.HTTP); err != nil {
 		return nil, err
@@ -57,13 +57,13 @@ func (p *Proxy) openPort(ctx context.Context) (err error) {
 	return nil
 }
 
-// HTTPAddress is host:port for flwr.
+// HTTPAddress is the host:port for flwr.
 func (p *Proxy) HTTPAddress() string { return p.listener.Addr().String() }
 
-// Run serves until ctx ends, which is no error.
+// Run serves until ctx ends, which is not an error.
 func (p *Proxy) Run(ctx context.Context) error { return p.daemon.Run(ctx) }
 
-// Close gives back the port, the host and the data directory. Run must have returned.
+// Close releases the port, the host and the data directory. Run must have returned.
 func (p *Proxy) Close() error { return p.daemon.Close() }
 
 // serve carries each connection through the overlay.
@@ -73,7 +73,7 @@ func (p *Proxy) serve(ctx context.Context) error {
 	})
 }
 
-// AdminHandler lets `rhizome status` ask the link through a proxy that runs.
+// AdminHandler lets `rhizome status` ask the link through a running proxy.
 func (p *Proxy) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {

@@ -62,7 +62,7 @@ func TestObserverJoinsOnceAndIsRemembered(t *testing.T) {
 	l := startLink(t)
 	cfg := remote.Config{DataDir: t.TempDir(), Join: ticketFor(t, l, join.RoleObserver)}
 	if remote.Knows(cfg.DataDir) {
-		t.Error("it knows a link before it has joined one")
+		t.Error("the data directory knows a link before it has joined one")
 	}
 	for range 2 {
 		raw, err := remote.Observe(t.Context(), cfg)
@@ -96,7 +96,7 @@ func TestProxyCarriesTheControlAPI(t *testing.T) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		t.Errorf("the link answers %s", res.Status)
+		t.Errorf("the link answered %s", res.Status)
 	}
 }
 
@@ -118,6 +118,6 @@ func TestMistakesAreFoundBeforeAnythingIsMade(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a data directory was made: %v", err)
+		t.Errorf("a data directory was created: %v", err)
 	}
 }

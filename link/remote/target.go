@@ -25,7 +25,7 @@ import (
 // targetFile remembers in the data directory which link the peer belongs to.
 const targetFile = "link.json"
 
-// errNoTarget: there is neither a ticket nor an earlier start.
+// errNoTarget is returned when there is neither a ticket nor an earlier start.
 var errNoTarget = errors.New("the SuperLink is not known yet: give a ticket with --join")
 
 // rememberedLink is what targetFile holds.
@@ -34,13 +34,13 @@ type rememberedLink struct {
 	Addrs []string `json:"addresses"`
 }
 
-// Knows tells whether a data directory is that of a proxy or an observer that has joined.
+// Knows reports whether a data directory belongs to a proxy or an observer that has joined.
 func Knows(dataDir string) bool {
 	_, err := os.Stat(filepath.Join(dataDir, targetFile))
 	return err == nil
 }
 
-// parseJoin reads what --join says; nil if it says nothing, for the link of an earlier start.
+// parseJoin reads the value of --join; nil if it is empty, for the link of an earlier start.
 func parseJoin(text, data string, roles ...join.Role) (*ticket.Ticket, error) {
 	if text == "" {
 		if !Knows(data) {
@@ -58,8 +58,8 @@ func parseJoin(text, data string, roles ...join.Role) (*ticket.Ticket, error) {
 	return &t, nil
 }
 
-// reachLink joins with a ticket, or takes the link of an earlier start, and has the host know
-// where it is.
+// reachLink joins with a ticket, or uses the link of an earlier start, and tells the host where
+// that link is.
 func reachLink(ctx context.Context, t *ticket.Ticket, dir *datadir.Dir, host *p2p.Host, roles ...join.Role) (target reach.Target, err error) {
 	if t == nil {
 		target, err = recallLink(dir)
@@ -84,7 +84,7 @@ func joinAs(ctx context.Context, t *ticket.Ticket, host *p2p.Host, roles ...join
 	return target, nil
 }
 
-// anyOf names roles in a sentence.
+// anyOf lists roles for use in a sentence.
 func anyOf(roles []join.Role) string {
 	var names []string
 	for _, r := range roles {

@@ -11,8 +11,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// appLogs adds output of ClientApps to the log of their run. A node may write only to the
-// log of a run that it has to do with, and only so much.
+// appLogs adds output of ClientApps to the log of their run. A node may write only to the logs
+// of runs that it takes part in, and only so much.
 func (ps *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 	runID := frame.GetRunId()
 	if !ps.outbox.touched(runID) {
@@ -45,8 +45,8 @@ func (ps *peerSession) appLogs(frame *sessionpb.AppLogs) error {
 // colours are what apps print around words for a terminal.
 var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// oneLine keeps what a ClientApp printed from forging lines of others, and from playing
-// tricks in the terminal of who reads the log.
+// oneLine keeps what a ClientApp printed from forging the lines of others, and from playing
+// tricks in the terminal of whoever reads the log.
 func oneLine(s string) string {
 	s = colours.ReplaceAllString(strings.TrimRight(s, "\r\n"), "")
 	return strings.Map(func(r rune) rune {
@@ -72,12 +72,12 @@ type logBudget struct {
 
 func newLogBudget() *logBudget { return &logBudget{used: make(map[uint64]int)} }
 
-// take asks for room; last is true once, when the room has just ended.
+// take asks for room; last is true once, when the room has just run out.
 func (b *logBudget) take(runID uint64, size int) (keep, last bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.used) >= maxRuns {
-		clear(b.used) // a session that saw a thousand runs starts counting anew
+		clear(b.used) // after a thousand runs a session starts counting anew
 	}
 	before := b.used[runID]
 	b.used[runID] = before + size

@@ -12,15 +12,15 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// Authorize tells whether a peer may read an object of a run from the link: a node with a
-// session, and the object is the app of an unfinished run (nodes fetch it ahead), or
-// is held by a run in which the node takes part. It is the objects.Authorize of the link.
+// Authorize reports whether a peer may read an object of a run from the link: it must be a node
+// with a session, and the object must be the app of an unfinished run (nodes fetch it ahead) or
+// be held by a run in which the node takes part. It is the link's objects.Authorize.
 func (s *Server) Authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
-	one := s.session(p)
-	if one == nil {
+	ps := s.session(p)
+	if ps == nil {
 		return objects.ErrRefused
 	}
-	allowed, err := one.mayFetch(ctx, runID, objectID)
+	allowed, err := ps.mayFetch(ctx, runID, objectID)
 	if err == nil && !allowed {
 		return objects.ErrRefused
 	}

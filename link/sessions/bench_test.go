@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// BenchmarkFanOut hands an instruction to each of many sessions until all have accepted:
+// BenchmarkFanOut hands one instruction to each of many sessions until all have accepted:
 // insert, lease, offer, mark delivered.
 func BenchmarkFanOut(b *testing.B) {
 	const sessions = 32
@@ -20,7 +20,7 @@ func BenchmarkFanOut(b *testing.B) {
 		nodes[i].join(&sessionpb.Hello{Name: "bench"})
 	}
 	for b.Loop() {
-		b.StopTimer() // the objects of the instructions are not what is measured
+		b.StopTimer() // storing the instructions' objects is not measured
 		ids := make([]string, sessions)
 		for i, n := range nodes {
 			ids[i] = h.insert(run.ID, n.id, state.Gathering)

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// fullStore cannot note who comes and goes while it is full.
+// fullStore cannot record who comes and goes while it is full.
 type fullStore struct {
 	state.Store
 	full    atomic.Bool
@@ -59,7 +59,7 @@ func newFullHub(t *testing.T) (*hub, *fullStore) {
 	return h, store
 }
 
-// A node that cannot be let in now hears so at once, and not by silence.
+// A node that cannot be let in now is told at once, instead of meeting silence.
 func TestSessionThatCanNotBeginIsEnded(t *testing.T) {
 	h, store := newFullHub(t)
 	n := newNode(t, h)
@@ -71,14 +71,14 @@ func TestSessionThatCanNotBeginIsEnded(t *testing.T) {
 	n.join(&sessionpb.Hello{})
 }
 
-// That a node has gone is noted as soon as there is room, without a restart.
+// The departure of a node is recorded as soon as there is room, without a restart.
 func TestEndOfASessionIsNotedWhenThereIsRoom(t *testing.T) {
 	h, store := newFullHub(t)
 	n := newNode(t, h)
 	n.join(&sessionpb.Hello{})
 	store.full.Store(true)
 	n.send(&sessionpb.Frame{Body: &sessionpb.Frame_Bye{Bye: &sessionpb.Bye{}}})
-	h.await("the attempt to note it", func() bool { return store.refused.Load() > 0 })
+	h.await("the attempt to record it", func() bool { return store.refused.Load() > 0 })
 	store.full.Store(false)
 	h.await("the node to be offline", func() bool {
 		known, err := h.store.Node(t.Context(), n.id)

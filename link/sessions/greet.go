@@ -18,8 +18,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// greet reads the Hello and decides whether its sender may have a session. A stranger
-// learns nothing but that it is refused.
+// greet reads the Hello and decides whether its sender may have a session. A stranger learns
+// only that it is refused.
 func (ps *peerSession) greet() (*sessionpb.Hello, error) {
 	member, err := ps.server.cfg.Store.Member(ps.ctx, ps.peer.String())
 	switch {
@@ -34,7 +34,7 @@ func (ps *peerSession) greet() (*sessionpb.Hello, error) {
 	}
 	frame, err := ps.conn.ReadFrame()
 	if err != nil {
-		return nil, fmt.Errorf("read Hello: %w", err)
+		return nil, fmt.Errorf("read the Hello: %w", err)
 	}
 	ps.stream.Begun()
 	hello := frame.GetHello()
@@ -58,7 +58,7 @@ func (ps *peerSession) greet() (*sessionpb.Hello, error) {
 func (ps *peerSession) refuse(reason sessionpb.Refused_Reason, detail string) error {
 	_ = ps.stream.SetWriteDeadline(time.Now().Add(goodbyeLimit))
 	if err := ps.send(refusedFrame(reason, detail)); err != nil {
-		return fmt.Errorf("%s (and it could not be told: %w)", detail, err)
+		return fmt.Errorf("%s (and the node could not be told: %w)", detail, err)
 	}
 	return errors.New(detail)
 }
@@ -67,7 +67,7 @@ func refusedFrame(reason sessionpb.Refused_Reason, detail string) *sessionpb.Fra
 	return &sessionpb.Frame{Body: &sessionpb.Frame_Refused{Refused: &sessionpb.Refused{Reason: reason, Detail: detail}}}
 }
 
-// nodeOf finds or creates the node of a peer. The node id is given once and kept.
+// nodeOf finds or creates the node of a peer. A peer is given its node id once and keeps it.
 func (s *Server) nodeOf(ctx context.Context, p peer.ID, member state.Member, hello *sessionpb.Hello) (state.Node, error) {
 	name := printable.Name(hello.GetName(), maxName)
 	if name == "" {
@@ -104,7 +104,7 @@ func (s *Server) nodeOf(ctx context.Context, p peer.ID, member state.Member, hel
 	return node, nil
 }
 
-// publicKeyPEM is the key of a peer in the form in which Flower shows keys of nodes.
+// publicKeyPEM is the key of a peer in the form in which Flower shows the keys of nodes.
 func publicKeyPEM(p peer.ID) ([]byte, error) {
 	key, err := p.ExtractPublicKey()
 	if err != nil {
@@ -121,7 +121,7 @@ func publicKeyPEM(p peer.ID) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: encoded}), nil
 }
 
-// begin makes the node online, settles what both sides have, and welcomes it.
+// begin makes the node online, reconciles what both sides have, and welcomes it.
 func (ps *peerSession) begin(hello *sessionpb.Hello) error {
 	cfg := ps.server.cfg
 	if err := cfg.Store.ActivateNode(ps.ctx, ps.node.ID, cfg.Heartbeat, time.Now().Add(online), true); err != nil {
@@ -142,15 +142,15 @@ func (ps *peerSession) begin(hello *sessionpb.Hello) error {
 	}
 	if err != nil {
 		ps.cancel(err)
-		ps.end() // the node was online for a moment: its grace period begins
+		ps.end() // the node was online for a moment, so its grace period begins
 	}
 	return err
 }
 
-// reconcile compares the node's inventory with what the link thinks it owes:
+// reconcile compares the node's inventory with what the link thinks the node owes:
 //
 //	node has it, link does not know    the Accept was lost: delivered
-//	link gave it, node does not have   the Offer was lost, or the node its disk: waiting again
+//	link gave it, node does not have   the Offer was lost, or the node's disk: waiting again
 //	node has it, nobody wants it       dropped at the node
 //	run is over                        cancelled at the node
 func (ps *peerSession) reconcile(hello *sessionpb.Hello) error {
@@ -181,14 +181,14 @@ func (ps *peerSession) reconcile(hello *sessionpb.Hello) error {
 		}
 	}
 	if err := office.Deliver(ps.ctx, ps.node.ID, delivered); err != nil {
-		return fmt.Errorf("note what node %d has: %w", ps.node.ID, err)
+		return fmt.Errorf("record what node %d has: %w", ps.node.ID, err)
 	}
 	if err := office.Release(ps.ctx, again); err != nil {
 		return fmt.Errorf("take back what node %d lacks: %w", ps.node.ID, err)
 	}
 	for _, id := range hello.GetAccepted() {
 		if !wanted[id] {
-			if err := ps.ack(id, "", true, "nobody waits for this message any more"); err != nil {
+			if err := ps.ack(id, "", true, "nobody is waiting for this message any more"); err != nil {
 				return err
 			}
 		}
@@ -196,11 +196,11 @@ func (ps *peerSession) reconcile(hello *sessionpb.Hello) error {
 	return ps.cancelDeadRuns(hello.GetRunIds())
 }
 
-// cancelDeadRuns tells the node which of the runs that it holds something for are over. Each is
-// looked up, so a Hello is not believed without end; what is left is named again by the next one.
+// cancelDeadRuns tells the node which of the runs that it holds something for are over. Each run
+// is looked up, so only so many of a Hello are; the next Hello names the rest again.
 func (ps *peerSession) cancelDeadRuns(runIDs []uint64) error {
 	if len(runIDs) > maxHelloRuns {
-		log.Warn("a node names more runs than are looked up at a time", "node", ps.node.ID, "named", len(runIDs), "most", maxHelloRuns)
+		log.Warn("a node named more runs than are looked up at a time", "node", ps.node.ID, "named", len(runIDs), "most", maxHelloRuns)
 		runIDs = runIDs[:maxHelloRuns]
 	}
 	for _, id := range runIDs {

@@ -28,12 +28,12 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// patience is how long a test waits for what must come; what must not come is excluded by
-// something that comes behind it.
+// patience is how long a test waits for what must come; that something does not come is proved
+// by waiting for something that would come after it.
 const patience = 10 * time.Second
 
-// hub is the link's side: a real store, real objects and a real host, but no HTTP. It can
-// be killed and started again on the same data.
+// hub is the link's side: a real store, real objects and a real host, but no HTTP. It can be
+// killed and started again on the same data.
 type hub struct {
 	t       testing.TB
 	dir     string
@@ -92,7 +92,7 @@ func (h *hub) start() {
 		must(h.t, h.store.Close())
 		h.stop = func() {}
 	}
-	// Until the handler is there a dial would be refused.
+	// Until the handler is registered, a dial would be refused.
 	h.await("the session protocol", func() bool {
 		return slices.Contains(h.host.Mux().Protocols(), session.ProtocolID)
 	})
@@ -126,13 +126,13 @@ func put(t testing.TB, store objects.Store, content []byte) string {
 	return id
 }
 
-// instruct stores an instruction that is complete, and gives its id.
+// instruct stores a complete instruction, and returns its id.
 func (h *hub) instruct(runID, nodeID uint64) string {
 	h.t.Helper()
 	return h.insert(runID, nodeID, state.Waiting)
 }
 
-// insert stores an instruction in a state.
+// insert stores an instruction in the given state.
 func (h *hub) insert(runID, nodeID uint64, in state.MessageState) string {
 	h.t.Helper()
 	m := newMessage(h.t, h.objects, &flwrpb.Metadata{
@@ -151,7 +151,7 @@ func (h *hub) insert(runID, nodeID uint64, in state.MessageState) string {
 
 func now() float64 { return float64(time.Now().UnixMicro()) / 1e6 }
 
-// newMessage makes a message with some content, whose objects go to a store.
+// newMessage makes a message with some content, whose objects go into a store.
 func newMessage(t testing.TB, store objects.Store, md *flwrpb.Metadata) state.Message {
 	t.Helper()
 	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
@@ -188,7 +188,7 @@ func (h *hub) await(what string, there func() bool) {
 	deadline := time.Now().Add(patience)
 	for !there() {
 		if time.Now().After(deadline) {
-			h.t.Fatalf("%s did not come within %s", what, patience)
+			h.t.Fatalf("%s did not happen within %s", what, patience)
 		}
 		time.Sleep(2 * time.Millisecond) // between looks at a condition that has no bell
 	}
@@ -210,7 +210,7 @@ func (h *hub) answer(runID uint64, id string) state.Answer {
 	return answers[0]
 }
 
-// scripted is a node that does what a test says.
+// scripted is a node that does what a test tells it to.
 type scripted struct {
 	t       testing.TB
 	hub     *hub
@@ -285,7 +285,7 @@ func (n *scripted) send(frame *sessionpb.Frame) {
 	must(n.t, n.conn.WriteFrame(frame))
 }
 
-// next frame, without those that only show life.
+// next returns the next frame, skipping those that only show life.
 func (n *scripted) next() *sessionpb.Frame {
 	n.t.Helper()
 	for {
@@ -328,7 +328,7 @@ func (n *scripted) quiet() {
 	}
 }
 
-// offered expects an Offer and gives the id of its message.
+// offered expects an Offer and returns the id of its message.
 func (n *scripted) offered() string {
 	n.t.Helper()
 	frame := n.next()

@@ -14,8 +14,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// push sends what waits for the node: cancelled runs first, then hints, then offers while
-// the window has room. It sleeps until one of them appears.
+// push sends what is waiting for the node: cancelled runs first, then hints, then offers while
+// the window has room. It sleeps until there is any of these.
 func (ps *peerSession) push() error {
 	watch := ps.server.cfg.Store.Bell().Watch(state.KeyNode(ps.node.ID))
 	defer watch.Close()
@@ -49,8 +49,8 @@ func (ps *peerSession) push() error {
 	}
 }
 
-// offer takes rested instructions back, leases new ones and offers them. It tells when to
-// look again without being woken.
+// offer takes back instructions that have rested, leases new ones and offers them. It returns
+// when to look again without being woken.
 func (ps *peerSession) offer() (again time.Duration, err error) {
 	office := ps.server.cfg.Office
 	rested, next := ps.outbox.rested(time.Now())
@@ -103,22 +103,22 @@ func (ps *peerSession) offerOne(m state.Message) error {
 		Message: m.Proto, Tree: m.Tree, Run: encoded, FabVerifications: run.Verifications, Shared: shared,
 	}}})
 	if errors.Is(err, session.ErrFrameTooLarge) {
-		return ps.giveUpOffer(m.ID, "it has more objects than fit an offer")
+		return ps.giveUpOffer(m.ID, "it has more objects than fit into an offer")
 	}
 	return err
 }
 
-// giveUpOffer drops an instruction that the node will never take, so that the ServerApp is
-// told at once.
+// giveUpOffer drops an instruction that the node will never take, so that the ServerApp is told
+// at once.
 func (ps *peerSession) giveUpOffer(id, why string) error {
 	if _, was := ps.outbox.settled(id); !was {
 		return nil
 	}
-	reason := fmt.Sprintf("node %d (%s) does not take it: %s", ps.node.ID, ps.node.Name, why)
+	reason := fmt.Sprintf("node %d (%s) will not take it: %s", ps.node.ID, ps.node.Name, why)
 	return ps.server.cfg.Office.GiveUp(ps.ctx, id, reason)
 }
 
-// accepted notes that a message is on the node's disk. What was not offered in this
+// accepted records that a message is on the node's disk. A message that was not offered in this
 // session is none of the node's business, or was accepted before.
 func (ps *peerSession) accepted(id string) error {
 	runID, was := ps.outbox.settled(id)
@@ -126,13 +126,13 @@ func (ps *peerSession) accepted(id string) error {
 		return nil
 	}
 	if err := ps.server.cfg.Office.Deliver(ps.ctx, ps.node.ID, []string{id}); err != nil {
-		return fmt.Errorf("note that message %s is delivered: %w", id, err)
+		return fmt.Errorf("record that message %s is delivered: %w", id, err)
 	}
 	ps.server.keepTraffic(ps.ctx, runID)
 	return nil
 }
 
-// declined lets a message rest, or gives it up when the node will never take it.
+// declined lets a message rest, or gives it up if the node will never take it.
 func (ps *peerSession) declined(d *sessionpb.Decline) error {
 	id := d.GetMessageId()
 	if !d.GetPermanent() {

@@ -7,7 +7,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// outbox is what waits to be sent in a session, and what the node has not settled yet.
+// outbox is what is waiting to be sent in a session, and what the node has not settled yet.
 // Others put things in without ever blocking; the pusher takes them out.
 //
 //	           offered           settled (Accept, Decline for good)
@@ -43,7 +43,7 @@ func newOutbox() *outbox {
 	}
 }
 
-// change runs an edit and wakes the pusher.
+// change applies an edit and wakes the pusher.
 func (o *outbox) change(edit func()) {
 	o.mu.Lock()
 	edit()
@@ -77,7 +77,7 @@ func (o *outbox) forgetRunLocked(runID uint64) {
 
 func (ps *peerSession) queueHint(announcement []byte) {
 	ps.outbox.change(func() {
-		if len(ps.outbox.hints) < maxQueued { // a hint that is lost costs time only
+		if len(ps.outbox.hints) < maxQueued { // a lost hint costs only time
 			ps.outbox.hints = append(ps.outbox.hints, announcement)
 		}
 	})
@@ -85,14 +85,14 @@ func (ps *peerSession) queueHint(announcement []byte) {
 
 func (o *outbox) ping() { o.change(func() { o.pingDue = true }) }
 
-// look says that the store should be asked for instructions.
+// look notes that the store should be asked for instructions.
 func (o *outbox) look() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lookDue = true
 }
 
-// behind tells whether the node takes nothing, so that things had to be left out.
+// behind reports whether the node takes so little that things had to be left out.
 func (o *outbox) behind() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -139,7 +139,7 @@ func (o *outbox) offered(id string, runID uint64) {
 	o.touchLocked(runID)
 }
 
-// settled takes a message out of the window and names its run; false if it was not in it.
+// settled takes a message out of the window and returns its run; was is false if it was not in it.
 func (o *outbox) settled(id string) (runID uint64, was bool) {
 	o.change(func() {
 		runID, was = o.open[id]
@@ -148,7 +148,7 @@ func (o *outbox) settled(id string) (runID uint64, was bool) {
 	return runID, was
 }
 
-// rest moves an open message to those that are offered again later.
+// rest moves an open message to those that will be offered again later.
 func (o *outbox) rest(id string, until time.Time) (was bool) {
 	o.change(func() {
 		if _, was = o.open[id]; was {
@@ -159,7 +159,7 @@ func (o *outbox) rest(id string, until time.Time) (was bool) {
 	return was
 }
 
-// rested takes out the messages that have rested enough, and tells how long the next has to.
+// rested takes out the messages that have rested long enough, and tells when the next one will have.
 func (o *outbox) rested(now time.Time) (ids []string, next time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -173,7 +173,7 @@ func (o *outbox) rested(now time.Time) (ids []string, next time.Duration) {
 	return ids, o.resting[0].until.Sub(now)
 }
 
-// touch notes that the node has to do with a run.
+// touch notes that the node takes part in a run.
 func (o *outbox) touch(runID uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -15,7 +15,7 @@ func TestOutboxKeepsTheWindow(t *testing.T) {
 		t.Fatalf("a new session has room for %d, due %t; want %d, true", room, due, offerWindow)
 	}
 	if _, due := o.room(); due {
-		t.Error("the store is asked again without a reason")
+		t.Error("the store would be asked again without a reason")
 	}
 	for i := range offerWindow {
 		o.offered(fmt.Sprint(i), 1)
@@ -52,50 +52,50 @@ func TestDeclinedMessageRestsInTheWindow(t *testing.T) {
 }
 
 func TestEndOfRunFreesItsOffers(t *testing.T) {
-	one := &peerSession{outbox: newOutbox()}
-	one.outbox.offered("a", 1)
-	one.outbox.offered("b", 2)
-	one.queueCancel(1, "stopped")
-	if _, was := one.outbox.settled("a"); was {
+	ps := &peerSession{outbox: newOutbox()}
+	ps.outbox.offered("a", 1)
+	ps.outbox.offered("b", 2)
+	ps.queueCancel(1, "stopped")
+	if _, was := ps.outbox.settled("a"); was {
 		t.Error("the end of run 1 left its offer in the window")
 	}
-	if _, was := one.outbox.settled("b"); !was {
+	if _, was := ps.outbox.settled("b"); !was {
 		t.Error("the end of run 1 freed an offer of run 2")
 	}
-	if one.outbox.touched(1) || !one.outbox.touched(2) {
-		t.Error("the node has to do with run 2 only")
+	if ps.outbox.touched(1) || !ps.outbox.touched(2) {
+		t.Error("the node should take part in run 2 only")
 	}
-	frames := one.outbox.take()
+	frames := ps.outbox.take()
 	if len(frames) != 1 || frames[0].GetCancel().GetRunId() != 1 {
 		t.Errorf("frames %v, want one Cancel of run 1", frames)
 	}
 }
 
 func TestOutboxOfANodeThatTakesNothingIsBounded(t *testing.T) {
-	one := &peerSession{outbox: newOutbox()}
+	ps := &peerSession{outbox: newOutbox()}
 	for i := range uint64(maxQueued) {
-		one.queueCancel(i, "")
-		one.queueHint([]byte{1})
+		ps.queueCancel(i, "")
+		ps.queueHint([]byte{1})
 	}
-	if one.outbox.behind() {
-		t.Fatal("behind too early")
+	if ps.outbox.behind() {
+		t.Fatal("the session counts as behind too early")
 	}
-	one.queueCancel(maxQueued, "")
-	one.queueHint([]byte{1})
-	if !one.outbox.behind() {
-		t.Error("a Cancel was left out and nobody was told")
+	ps.queueCancel(maxQueued, "")
+	ps.queueHint([]byte{1})
+	if !ps.outbox.behind() {
+		t.Error("a Cancel was left out, and the session does not count as behind")
 	}
-	if n := len(one.outbox.take()); n != 2*maxQueued {
+	if n := len(ps.outbox.take()); n != 2*maxQueued {
 		t.Errorf("%d frames, want %d", n, 2*maxQueued)
 	}
 }
 
-// Whatever others do, the window never holds more than it may, and a message is in one
-// place only.
+// Whatever others do, the window never holds more than it may, and a message is in only one
+// place.
 func TestOutboxProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		one := &peerSession{outbox: newOutbox()}
-		o := one.outbox
+		ps := &peerSession{outbox: newOutbox()}
+		o := ps.outbox
 		now, next := time.Unix(0, 0), 0
 		ids := rapid.IntRange(0, 60)
 		t.Repeat(map[string]func(*rapid.T){
@@ -111,7 +111,7 @@ func TestOutboxProperties(t *testing.T) {
 			},
 			"accept":  func(t *rapid.T) { o.settled(fmt.Sprint(ids.Draw(t, "id"))) },
 			"decline": func(t *rapid.T) { o.rest(fmt.Sprint(ids.Draw(t, "id")), now.Add(declineDelay)) },
-			"cancel":  func(t *rapid.T) { one.queueCancel(uint64(ids.Draw(t, "run")%3), "") },
+			"cancel":  func(t *rapid.T) { ps.queueCancel(uint64(ids.Draw(t, "run")%3), "") },
 			"wait": func(t *rapid.T) {
 				now = now.Add(declineDelay / 2)
 				o.rested(now)
@@ -143,7 +143,7 @@ func TestLogBudget(t *testing.T) {
 		t.Errorf("after the end: keep %t, last %t", keep, last)
 	}
 	if keep, _ := b.take(2, 1); !keep {
-		t.Error("another run has room of its own")
+		t.Error("another run must have room of its own")
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 )
 
 // pulse looks at all sessions in every heartbeat: it asks nodes that say nothing for a sign of
-// life, and gives up those that went silent.
+// life, and gives up those that have gone silent.
 //
-// Sessions are looked at together. What an idle process costs is how often it wakes, much more
-// than what it does then, and the answers to questions that are asked together come together.
-// Only so many at a time, though, so that work of other sessions does not have to wait.
+// Sessions are looked at together. What an idle process costs depends on how often it wakes, much
+// more than on what it does then, and questions that are asked together are answered together. Only
+// so many are looked at at a time, though, so that the work of other sessions does not have to wait.
 type pulse struct {
 	beat time.Duration
 	wake chan struct{}
@@ -27,9 +27,9 @@ func newPulse(beat time.Duration) *pulse {
 }
 
 // add has a session looked at until remove is called.
-func (p *pulse) add(one *peerSession) {
+func (p *pulse) add(ps *peerSession) {
 	p.mu.Lock()
-	p.sessions[one] = struct{}{}
+	p.sessions[ps] = struct{}{}
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -37,10 +37,10 @@ func (p *pulse) add(one *peerSession) {
 	}
 }
 
-func (p *pulse) remove(one *peerSession) {
+func (p *pulse) remove(ps *peerSession) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.sessions, one)
+	delete(p.sessions, ps)
 }
 
 func (p *pulse) all() []*peerSession {
@@ -49,7 +49,7 @@ func (p *pulse) all() []*peerSession {
 	return slices.Collect(maps.Keys(p.sessions))
 }
 
-// run looks until ctx ends; while there is no session it sleeps.
+// run looks until ctx ends; while there are no sessions it sleeps.
 func (p *pulse) run(ctx context.Context) {
 	timer := time.NewTimer(p.beat)
 	defer timer.Stop()
@@ -65,14 +65,14 @@ func (p *pulse) run(ctx context.Context) {
 			}
 			groups = [][]*peerSession{nil} // look a beat from now
 		case len(groups) > 1:
-			// Nodes ask by themselves when they hear nothing. Where there are many, asking all of
+			// Nodes ask of their own accord when they hear nothing. Where there are many, asking all of
 			// them in each beat would cost more than it saves.
 			pause, patience = p.beat/time.Duration(len(groups)), p.beat
 		}
 		for _, group := range groups {
 			now := time.Now()
-			for _, one := range group {
-				one.look(now, patience)
+			for _, ps := range group {
+				ps.look(now, patience)
 			}
 			timer.Reset(pause)
 			select {

@@ -9,12 +9,12 @@ import (
 )
 
 // listened is a session that only the pulse knows.
-func listened(p *pulse) (one *peerSession, ctx context.Context) {
+func listened(p *pulse) (ps *peerSession, ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	one = &peerSession{server: &Server{cfg: Config{Heartbeat: p.beat}}, outbox: newOutbox(), cancel: cancel}
-	one.hear()
-	p.add(one)
-	return one, ctx
+	ps = &peerSession{server: &Server{cfg: Config{Heartbeat: p.beat}}, outbox: newOutbox(), cancel: cancel}
+	ps.hear()
+	p.add(ps)
+	return ps, ctx
 }
 
 func (ps *peerSession) hear() {
@@ -22,7 +22,7 @@ func (ps *peerSession) hear() {
 	ps.said.Store(ps.heard.Load())
 }
 
-// asked tells whether the node would be sent a Ping now.
+// asked reports whether the node would be sent a Ping now.
 func (ps *peerSession) asked() bool { return len(ps.outbox.take()) > 0 }
 
 func pulsing(t *testing.T) *pulse {
@@ -44,12 +44,12 @@ func TestPulseAsksTogether(t *testing.T) {
 			<-time.After(DefaultHeartbeat - time.Second)
 			synctest.Wait()
 			if !first.asked() || !second.asked() {
-				t.Fatalf("round %d: not both were asked", round)
+				t.Fatalf("round %d: not both sessions were asked", round)
 			}
 			<-time.After(time.Second)
 			synctest.Wait()
 			if first.asked() || second.asked() {
-				t.Fatalf("round %d: asked between two beats", round)
+				t.Fatalf("round %d: a session was asked between two beats", round)
 			}
 			first.hear()
 			second.hear()
@@ -60,23 +60,23 @@ func TestPulseAsksTogether(t *testing.T) {
 func TestPulseLeavesTheTalkativeAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pulsing(t)
-		one, ctx := listened(p)
+		ps, ctx := listened(p)
 		for range 20 {
 			<-time.After(time.Second)
-			one.hear()
+			ps.hear()
 		}
-		if one.asked() || ctx.Err() != nil {
+		if ps.asked() || ctx.Err() != nil {
 			t.Error("a node that says something each second was asked for a sign of life")
 		}
-		p.remove(one)
+		p.remove(ps)
 		<-time.After(time.Hour)
-		if one.asked() || ctx.Err() != nil {
-			t.Error("looked at after it was removed")
+		if ps.asked() || ctx.Err() != nil {
+			t.Error("a session was looked at after it was removed")
 		}
 	})
 }
 
-// Also where there are many, all are looked at in each beat.
+// However many sessions there are, all are looked at in each beat.
 func TestPulseGivesUpTheSilent(t *testing.T) {
 	for name, others := range map[string]int{"alone": 0, "among many": 3 * lookBatch} {
 		t.Run(name, func(t *testing.T) {

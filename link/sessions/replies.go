@@ -31,14 +31,14 @@ func (ps *peerSession) takeReply(reply *sessionpb.Reply) error {
 	case err != nil:
 		return err
 	case verdict.Kind == messages.Underway:
-		return nil // sent twice; the first one is acknowledged when it is stored
+		return nil // sent twice; the first is acknowledged once it is stored
 	case verdict.Kind == messages.Taken:
 		ps.server.keepTraffic(ps.ctx, verdict.RunID)
 		return ps.ack(verdict.InstructionID, verdict.ReplyID, false, "")
 	case verdict.InstructionID == "":
 		return fmt.Errorf("the node sent a reply that answers nothing: %s", verdict.Reason)
 	}
-	log.Info("a reply is dropped", "node", ps.node.ID, "run", verdict.RunID, "message", verdict.InstructionID, "reason", verdict.Reason)
+	log.Info("a reply was dropped", "node", ps.node.ID, "run", verdict.RunID, "message", verdict.InstructionID, "reason", verdict.Reason)
 	return ps.ack(verdict.InstructionID, verdict.ReplyID, true, verdict.Reason)
 }
 

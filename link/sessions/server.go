@@ -24,27 +24,27 @@ import (
 
 var log = logs.For("link/sessions")
 
-// Config is what a Server works with. All fields are required unless said otherwise.
+// Config is what a Server works with. All fields are required unless stated otherwise.
 type Config struct {
 	Host    host.Host
 	Store   state.Store
 	Objects objects.Store
-	// Office that all messages go through.
+	// Office is what all messages go through.
 	Office *messages.Office
-	// Fetch has a peer show objects of a run, and puts into Objects what is not there: see
-	// objects.Fetcher.FetchOwn.
+	// Fetch has a peer show objects of a run, and puts those into Objects that are not there yet:
+	// see objects.Fetcher.FetchOwn.
 	Fetch func(ctx context.Context, from peer.ID, runID uint64, ids []string, shown func(id string)) error
 	// Federation is the name that the Welcome carries.
 	Federation string
-	// Heartbeat and Grace; zero means the default.
+	// Heartbeat and Grace are those of the sessions; zero means the default.
 	Heartbeat, Grace time.Duration
-	// Relays through which the link is reachable now. May be nil.
+	// Relays returns those through which the link is reachable now. It may be nil.
 	Relays func() []string
-	// Swarm lets nodes exchange objects, which shows them to each other.
+	// Swarm lets nodes exchange objects, which shows their addresses to each other.
 	Swarm bool
 }
 
-// Server serves the session protocol. Make it with New, then Run. It is the authority and
+// Server serves the session protocol. Make it with New, then call Run. It is the authority and
 // the meter of the link's object exchange.
 type Server struct {
 	cfg     Config
@@ -56,7 +56,7 @@ type Server struct {
 	sessions map[peer.ID]*peerSession
 }
 
-// Reasons for which a session ends, as the cause of its context.
+// These are the reasons for which a session ends, as the cause of its context.
 var (
 	errReplaced = errors.New("replaced by a newer session of the same node")
 	errRevoked  = errors.New("the membership was revoked")
@@ -83,8 +83,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Run serves until ctx ends and all sessions have ended. Nodes keep their grace period
-// over a restart of the link.
+// Run serves until ctx ends and all sessions have ended. Nodes keep their grace period across a
+// restart of the link.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.startGrace(ctx); err != nil {
 		return err
@@ -104,13 +104,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// sayBusy has a node come again.
+// sayBusy asks a node to come again.
 func sayBusy(to io.Writer, _ error) error {
 	return delimited.Write(to, refusedFrame(sessionpb.Refused_BUSY, "this node has several streams to the SuperLink that have not ended yet"))
 }
 
-// startGrace begins the grace period of the nodes that had a session when the link
-// stopped: they are on their way back.
+// startGrace begins the grace period of the nodes that had a session when the link stopped: they
+// are on their way back.
 func (s *Server) startGrace(ctx context.Context) error {
 	known, err := s.cfg.Store.OnlineNodes(ctx)
 	if err != nil {
@@ -128,13 +128,13 @@ func (s *Server) startGrace(ctx context.Context) error {
 	return nil
 }
 
-// enter makes a session the one of its peer, after the one before it has ended.
-func (s *Server) enter(one *peerSession) error {
+// enter makes a session the current one of its peer, once the one before it has ended.
+func (s *Server) enter(ps *peerSession) error {
 	for {
 		s.mu.Lock()
-		old := s.sessions[one.peer]
+		old := s.sessions[ps.peer]
 		if old == nil {
-			s.sessions[one.peer] = one
+			s.sessions[ps.peer] = ps
 			s.mu.Unlock()
 			return nil
 		}
@@ -142,49 +142,49 @@ func (s *Server) enter(one *peerSession) error {
 		old.cancel(errReplaced)
 		select {
 		case <-old.done:
-			old.closePathLeftFor(one)
-		case <-one.ctx.Done():
-			return context.Cause(one.ctx)
+			old.closePathLeftFor(ps)
+		case <-ps.ctx.Done():
+			return context.Cause(ps.ctx)
 		}
 	}
 }
 
-func (s *Server) leave(one *peerSession) {
+func (s *Server) leave(ps *peerSession) {
 	s.mu.Lock()
-	if s.sessions[one.peer] == one {
-		delete(s.sessions, one.peer)
+	if s.sessions[ps.peer] == ps {
+		delete(s.sessions, ps.peer)
 	}
 	s.mu.Unlock()
 	if s.swarm != nil {
-		s.swarm.Leave(one.peer)
+		s.swarm.Leave(ps.peer)
 	}
-	close(one.done)
+	close(ps.done)
 }
 
 func (s *Server) all() []*peerSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]*peerSession, 0, len(s.sessions))
-	for _, one := range s.sessions {
-		list = append(list, one)
+	for _, ps := range s.sessions {
+		list = append(list, ps)
 	}
 	return list
 }
 
-// session of a peer, or nil.
+// session returns the session of a peer, or nil.
 func (s *Server) session(p peer.ID) *peerSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sessions[p]
 }
 
-// Connected tells since when the peer has a session; ok is false when it has none.
+// Connected tells since when the peer has had a session; ok is false if it has none.
 func (s *Server) Connected(p peer.ID) (since time.Time, ok bool) {
-	one := s.session(p)
-	if one == nil {
+	ps := s.session(p)
+	if ps == nil {
 		return time.Time{}, false
 	}
-	return one.since, true
+	return ps.since, true
 }
 
 // Count is the number of open sessions.
@@ -194,18 +194,18 @@ func (s *Server) Count() int {
 	return len(s.sessions)
 }
 
-// Revoke ends the session of a peer that is no member any more.
+// Revoke ends the session of a peer that is no longer a member.
 func (s *Server) Revoke(p peer.ID) {
-	if one := s.session(p); one != nil {
-		one.cancel(errRevoked)
+	if ps := s.session(p); ps != nil {
+		ps.cancel(errRevoked)
 	}
 }
 
-// CancelRun ends everything of a run that is finished: nodes are told, and replies that
-// are being fetched are given up. It returns when no fetch of the run is under way.
+// CancelRun ends everything that belongs to a finished run: nodes are told, and replies that are
+// being fetched are given up. It returns when no fetch of the run is under way.
 func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) error {
-	for _, one := range s.all() {
-		one.queueCancel(runID, detail)
+	for _, ps := range s.all() {
+		ps.queueCancel(runID, detail)
 	}
 	if err := s.cfg.Office.StopFetches(ctx, runID); err != nil {
 		return err
@@ -220,9 +220,9 @@ func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) err
 // Hint repeats a signed run announcement to the nodes that gossip does not reach: those on
 // limited connections.
 func (s *Server) Hint(announcement []byte) {
-	for _, one := range s.all() {
-		if one.stream.Conn().Stat().Limited {
-			one.queueHint(announcement)
+	for _, ps := range s.all() {
+		if ps.stream.Conn().Stat().Limited {
+			ps.queueHint(announcement)
 		}
 	}
 }

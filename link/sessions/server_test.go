@@ -13,7 +13,7 @@ func TestANodeHasFewStreams(t *testing.T) {
 	n.join(&sessionpb.Hello{})
 	conn, frames := n.conn, n.frames
 	refused := make(chan *sessionpb.Refused, streamsPerPeer)
-	for range streamsPerPeer { // one too many, with the session
+	for range streamsPerPeer { // together with the session, one too many
 		n.dial() // and says nothing
 		go func(frames <-chan *sessionpb.Frame) {
 			if frame := <-frames; frame != nil {
@@ -24,13 +24,13 @@ func TestANodeHasFewStreams(t *testing.T) {
 	select {
 	case r := <-refused:
 		if r.GetReason() != sessionpb.Refused_BUSY {
-			t.Errorf("refused with %v", r)
+			t.Errorf("refused as %v", r)
 		}
 	case <-time.After(patience):
 		t.Fatal("every stream was taken")
 	}
 	if len(refused) > 0 {
-		t.Errorf("another was refused: %v", <-refused)
+		t.Errorf("another stream was refused: %v", <-refused)
 	}
 	n.conn, n.frames = conn, frames
 	n.quiet() // the session goes on

@@ -19,9 +19,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// peerSession is one session. Its goroutines: the reader, the pusher (sends what others
-// queue, and offers) and the reply workers. The first of them to end ends the others, by way
-// of ctx, as the pulse of the server does when the node goes silent.
+// peerSession is one session. Its goroutines are the reader, the pusher (which sends what others
+// queue, and offers) and the reply workers. The first of them to end ends the others by way of
+// ctx, as the server's pulse does when the node goes silent.
 type peerSession struct {
 	server *Server
 	stream *streams.Stream
@@ -30,13 +30,13 @@ type peerSession struct {
 	node   state.Node
 	since  time.Time
 	swarm  bool           // the node takes part
-	addrs  []ma.Multiaddr // where it says that others may reach it
+	addrs  []ma.Multiaddr // where it says that others can reach it
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when all of it has ended
 
-	serving context.Context // of the server; ctx, of the session, is below it
+	serving context.Context // the server's context; ctx, the session's, is derived from it
 
 	// heard is when the node last showed life, in Unix nanoseconds: a frame, or bytes of an
 	// object. said is when the last frame came.
@@ -48,43 +48,43 @@ type peerSession struct {
 }
 
 func (s *Server) newSession(ctx context.Context, stream *streams.Stream) *peerSession {
-	one := &peerSession{
+	ps := &peerSession{
 		server: s, stream: stream, conn: session.NewConn(stream, session.Limits{}),
 		peer: stream.Conn().RemotePeer(), since: time.Now(), done: make(chan struct{}),
 		replies: make(chan *sessionpb.Reply, replyQueue), outbox: newOutbox(), logs: newLogBudget(),
 	}
-	one.serving = ctx
-	one.ctx, one.cancel = context.WithCancelCause(ctx)
-	one.heard.Store(time.Now().UnixNano())
-	one.said.Store(one.heard.Load())
-	return one
+	ps.serving = ctx
+	ps.ctx, ps.cancel = context.WithCancelCause(ctx)
+	ps.heard.Store(time.Now().UnixNano())
+	ps.said.Store(ps.heard.Load())
+	return ps
 }
 
-// serve holds a session from its first to its last byte.
+// serve holds a session from its first byte to its last.
 func (s *Server) serve(ctx context.Context, stream *streams.Stream) error {
-	one := s.newSession(ctx, stream)
-	defer one.cancel(nil)
-	// A reset is what unblocks the reader and writers.
-	stop := context.AfterFunc(one.ctx, func() { _ = stream.Reset() })
+	ps := s.newSession(ctx, stream)
+	defer ps.cancel(nil)
+	// Only a reset unblocks the reader and the writers.
+	stop := context.AfterFunc(ps.ctx, func() { _ = stream.Reset() })
 	defer stop()
 
-	hello, err := one.greet()
+	hello, err := ps.greet()
 	if err != nil {
-		log.Info("session refused", "peer", one.peer, "reason", err)
-		return nil // closed, so that what it was told arrives
+		log.Info("session refused", "peer", ps.peer, "reason", err)
+		return nil // the stream is closed and not reset, so that the refusal arrives
 	}
-	if err := s.enter(one); err != nil {
+	if err := s.enter(ps); err != nil {
 		return err
 	}
-	defer s.leave(one)
-	if err := one.begin(hello); err != nil {
-		log.Warn("session did not begin", "peer", one.peer, "node", one.node.ID, "err", err)
-		return err // reset: the node tries again at once, instead of waiting for a Welcome
+	defer s.leave(ps)
+	if err := ps.begin(hello); err != nil {
+		log.Warn("session did not begin", "peer", ps.peer, "node", ps.node.ID, "err", err)
+		return err // the stream is reset: the node tries again at once, instead of waiting for a Welcome
 	}
-	log.Info("node is here", "node", one.node.ID, "name", one.node.Name, "peer", one.peer)
-	one.run()
-	one.end()
-	return context.Cause(one.ctx)
+	log.Info("node is here", "node", ps.node.ID, "name", ps.node.Name, "peer", ps.peer)
+	ps.run()
+	ps.end()
+	return context.Cause(ps.ctx)
 }
 
 // run serves the session until something ends it.
@@ -103,10 +103,9 @@ func (ps *peerSession) run() {
 	parts.Wait()
 }
 
-// end settles what the node's state is after the session. While the store cannot take that,
-// it goes on trying, and the node's next session waits: a node of which it is not noted that
-// it has gone would be waited for without an end. When the link stops, its next start
-// settles it.
+// end settles the node's state after the session. While the store cannot take that, it keeps
+// trying, and the node's next session waits: a node whose departure is not recorded would be
+// waited for forever. If the link stops meanwhile, its next start settles it.
 func (ps *peerSession) end() {
 	cause := context.Cause(ps.ctx)
 	ended := time.Now()
@@ -122,25 +121,25 @@ func (ps *peerSession) end() {
 		if err == nil {
 			return
 		}
-		log.Error("the end of a session could not be noted", "node", ps.node.ID, "in", storeDelay, "err", err)
+		log.Error("the end of a session could not be recorded; trying again", "node", ps.node.ID, "in", storeDelay, "err", err)
 		if !retry.Sleep(ps.serving, storeDelay) {
 			return
 		}
 	}
 }
 
-// closePathLeftFor closes the direct path of a session whose node comes back by a relay: the node
-// has lost it, to another address perhaps. The transports take half a minute to see that, and
-// no hole is punched for the node as long as a direct path seems to be there.
+// closePathLeftFor closes the direct path of a session whose node comes back through a relay: the
+// node has lost that path, perhaps because its address changed. The transports take half a minute
+// to notice, and as long as a direct path seems to exist, no hole is punched for the node.
 func (ps *peerSession) closePathLeftFor(next *peerSession) {
 	was, is := ps.stream.Conn(), next.stream.Conn()
 	if !addr.Relayed(was) && addr.Relayed(is) {
-		_ = was.Close() // it is dead
+		_ = was.Close() // the connection is dead
 	}
 }
 
 func (ps *peerSession) noteEnd(cause error, ended time.Time) error {
-	// The session's context is over; what is written now must not hang on a stop either.
+	// The session's context is over, but what is written now must not hang when the link stops either.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ps.ctx), storeDelay)
 	defer cancel()
 	store := ps.server.cfg.Store
@@ -154,7 +153,7 @@ func (ps *peerSession) noteEnd(cause error, ended time.Time) error {
 	return err
 }
 
-// read takes frames until the stream ends.
+// read reads frames until the stream ends.
 func (ps *peerSession) read() error {
 	for {
 		frame, err := ps.conn.ReadFrame()
@@ -169,8 +168,8 @@ func (ps *peerSession) read() error {
 	}
 }
 
-// handle acts on one frame. An error ends the session; the node comes back and both sides
-// compare what they have, which is the one way in which everything is repaired.
+// handle acts on one frame. An error ends the session; the node comes back and both sides compare
+// what they have, which is the one way in which everything is repaired.
 func (ps *peerSession) handle(frame *sessionpb.Frame) error {
 	switch body := frame.GetBody().(type) {
 	case *sessionpb.Frame_Accept:
@@ -203,10 +202,10 @@ func (ps *peerSession) send(frame *sessionpb.Frame) error {
 	return nil
 }
 
-// look gives the session up when nothing has come from the node for too long. Before that it
-// asks for a sign of life, and gives one: a node that sends a large reply over a slow line has
-// its own pings behind it, and would hear nothing from a link that only answers. A node that
-// said something within patience needs neither.
+// look gives the session up when nothing has come from the node for too long. Before that it asks
+// for a sign of life, and gives one: a node that sends a large reply over a slow line has its own
+// pings queued behind it, and would hear nothing from a link that only answers. A node that said
+// something within patience needs neither.
 func (ps *peerSession) look(now time.Time, patience time.Duration) {
 	heard := time.Unix(0, ps.heard.Load())
 	if now.Sub(heard) >= silentBeats*ps.server.cfg.Heartbeat {
@@ -218,8 +217,8 @@ func (ps *peerSession) look(now time.Time, patience time.Duration) {
 	}
 }
 
-// silent is errSilent with the last sign of life. A transfer that the end of the session cuts
-// counts what it has in hand only then, which is none.
+// silent is errSilent with the time of the last sign of life: a transfer that is cut by the end of
+// the session counts the bytes in hand only then, and they are not a sign of life.
 type silent struct{ since time.Time }
 
 func (silent) Error() string { return errSilent.Error() }

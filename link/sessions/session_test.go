@@ -30,7 +30,7 @@ func TestMessageThereAndBack(t *testing.T) {
 	n.acked(id, false)
 	a := h.answer(run.ID, id)
 	if a.Kind != state.Replied {
-		t.Fatalf("the reply was acknowledged and is not there: %v", a.Kind)
+		t.Fatalf("the reply was acknowledged but is not there: %v", a.Kind)
 	}
 	ids := []string{a.Reply.ID, treeOf(t, a.Reply).GetChildren()[0].GetObjectId()}
 	for _, object := range ids {
@@ -58,7 +58,7 @@ func TestNodeKeepsItsIDAndName(t *testing.T) {
 	}
 }
 
-// Whatever was lost, the inventories settle it: see the table at reconcile.
+// Whatever was lost, comparing the inventories settles it: see the table at reconcile.
 func TestReconcile(t *testing.T) {
 	t.Run("lost offer", func(t *testing.T) {
 		h := newHub(t, nil)
@@ -144,7 +144,7 @@ func TestReconcile(t *testing.T) {
 	})
 }
 
-// A Hello that names runs without end costs the link a bounded number of reads.
+// A Hello that names endlessly many runs costs the link a bounded number of reads.
 func TestHelloIsNotBelievedWithoutEnd(t *testing.T) {
 	h := newHub(t, nil)
 	n := newNode(t, h)
@@ -199,7 +199,7 @@ func TestReplyToAnothersInstructionIsDropped(t *testing.T) {
 	thief.reply(thief.answerTo(id))
 	thief.acked(id, true)
 	if a := h.answer(run.ID, id); a.Kind != state.NoAnswerYet {
-		t.Errorf("a foreign reply counts: %v", a.Kind)
+		t.Errorf("another node's reply counted: %v", a.Kind)
 	}
 	thief.accept(id)
 	thief.quiet()
@@ -270,7 +270,7 @@ func TestGraceThenUnavailable(t *testing.T) {
 	})
 	n.join(&sessionpb.Hello{Accepted: []string{id}})
 	if node, err := h.store.Node(t.Context(), n.id); err != nil || node.Status != state.NodeOnline {
-		t.Errorf("a node that returns late is %s (%v)", node.Status, err)
+		t.Errorf("a node that returned late is %s (%v)", node.Status, err)
 	}
 }
 
@@ -282,11 +282,11 @@ func TestSilentNodeIsGivenUp(t *testing.T) {
 	node, err := h.store.Node(t.Context(), n.id)
 	must(t, err)
 	if node.Status != state.NodeOnline {
-		t.Errorf("a silent node has its grace period; it is %s", node.Status)
+		t.Errorf("a silent node should have its grace period; it is %s", node.Status)
 	}
 }
 
-// The grace period counts from the last sign of life, also when the end of the session cuts a
+// The grace period counts from the last sign of life, even when the end of the session cuts a
 // transfer, which then counts the bytes that it has in hand.
 func TestSilenceDoesNotProlongTheGracePeriod(t *testing.T) {
 	const beat, grace = 100 * time.Millisecond, time.Minute
@@ -312,7 +312,7 @@ func TestSilenceDoesNotProlongTheGracePeriod(t *testing.T) {
 		must(t, err)
 		until := node.OnlineUntil.Sub(ended)
 		if until > grace+time.Minute {
-			return false // as long as a session lasts
+			return false // the session still lasts
 		}
 		if until > grace-silentBeats*beat {
 			t.Errorf("after a silence of %v the node has %v left of %v", silentBeats*beat, until, grace)
@@ -321,7 +321,7 @@ func TestSilenceDoesNotProlongTheGracePeriod(t *testing.T) {
 	})
 }
 
-// A node whose reply fills its line says nothing else for a while, and is told that its link lives.
+// A node whose reply fills its line says nothing else for a while, and is told that its link is alive.
 func TestLinkShowsLifeWhileItOnlyReceives(t *testing.T) {
 	const beat = 50 * time.Millisecond
 	h := newHub(t, func(c *Config) { c.Heartbeat = beat })
@@ -385,7 +385,7 @@ func TestRefusals(t *testing.T) {
 		n.send(&sessionpb.Frame{Body: &sessionpb.Frame_Hello{Hello: hello}})
 		refused := n.next().GetRefused()
 		if refused == nil {
-			t.Fatal("not refused")
+			t.Fatal("the node was not refused")
 		}
 		n.expectEnd()
 		return refused.GetReason()
@@ -393,39 +393,39 @@ func TestRefusals(t *testing.T) {
 	stranger := &scripted{t: t, hub: h, host: newHost(t)}
 	stranger.host.Peerstore().AddAddrs(h.host.ID(), h.host.Addrs(), time.Hour)
 	if r := refusal(stranger, &sessionpb.Hello{Version: version}); r != sessionpb.Refused_NOT_A_MEMBER {
-		t.Errorf("a stranger is refused as %s", r)
+		t.Errorf("a stranger was refused as %s", r)
 	}
 	n := newNode(t, h)
 	if r := refusal(n, &sessionpb.Hello{Version: version + 1}); r != sessionpb.Refused_VERSION {
-		t.Errorf("another version is refused as %s", r)
+		t.Errorf("another version was refused as %s", r)
 	}
 	n.join(&sessionpb.Hello{})
 	must(t, h.store.RemoveMember(t.Context(), n.host.ID().String()))
 	h.server.Revoke(n.host.ID())
 	n.expectEnd()
 	if r := refusal(n, &sessionpb.Hello{Version: version}); r != sessionpb.Refused_REVOKED {
-		t.Errorf("a revoked node is refused as %s", r)
+		t.Errorf("a revoked node was refused as %s", r)
 	}
 	n.dial()
 	n.accept("not a hello")
 	if n.next().GetRefused() == nil {
-		t.Error("a session without Hello is not refused")
+		t.Error("a session without a Hello was not refused")
 	}
 }
 
 func TestAppLogs(t *testing.T) {
 	h := newHub(t, nil)
-	n, other := newNode(t, h), newNode(t, h)
+	n, bystander := newNode(t, h), newNode(t, h)
 	n.join(&sessionpb.Hello{Name: "hospital"})
-	other.join(&sessionpb.Hello{Name: "other"})
+	bystander.join(&sessionpb.Hello{Name: "other"})
 	run := h.run()
 	h.instruct(run.ID, n.id)
 	n.offered()
 	lines := func(n *scripted, text string) {
 		n.send(&sessionpb.Frame{Body: &sessionpb.Frame_AppLogs{AppLogs: &sessionpb.AppLogs{RunId: run.ID, Lines: []string{text}}}})
 	}
-	lines(other, "I am not asked")
-	other.quiet()
+	lines(bystander, "I am not asked")
+	bystander.quiet()
 	lines(n, "loss 0.5")
 	n.quiet()
 	text, _, _, err := h.store.Logs(t.Context(), run.ID, 0)
@@ -437,9 +437,9 @@ func TestAppLogs(t *testing.T) {
 
 func TestObjectsOnlyForThoseWhoTakePart(t *testing.T) {
 	h := newHub(t, nil)
-	n, other := newNode(t, h), newNode(t, h)
+	n, bystander := newNode(t, h), newNode(t, h)
 	n.join(&sessionpb.Hello{})
-	other.join(&sessionpb.Hello{})
+	bystander.join(&sessionpb.Hello{})
 	run := h.run()
 	id := h.instruct(run.ID, n.id)
 	n.offered()
@@ -449,10 +449,10 @@ func TestObjectsOnlyForThoseWhoTakePart(t *testing.T) {
 	if err := fetch(n, id); err != nil {
 		t.Errorf("the node cannot fetch its message: %v", err)
 	}
-	if err := fetch(other, id); err == nil {
+	if err := fetch(bystander, id); err == nil {
 		t.Error("a node got an object of a run in which it takes no part")
 	}
-	if err := fetch(other, run.FABHash); err != nil {
+	if err := fetch(bystander, run.FABHash); err != nil {
 		t.Errorf("a node cannot fetch an app ahead: %v", err)
 	}
 	must(t, h.store.FinishRun(t.Context(), run.ID, task.Stopped, ""))

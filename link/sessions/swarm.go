@@ -26,21 +26,20 @@ func (s *Server) serveSwarm() (stop func()) {
 	}
 }
 
-// seen tells where a node is, as its connections show and as it says itself.
+// seen tells where a node is, judging by its connections and by its own word.
 func (s *Server) seen(p peer.ID) (seen swarm.Seen) {
 	for _, conn := range s.cfg.Host.Network().ConnsToPeer(p) {
 		if !conn.IsClosed() && !addr.Relayed(conn) {
 			seen.From = append(seen.From, conn.RemoteMultiaddr())
 		}
 	}
-	if one := s.session(p); one != nil {
-		seen.Listens = one.addrs
+	if ps := s.session(p); ps != nil {
+		seen.Listens = ps.addrs
 	}
 	return seen
 }
 
-// meetOthers notes whether the node exchanges objects with others, and where they may
-// find it.
+// meetOthers records whether the node exchanges objects with others, and where they can find it.
 func (ps *peerSession) meetOthers(hello *sessionpb.Hello) {
 	ps.swarm = ps.server.swarm != nil && !hello.GetDeclineSwarm()
 	if !ps.swarm {
@@ -55,13 +54,13 @@ func (ps *peerSession) meetOthers(hello *sessionpb.Hello) {
 
 // swarmNews wakes the pusher of a node.
 func (s *Server) swarmNews(p peer.ID) {
-	if one := s.session(p); one != nil {
-		one.outbox.change(func() {})
+	if ps := s.session(p); ps != nil {
+		ps.outbox.change(func() {})
 	}
 }
 
-// enterSwarm makes the node one of those that exchange objects of the message's run, tells
-// it so, and names the objects of the message that go to others too.
+// enterSwarm adds the node to those that exchange objects of the message's run, tells it so, and
+// returns the objects of the message that also go to others.
 func (ps *peerSession) enterSwarm(m state.Message) (shared []byte, err error) {
 	if !ps.swarm {
 		return nil, nil
@@ -74,7 +73,7 @@ func (ps *peerSession) enterSwarm(m state.Message) (shared []byte, err error) {
 	return swarm.Pack(roots), ps.sendNews()
 }
 
-// sendNews tells the node whom it may exchange objects with, and which.
+// sendNews tells the node with whom it may exchange objects, and which.
 func (ps *peerSession) sendNews() error {
 	if !ps.swarm {
 		return nil

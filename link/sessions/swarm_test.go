@@ -12,7 +12,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// share stores an instruction for a node whose content is an object of others too.
+// share stores an instruction for a node, whose content is an object that others get too.
 func (h *hub) share(runID, nodeID uint64, model string) string {
 	h.t.Helper()
 	md := &flwrpb.Metadata{RunId: runID, SrcNodeId: 1, DstNodeId: nodeID, MessageType: "train", CreatedAt: now(), Ttl: 3600}
@@ -32,7 +32,7 @@ func (h *hub) share(runID, nodeID uint64, model string) string {
 	return id
 }
 
-// welcomed opens a session and gives its Welcome.
+// welcomed opens a session and returns its Welcome.
 func (n *scripted) welcomed(hello *sessionpb.Hello) *sessionpb.Welcome {
 	n.t.Helper()
 	for _, addr := range n.host.Addrs() {
@@ -58,9 +58,9 @@ func (n *scripted) peersAre(runID uint64, want ...*scripted) {
 	for _, p := range told.GetPeers() {
 		byID[string(p.GetPeerId())] = p
 	}
-	for _, other := range want {
-		if p := byID[string(other.host.ID())]; p == nil || len(p.GetAddrs()) == 0 {
-			n.t.Fatalf("%s is missing, or without an address, in %v", other.host.ID(), told)
+	for _, node := range want {
+		if p := byID[string(node.host.ID())]; p == nil || len(p.GetAddrs()) == 0 {
+			n.t.Fatalf("%s is missing, or without an address, in %v", node.host.ID(), told)
 		}
 	}
 }
@@ -74,31 +74,31 @@ func TestNodesOfARunAreNamedToEachOther(t *testing.T) {
 	a, b, c := newNode(t, h), newNode(t, h), newNode(t, h)
 	for _, n := range []*scripted{a, b, c} {
 		if n.welcomed(&sessionpb.Hello{DeclineSwarm: n == c}).GetSwarm() != (n != c) {
-			t.Fatal("the Welcome says something else of the swarm")
+			t.Fatal("the Welcome says something else about the swarm")
 		}
 	}
 	h.share(run.ID, a.id, model)
 	a.peersAre(run.ID)
 	if offer := a.next().GetOffer(); offer == nil || offer.GetShared() != nil {
-		t.Fatalf("the first node is offered %v", offer)
+		t.Fatalf("the first node was offered %v", offer)
 	}
 	h.share(run.ID, b.id, model)
 	b.peersAre(run.ID, a)
 	if offer := b.next().GetOffer(); string(offer.GetShared()) != string(swarm.Pack([]string{model})) {
-		t.Fatalf("the second node is offered %v", offer)
+		t.Fatalf("the second node was offered %v", offer)
 	}
 	a.peersAre(run.ID, b)
 	if shared := a.next().GetShared(); shared.GetRunId() != run.ID || string(shared.GetIds()) != string(swarm.Pack([]string{model})) {
-		t.Fatalf("the first node is told that %v are shared", shared)
+		t.Fatalf("the first node was told that %v are shared", shared)
 	}
 	h.share(run.ID, c.id, model)
 	if offer := c.next().GetOffer(); offer == nil || offer.GetShared() != nil {
-		t.Fatalf("a node that declined is offered %v", offer)
+		t.Fatalf("a node that declined was offered %v", offer)
 	}
 	c.quiet()
 	a.quiet()
 
-	// Who is revoked is named no longer, and a run that has ended has no swarm.
+	// A revoked node is no longer named, and a run that has ended has no swarm.
 	h.server.Revoke(b.host.ID())
 	b.expectEnd()
 	a.peersAre(run.ID)
@@ -121,14 +121,14 @@ func TestWithoutSwarmNobodyIsNamed(t *testing.T) {
 		}
 		h.share(run.ID, n.id, model)
 		if offer := n.next().GetOffer(); offer == nil || offer.GetShared() != nil {
-			t.Fatalf("a node is offered %v", offer)
+			t.Fatalf("a node was offered %v", offer)
 		}
 		all = append(all, n)
 	}
 	for _, n := range all {
 		n.quiet()
 		if _, err := n.host.NewStream(t.Context(), h.host.ID(), swarm.ProtocolID); err == nil {
-			t.Error("the link talks about a swarm")
+			t.Error("the link spoke of a swarm")
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (n *scripted) naming(instruction, id string) *sessionpb.Reply {
 	return reply
 }
 
-// A node cannot give its own run, or itself, the object of another run by naming it.
+// A node cannot get the object of another run, for its own run or for itself, by naming it.
 func TestObjectOfAnotherRunNamedInAReply(t *testing.T) {
 	h := newHub(t, nil)
 	n := newNode(t, h)
@@ -56,10 +56,10 @@ func TestObjectOfAnotherRunNamedInAReply(t *testing.T) {
 		t.Error("the run got the object that its node had named")
 	}
 	if got := h.answer(mine.ID, instruction).Kind; got != state.NodeUnavailable && got != state.InstructionUnknown {
-		t.Errorf("the ServerApp hears %v of the reply that was dropped", got)
+		t.Errorf("the ServerApp was told %v about the reply that was dropped", got)
 	}
 
-	// The same object, from a node that has it, is as good as any other.
+	// The same object from a node that has it is as good as any other.
 	instruction = h.instruct(mine.ID, n.id)
 	n.accept(n.offered())
 	must(t, n.objects.Put(t.Context(), object.Sum(content), int64(len(content)), bytes.NewReader(content)))
@@ -68,6 +68,6 @@ func TestObjectOfAnotherRunNamedInAReply(t *testing.T) {
 	unheld, err = h.store.UnheldObjects(t.Context(), mine.ID, []string{secret})
 	must(t, err)
 	if len(unheld) != 0 {
-		t.Error("the run does not have an object that came with its reply")
+		t.Error("the run lacks an object that came with its reply")
 	}
 }

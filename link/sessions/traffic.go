@@ -48,8 +48,8 @@ func (s *Server) Received(from peer.ID, runID uint64, bytes int) {
 }
 
 func (s *Server) lives(p peer.ID) {
-	if one := s.session(p); one != nil {
-		one.heard.Store(time.Now().UnixNano())
+	if ps := s.session(p); ps != nil {
+		ps.heard.Store(time.Now().UnixNano())
 	}
 }
 
