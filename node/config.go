@@ -75,7 +75,7 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("%d slots: want 1 to %d", c.Slots, maxSlots))
 	}
 	if len(c.Name) > maxName {
-		errs = append(errs, fmt.Errorf("the name has %d bytes, and may have %d", len(c.Name), maxName))
+		errs = append(errs, fmt.Errorf("the name has %d bytes; at most %d are allowed", len(c.Name), maxName))
 	}
 	if c.SwarmUploadRate != 0 && c.SwarmUploadRate < minUploadRate {
 		errs = append(errs, fmt.Errorf("a limit of %d bytes a second for other nodes: want at least %d, or decline the swarm", c.SwarmUploadRate, minUploadRate))

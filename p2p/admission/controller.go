@@ -13,10 +13,10 @@ import (
 
 var log = logs.For("p2p/admission")
 
-// Peers tells of peers what admission cannot know. It is asked for each connection and stream,
+// Peers knows what admission cannot know about peers. It is asked for each connection and stream,
 // and must answer from memory.
 type Peers interface {
-	// Keeps reports whether the host holds a path to p, which is a member for as long.
+	// Keeps reports whether the host holds a path to p, which is a member for that long.
 	Keeps(p peer.ID) bool
 	// Expects reports whether the host is reaching for p.
 	Expects(p peer.ID) bool
@@ -26,7 +26,7 @@ type Peers interface {
 	MayDial(p peer.ID, at ma.Multiaddr) bool
 }
 
-// Network is what the lobby stands before: libp2p's swarm, for example.
+// Network is what the lobby stands in front of: libp2p's swarm, for example.
 type Network interface {
 	Conns() []network.Conn
 	ConnsToPeer(peer.ID) []network.Conn
@@ -39,8 +39,8 @@ type Config struct {
 	Key      crypto.PubKey // of the host, as strangers are told
 	Gate     Gate          // nil: everybody is a member
 	Peers    Peers
-	MaxPeers int // trims strangers beyond
-	// Background runs a function that may wait, on a goroutine that somebody waits for.
+	MaxPeers int // beyond this, strangers are trimmed
+	// Background runs a function that may wait, on a goroutine that is waited for.
 	Background func(func())
 }
 
@@ -60,7 +60,7 @@ type Controller struct {
 	lobby *lobby
 }
 
-// New makes the controller of a host that is yet to be made. What it makes is closed by libp2p
+// New makes the controller of a host that has yet to be made. What it makes is closed by libp2p
 // with the host, or by [Controller.Discard].
 func New(cfg Config) (*Controller, error) {
 	limits, err := newResourceManager(cfg.MaxPeers)
@@ -78,13 +78,13 @@ func New(cfg Config) (*Controller, error) {
 	return c, nil
 }
 
-// Discard closes what New made, if no host came to be.
+// Discard closes what New made, if the host was never made.
 func (c *Controller) Discard() {
 	c.limits.Close()
 	c.conns.Close()
 }
 
-// Standing of a peer on this host.
+// Standing returns the standing of a peer on this host.
 func (c *Controller) Standing(p peer.ID) Standing {
 	if c.gate == nil || c.peers.Keeps(p) {
 		return Member
@@ -93,14 +93,14 @@ func (c *Controller) Standing(p peer.ID) Standing {
 }
 
 // Guard puts the lobby between the network and the host's protocols. It must be called before the
-// first address is listened on, so that no stream can slip past.
+// host listens on its first address, so that no stream can slip past.
 func (c *Controller) Guard(net Network, protocols protocol.Switch) {
 	c.net = net
 	c.lobby = newLobby(c, protocols, net.StreamHandler())
 	net.SetStreamHandler(c.lobby.handle)
 }
 
-// Arrived and Gone are to be called when the network has announced that a connection came or
+// Arrived must be called when the network has announced that a connection came, and Gone when it
 // went, for each once and in this order. They do not wait.
 func (c *Controller) Arrived(conn network.Conn) {
 	if c.Standing(conn.RemotePeer()) == Member {
@@ -117,8 +117,8 @@ func (c *Controller) Gone(conn network.Conn) {
 	}
 }
 
-// ForMembers lets only members have a handler's protocol. Streams of others are reset: by the
-// lobby, and again here, since a standing may have changed in between.
+// ForMembers restricts a handler's protocol to members. Streams of others are reset: by the lobby,
+// and again here, since a standing may have changed in between.
 func (c *Controller) ForMembers(handler network.StreamHandler) network.StreamHandler {
 	return func(s network.Stream) {
 		if c.Standing(s.Conn().RemotePeer()) != Member {
@@ -129,7 +129,7 @@ func (c *Controller) ForMembers(handler network.StreamHandler) network.StreamHan
 	}
 }
 
-// Close stops the clocks of those that may not stay. The host must be closed already.
+// Close stops the clocks of peers that may not stay. The host must already be closed.
 func (c *Controller) Close() {
 	if c.lobby != nil {
 		c.lobby.close()

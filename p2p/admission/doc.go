@@ -1,14 +1,14 @@
-// Package admission keeps out of a host whoever was not let in, below all its protocols.
+// Package admission keeps anybody who was not let in out of a host, below all its protocols.
 //
 // # What it guarantees
 //
 //   - A peer that the [Gate] calls [Joining] can use nothing but joining and observing, and
 //     learns nothing about its host but a key and the peer's own address; one that it calls
 //     [Refused] is cut off after the handshake. Both hold in the swarm, so that a protocol which
-//     forgets to ask is protected too, and identify's pushes keep to it.
+//     forgets to ask is protected too, and identify's pushes obey it as well.
 //   - A host dials nobody but members, its relays, and peers that it is reaching for.
-//   - Whoever may not stay is gone after a time, and what strangers, one address or one peer can
-//     take of a host is bounded.
+//   - A peer that may not stay is gone after a time, and what strangers, one address or one peer
+//     can take of a host is bounded.
 //
 // # Who asks what
 //
@@ -19,6 +19,6 @@
 //
 // # What it is not responsible for
 //
-// Who is a member (the gate's word), what a join asks and answers (package join), and reaching
-// anybody (package reach). It knows no host: what it must know of its peers, it asks [Peers].
+// Who is a member (the gate decides), what a join asks and answers (package join), and reaching
+// anybody (package reach). It knows no host: what it must know about its peers, it asks [Peers].
 package admission

@@ -82,7 +82,7 @@ func TestIdentifyIsNotPushedToStrangers(t *testing.T) {
 		return err == nil && len(got) > 0
 	}
 	eventually(t, "the member is told", func() bool { return knows(member) })
-	// The pushes go out side by side, so the stranger's would be under way: one round trip
+	// The pushes go out side by side, so a push to the stranger would be under way: one round trip
 	// after the member's, on the stranger's own connection, it would have come.
 	askIdentify(t, testContext(t), c)
 	if knows(stranger) {
@@ -90,9 +90,9 @@ func TestIdentifyIsNotPushedToStrangers(t *testing.T) {
 	}
 }
 
-// Whoever was slow to join is not told that it is refused: it would not come again.
+// A stranger that was slow to join is not told that it is refused: it would not come again.
 func TestStrangerMustGoAfterItsTime(t *testing.T) {
-	for name, ticket := range map[string]bool{"that may join": true, "whose ticket has gone": false} {
+	for name, ticket := range map[string]bool{"that may join": true, "whose ticket is gone": false} {
 		t.Run(name, func(t *testing.T) {
 			gate := &members{ticket: true}
 			hub := newGuarded(t, gate, "")
@@ -150,8 +150,7 @@ func TestStrangerHasFewStreams(t *testing.T) {
 	})
 }
 
-// A connection that the gate let in while the peer was being revoked: Disconnect cannot
-// see it yet.
+// The gate let a connection in while the peer was being revoked: Disconnect cannot see it yet.
 func TestRevocationHoldsForConnectionsUnderWay(t *testing.T) {
 	gate := &members{}
 	hub := newGuarded(t, gate, "")
@@ -204,7 +203,7 @@ func TestDialBackComesFromWhereWeAsked(t *testing.T) {
 	}
 }
 
-// inbound is a stranger's connection, for what the gater looks at.
+// inbound is a stranger's connection, as far as the gater looks at it.
 type inbound struct {
 	network.Conn
 	addr ma.Multiaddr
@@ -249,7 +248,7 @@ func (c *lingering) CloseWithError(code network.ConnErrorCode) error {
 	return nil
 }
 
-// Strangers cannot make a host dial anybody, and relays are dialled.
+// Strangers cannot make a host dial anybody, whereas relays are dialled.
 func TestStrangersAreNotDialled(t *testing.T) {
 	gate := &members{ticket: true}
 	hub := newGuarded(t, gate, "its relay")
@@ -259,6 +258,6 @@ func TestStrangersAreNotDialled(t *testing.T) {
 	}
 	gate.add("stranger")
 	if !gater.InterceptPeerDial("stranger") {
-		t.Error("a member is not")
+		t.Error("a member is not dialled")
 	}
 }

@@ -56,7 +56,7 @@ func (m *members) revoke(p peer.ID) {
 	m.revoked = map[peer.ID]bool{p: true}
 }
 
-// relay is all that a host knows: one relay, or nobody if it is empty.
+// relay is all the host knows: one relay, or nobody if it is empty.
 type relay peer.ID
 
 func (relay) Keeps(peer.ID) bool                 { return false }
@@ -64,7 +64,7 @@ func (relay) Expects(peer.ID) bool               { return false }
 func (r relay) IsRelay(p peer.ID) bool           { return peer.ID(r) == p && p != "" }
 func (relay) MayDial(peer.ID, ma.Multiaddr) bool { return true }
 
-// guarded is a host of libp2p with nothing of ours but admission.
+// guarded is a libp2p host with nothing of ours but admission.
 type guarded struct {
 	host.Host
 	*Controller
@@ -103,14 +103,14 @@ func newGuarded(t *testing.T, gate Gate, knows relay) *guarded {
 		ConnectedF:    func(_ network.Network, conn network.Conn) { c.Arrived(conn) },
 		DisconnectedF: func(_ network.Network, conn network.Conn) { c.Gone(conn) },
 	})
-	// Over TCP the reset may overtake the word why a connection was closed.
+	// Over TCP the reset may overtake the reason why a connection was closed.
 	if err := h.Network().Listen(ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")); err != nil {
 		t.Fatal(err)
 	}
 	return &guarded{h, c}
 }
 
-// newStock is a host of libp2p as anybody may run one.
+// newStock makes a libp2p host such as anybody may run.
 func newStock(t *testing.T) host.Host {
 	t.Helper()
 	h, err := libp2p.New(libp2p.DisableMetrics(), libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"))
@@ -141,7 +141,7 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
-// eventually waits for what has no event.
+// eventually waits for changes that have no event.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	ctx := testContext(t)

@@ -14,12 +14,12 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 )
 
-// StrangersAgent is what a host calls itself before peers that are not members.
+// StrangersAgent is what a host calls itself to peers that are not members.
 const StrangersAgent = "rhizome"
 
-// identifyBriefly answers an identify request with what any peer knows or must know: this
-// host's key, the peer's own address as it is seen here, and the protocols that it may use.
-// libp2p's own answer names all protocols and all addresses, those in the LAN too.
+// identifyBriefly answers an identify request with what any peer knows or must know: this host's
+// key, the peer's own address as seen from here, and the protocols that it may use. libp2p's own
+// answer names all protocols and all addresses, including those on the LAN.
 func (c *Controller) identifyBriefly(s network.Stream, protocols []string) error {
 	key, err := crypto.MarshalPublicKey(c.key)
 	if err != nil {
@@ -41,12 +41,12 @@ func (c *Controller) identifyBriefly(s network.Stream, protocols []string) error
 	return s.Close()
 }
 
-// Resources are libp2p's resource manager for the host.
+// Resources returns libp2p's resource manager for the host.
 func (c *Controller) Resources() network.ResourceManager { return &quiet{c.limits, c} }
 
-// quiet is a resource manager that keeps identify from pushing the long answer to peers
-// that get the short one. A push opens a stream on all connections by itself; that the stream's
-// protocol must be granted is the only place to stop it.
+// quiet is a resource manager that keeps identify from pushing the long answer to peers that get
+// the short one. A push opens a stream on every connection by itself; the only place to stop it is
+// where the stream's protocol must be granted.
 type quiet struct {
 	network.ResourceManager
 	c *Controller

@@ -16,14 +16,14 @@ import (
 const (
 	// JoinProtocol is how a peer becomes a member. Package join serves and uses it.
 	JoinProtocol protocol.ID = "/rhizome/join/1"
-	// ObserveProtocol is what a peer that may join can use besides joining: it tells the peer's
+	// ObserveProtocol is what a peer that may join can use besides joining: it returns the peer's
 	// own address and the time. Package doctor serves and uses it.
 	ObserveProtocol protocol.ID = "/rhizome/observe/1"
-	// refusedProtocol is no protocol; a host names it to peers that it refuses.
+	// refusedProtocol is not a real protocol; a host names it to peers that it refuses.
 	refusedProtocol protocol.ID = "/rhizome/refused/1"
 )
 
-// ProtocolBook knows what peers have said that they speak, as libp2p's peer store does.
+// ProtocolBook knows which protocols peers have said they speak, as libp2p's peer store does.
 type ProtocolBook interface {
 	SupportsProtocols(peer.ID, ...protocol.ID) ([]protocol.ID, error)
 }
@@ -32,7 +32,8 @@ type ProtocolBook interface {
 // that the peer at the other end does not take this one as a member. proto is what was asked for.
 func Refusal(book ProtocolBook, c network.Conn, proto protocol.ID, err error) error {
 	if errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}) {
-		// In the lobby of a link, all but joining is unknown; and that too to those it refuses.
+		// In the lobby of a link, everything but joining is unknown, and even joining to those it
+		// refuses.
 		marks := []protocol.ID{refusedProtocol}
 		if proto != JoinProtocol {
 			marks = append(marks, JoinProtocol)
@@ -53,7 +54,7 @@ func gated(err error) bool {
 	return errors.As(err, &closed) && closed.Remote && closed.ErrorCode == network.ConnGated
 }
 
-// CloseReason is the error that a closed connection gives; nil for one that is open.
+// CloseReason returns the error with which a connection was closed; nil for an open one.
 func CloseReason(c network.Conn) error {
 	if !c.IsClosed() {
 		return nil
@@ -66,8 +67,8 @@ func CloseReason(c network.Conn) error {
 	return err
 }
 
-// StandingAt tells how another host of ours sees this one, from the protocols that it named in
-// identify: what a peer may not use is not named to it.
+// StandingAt infers how another host of ours sees this one from the protocols that it named in
+// identify: it does not name protocols that a peer may not use.
 func StandingAt(protocols []protocol.ID) Standing {
 	switch {
 	case slices.Contains(protocols, refusedProtocol):

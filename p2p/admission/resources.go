@@ -11,19 +11,19 @@ import (
 	"github.com/pbnjay/memory"
 )
 
-// newResourceManager makes limits of our own. libp2p's defaults let in 8 connections of one
-// IPv4 address, 64 circuits over one peer and some 250 peers, by three mechanisms that have to be
-// set apart: the scopes, the connections per subnet, and the rate of new ones.
+// newResourceManager makes limits of our own. libp2p's defaults let in 8 connections of one IPv4
+// address, 64 circuits over one peer and some 250 peers, by three mechanisms that have to be set
+// separately: the scopes, the connections per subnet, and the rate of new ones.
 //
-// Members are known only after the handshake, so what is limited here is what an address or
-// a peer can take; strangers are held down by the lobby, and members have the rest.
+// Members are known only after the handshake, so what is limited here is what an address or a peer
+// can take; strangers are held down by the lobby, and members have the rest.
 func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	total := int64(memory.TotalMemory() / memoryShare)
 	total = max(total, minMemory)
 	conns := rcmgr.LimitVal(maxPeers * 4) // each may replace a relayed pair by a direct pair
 	perSubnet := connsPerAddress
 	if maxPeers > DefaultMaxPeers {
-		perSubnet = maxPeers // who wants more than usual may have them all at one address
+		perSubnet = maxPeers // a host that wants more than usual may have them all at one address
 	}
 	handshakes := rcmgr.LimitVal(perSubnet * transientConns / connsPerAddress)
 	free := rcmgr.ResourceLimits{
@@ -40,7 +40,7 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	perPeer.Conns, perPeer.ConnsInbound = 2*connsPerPeer, connsPerPeer
 	perPeer.StreamsInbound = streamsPerPeer
 	perPeer.Memory = rcmgr.LimitVal64(min(memoryPerPeer, total/2))
-	// A stream counts under its service once the service that it is for has been named on it.
+	// A stream counts towards its service once that service has been named on it.
 	perService := perPeer
 	perService.StreamsInbound = streamsPerService
 
@@ -68,11 +68,11 @@ func newResourceManager(maxPeers int) (network.ResourceManager, error) {
 	return m, nil
 }
 
-// Connections is libp2p's connection manager for the host.
+// Connections returns libp2p's connection manager for the host.
 func (c *Controller) Connections() connmgr.ConnManager { return c.conns }
 
-// newConnManager makes the manager that closes connections when there are too many. Those
-// of members are protected, so it can only ever hit others.
+// newConnManager makes the manager that closes connections when there are too many. Those of
+// members are protected, so it can only ever hit others.
 func newConnManager(maxPeers int) (*manager.BasicConnMgr, error) {
 	m, err := manager.NewConnManager(maxPeers, maxPeers+maxPeers/8, manager.WithGracePeriod(lobbyTime))
 	if err != nil {

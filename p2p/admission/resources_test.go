@@ -7,7 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// No service may take all streams that a peer can have, and no peer those of another.
+// No service may take all the streams that a peer can have, and no peer may take another's.
 func TestStreamsOfAServiceAreBoundedByPeer(t *testing.T) {
 	limits, err := newResourceManager(DefaultMaxPeers)
 	if err != nil {

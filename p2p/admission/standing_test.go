@@ -7,7 +7,7 @@ import (
 )
 
 func TestStandingAt(t *testing.T) {
-	// What the lobby names to each kind; a member is named everything, joining included.
+	// This is what the lobby names to each kind; a member is named everything, including joining.
 	for want, named := range map[Standing][]protocol.ID{
 		Refused: {refusedProtocol, "/ipfs/id/1.0.0"},
 		Joining: {JoinProtocol, ObserveProtocol, "/ipfs/id/1.0.0"},

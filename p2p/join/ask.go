@@ -17,18 +17,18 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// Asker goes to a peer for one question, as [reach.Manager.Ask] describes.
+// Asker goes to a peer for one question, as described at [reach.Manager.Ask].
 type Asker interface {
 	Ask(ctx context.Context, t reach.Target, proto protocol.ID, ask func(network.Stream) error) error
 }
 
-// errNoLink: another try would find the same.
+// errNoLink is permanent: another attempt would find the same.
 var errNoLink = errors.New("it is not a SuperLink: it does not speak " + string(Protocol))
 
-// Ask asks the link at a target to become a member, and tries again while the link is busy
-// or not there, until ctx ends. Whatever the answer, the connections to the link
-// are closed then: they belong to a peer that may only join.
-// The error is a [*Refusal] or [admission.ErrRefused] when the link said no.
+// Ask asks the link at a target to make this peer a member, and tries again while the link is busy
+// or not there, until ctx ends. Whatever the answer, the connections to the link are then closed:
+// they belong to a peer that may only join. The error is a [*Refusal] or [admission.ErrRefused]
+// when the link said no.
 func Ask(ctx context.Context, by Asker, t reach.Target, req Request) (Answer, error) {
 	if err := checkName(req.Name); err != nil {
 		return Answer{}, err

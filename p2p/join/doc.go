@@ -6,11 +6,11 @@
 //	        or refused: for ever, or for now
 //
 // It guarantees that a name which could forge a line of a log or a table reaches neither side,
-// that what a link says is fit for a terminal, and that of the link's own troubles a stranger
-// learns no more than that it may try again.
+// that what a link says is fit for a terminal, and that a stranger learns nothing about the link's
+// own troubles beyond the fact that it may try again.
 //
-// It is not responsible for who may join (the handler's word, by the link's members and tickets),
-// how a peer that may only join is held down meanwhile (package admission), and the way to the
-// link ([Asker], which package reach is). Tickets are in package ticket below it, so that
-// whoever only reads one needs no more.
+// It is not responsible for who may join (the handler decides, by the link's members and tickets),
+// how a peer that may only join is held down meanwhile (package admission), or the way to the
+// link ([Asker], implemented by package reach). Tickets are in package ticket below it, so that
+// code which only reads one needs nothing else.
 package join

@@ -15,7 +15,7 @@ const (
 	RoleObserver Role = "observer" // may read the status
 )
 
-// Check reports whether the role is one of those that there are.
+// Check returns an error if the role is unknown.
 func (r Role) Check() error {
 	if slices.Contains([]Role{RoleNode, RoleOperator, RoleObserver}, r) {
 		return nil

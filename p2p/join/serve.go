@@ -18,14 +18,14 @@ import (
 
 var log = logs.For("p2p/join")
 
-// Protocol is the one that peers may use who are not members yet.
+// Protocol is the one that peers may use before they are members.
 const Protocol = admission.JoinProtocol
 
 // Request is what a peer shows in order to become a member.
 type Request struct {
 	TokenID string // of the ticket; empty if the peer id was allowed by hand
 	Secret  []byte // of the ticket
-	Name    string // wished for; may be empty; up to 64 bytes
+	Name    string // the name that the peer would like; may be empty; up to 64 bytes
 }
 
 // Answer is what a new member is told.
@@ -41,15 +41,15 @@ type Refusal struct{ Reason string }
 
 func (r *Refusal) Error() string { return "the link refused to let this peer join: " + r.Reason }
 
-// Is makes a Refusal an [admission.ErrRefused].
+// Is makes a Refusal match [admission.ErrRefused].
 func (r *Refusal) Is(target error) bool { return target == admission.ErrRefused }
 
-// Handler decides about a peer, and makes it a member before it returns. A *Refusal is
-// told to the peer as it is; of other errors it learns only that it may try again.
+// Handler decides about a peer, and makes it a member before it returns. A *Refusal is passed on
+// to the peer as it is; of any other error the peer learns only that it may try again.
 type Handler func(ctx context.Context, from peer.ID, req Request) (Answer, error)
 
-// Serve answers join requests with what decide says. The caller must close the server, before
-// the host.
+// Serve answers join requests with what decide says. The caller must close the server before the
+// host.
 func Serve(h streams.Host, decide Handler) *streams.Server {
 	opts := streams.Options{Places: maxDeciding, Queue: maxWaiting, PerPeer: maxPerPeer, Whole: timeout}
 	return streams.Serve(h, Protocol, opts, func(ctx context.Context, s *streams.Stream) error {
@@ -85,14 +85,14 @@ func answer(ctx context.Context, from peer.ID, req *joinpb.Request, decide Handl
 	}
 	log.Error("join not decided", "peer", from, "err", err)
 	return &joinpb.Answer{Result: &joinpb.Answer_Refused{Refused: &joinpb.Refused{
-		Reason: "the link could not decide; it can be tried again", Temporary: true,
+		Reason: "the link could not decide; try again", Temporary: true,
 	}}}
 }
 
-// checkName keeps names that could forge a line of a log or a table out of both.
+// checkName rejects names that could forge a line of a log or a table.
 func checkName(name string) error {
 	if len(name) > maxName {
-		return &Refusal{fmt.Sprintf("the name has %d bytes, and may have %d", len(name), maxName)}
+		return &Refusal{fmt.Sprintf("the name has %d bytes; at most %d are allowed", len(name), maxName)}
 	}
 	if !printable.Is(name) {
 		return &Refusal{"the name has characters that cannot be shown"}

@@ -20,7 +20,7 @@ import (
 // connection has come up beside the relayed one that it runs on.
 var ErrBetterPath = errors.New("a direct path is open")
 
-// Permanent marks an error of a serve function as one that no new try will mend.
+// Permanent marks an error of a serve function as one that no retry will mend.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -43,14 +43,15 @@ func (p *permanent) Unwrap() error { return p.err }
 //	 │                                     (connection closed)      │
 //	 └──── at once, connections stay ◄── ErrBetterPath ─────────────┘
 //
-// serve owns the stream until it returns, and must return soon after its context ended, which
-// happens with ctx, with cause [ErrBetterPath], and when the path was found dead; 5 s later the stream's
-// deadline is over. Whether the other side is alive, serve finds out itself, and returns an error if not:
-// the connection is closed then. Bytes that serve has not seen acknowledged by the peer may be lost.
+// serve owns the stream until it returns, and must return soon after its context ends. That
+// happens when ctx ends, with cause [ErrBetterPath], and when the path is found dead; 5 s later
+// the stream's deadline expires. Whether the other side is alive is for serve to find out. It
+// returns an error if not, and the connection is closed. Bytes that serve has not seen
+// acknowledged by the peer may be lost.
 //
-// The target counts as a member on this host meanwhile. Keep returns the cause of ctx; or, if
-// serve returned a [Permanent] error, that; or, when the peer refused three times without letting this one in,
-// [admission.ErrRefused]; or an error if the host closes.
+// Meanwhile the target counts as a member on this host. Keep returns the cause of ctx; or, if
+// serve returned a [Permanent] error, that error; or [admission.ErrRefused], when the peer refused
+// three times without ever letting this host in; or an error if the host closes.
 func (m *Manager) Keep(ctx context.Context, t Target, proto protocol.ID, serve func(context.Context, network.Stream) error) error {
 	m.intents.count(m.intents.kept, t.Peer, 1)
 	defer m.intents.count(m.intents.kept, t.Peer, -1)
@@ -100,14 +101,14 @@ func (k *keeper) run(ctx context.Context) error {
 		if served > stableAfter {
 			pause.Reset()
 		}
-		// A round that took long was a pause already.
+		// A round that took long was a pause in itself.
 		if !retry.Sleep(ctx, pause.Next()-(time.Since(began)-served)) {
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// once is one round: it tells for how long serve ran.
+// once is one round; it returns how long serve ran.
 func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	c, err := k.connect(ctx)
 	if err != nil {
@@ -116,14 +117,14 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	opened, err := k.m.open(ctx, c, k.proto)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.Close() // it could not carry one stream
+			c.Close() // it could not carry a single stream
 		}
 		return 0, err
 	}
 	s := hear(opened)
 	serving, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	// A serve function that does not look at its context is stopped by its stream.
+	// A serve function that ignores its context is stopped through its stream.
 	stopGrace := context.AfterFunc(serving, func() { s.SetDeadline(time.Now().Add(serveGrace)) })
 	k.dial.work.Go(func() { k.watch(serving, s, end) })
 
@@ -156,7 +157,7 @@ func (k *keeper) once(ctx context.Context) (served time.Duration, err error) {
 	return served, fmt.Errorf("%s with %s: %w", k.proto, k.dial.target.Peer, err)
 }
 
-// connect returns a connection that was there already and is alive, or a new one.
+// connect returns a connection that was already there and is alive, or a new one.
 func (k *keeper) connect(ctx context.Context) (network.Conn, error) {
 	conns := k.m.host.Network().ConnsToPeer(k.dial.target.Peer)
 	alive := make(chan network.Conn, len(conns))
@@ -181,10 +182,10 @@ func (k *keeper) connect(ctx context.Context) (network.Conn, error) {
 	return k.dial.reach(ctx)
 }
 
-// watch improves the path that serve runs on, until serving ends: on a relayed one it waits
-// for a direct one to appear, by hole punching or by its own tries, and ends serving for
-// it; on a direct one it closes relayed ones that nothing uses any more. It also finds out
-// when the path or the relay has died, and ends serving for that.
+// watch improves the path that serve runs on, until serving ends. On a relayed path it waits for a
+// direct one to appear, by hole punching or by its own attempts, and then ends serving; on a
+// direct path it closes relayed ones that nothing uses any longer. It also notices when the path
+// or the relay has died, and ends serving for that.
 func (k *keeper) watch(serving context.Context, s *heardStream, end context.CancelCauseFunc) {
 	c := s.Conn()
 	p := c.RemotePeer()
@@ -233,7 +234,7 @@ func (k *keeper) watch(serving context.Context, s *heardStream, end context.Canc
 	}
 }
 
-// measure has the round trip known before anybody asks for it.
+// measure makes sure that the round trip is known before anybody asks for it.
 func (k *keeper) measure(serving context.Context, c network.Conn) {
 	ctx, cancel := context.WithTimeout(serving, pathProbeTimeout)
 	defer cancel()
@@ -242,7 +243,7 @@ func (k *keeper) measure(serving context.Context, c network.Conn) {
 	}
 }
 
-// retryDirect tries the direct addresses once more, and those that the peer has told since;
+// retryDirect tries the direct addresses once more, and those that the peer has announced since;
 // success shows as a change of connections.
 func (k *keeper) retryDirect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
@@ -264,7 +265,7 @@ func hasDirect(to connections, p peer.ID) bool {
 	return false
 }
 
-// closeIdleCircuits gives back what relays hold for paths that have a better one beside.
+// closeIdleCircuits gives back what relays hold for peers that now have a better path.
 func closeIdleCircuits(to connections, p peer.ID) {
 	for _, c := range to.ConnsToPeer(p) {
 		if addr.Relayed(c) && len(c.GetStreams()) == 0 {

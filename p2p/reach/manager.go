@@ -27,23 +27,25 @@ type Target struct {
 // Config of a [Manager].
 type Config struct {
 	Intents *Intents
-	// Standing tells what a peer may do on this host.
+	// Standing returns what a peer may do on this host.
 	Standing func(peer.ID) admission.Standing
-	// Aliases adds other names of addresses under which the transports dial them too.
+	// Aliases adds other names under which the transports dial the same addresses.
 	Aliases func([]ma.Multiaddr) []ma.Multiaddr
-	// Announce replaces the addresses that others are told of; circuits at relays are told anyway.
+	// Announce replaces the addresses that others are told; circuits at relays are announced
+	// anyway.
 	Announce []ma.Multiaddr
-	// Reticent hosts tell of no public address that AutoNAT has not confirmed.
+	// Reticent hosts announce no public address that AutoNAT has not confirmed.
 	Reticent bool
-	// MDNS, if not empty, names the service by which hosts of one LAN find each other.
+	// MDNS, if not empty, names the service by which hosts on one LAN find each other.
 	MDNS string
 	// Background runs a function on a goroutine that is waited for when the host closes.
 	Background func(func())
 }
 
-// Manager reaches peers for one host. It is made before the host, which is given its parts
-// ([Manager.Rank], [Manager.Traffic], [Manager.Tell]), then told of it by [Manager.Attach], and put to work by
-// [Manager.Start] when it listens. All methods may be called from any goroutine.
+// Manager reaches peers for one host. It is made before the host, which takes parts of it
+// ([Manager.Rank], [Manager.Traffic], [Manager.Tell]); it learns of the host by [Manager.Attach],
+// and is put to work by [Manager.Start] once the host listens. All methods may be called from any
+// goroutine.
 type Manager struct {
 	intents    *Intents
 	standing   func(peer.ID) admission.Standing
@@ -60,8 +62,8 @@ type Manager struct {
 	events  *broadcast
 	bell    wake.Bell // of peers whose connections came or went
 
-	// confirmer is here for Tell, which libp2p calls from goroutines of its own while it has yet to
-	// give us the host.
+	// confirmer is here for Tell, which libp2p calls from goroutines of its own before it has
+	// given us the host.
 	confirmer atomic.Pointer[confirmer]
 
 	host         host.Host // this and what follows are set by Attach
@@ -71,7 +73,7 @@ type Manager struct {
 	closers      []func() error // in the order in which they must be called
 }
 
-// New makes the manager of a host that is yet to be made. Whatever it does ends with ctx.
+// New makes the manager of a host that has yet to be made. Everything it does ends with ctx.
 func New(ctx context.Context, cfg Config) *Manager {
 	m := &Manager{
 		intents: cfg.Intents, standing: cfg.Standing, aliases: cfg.Aliases, announce: cfg.Announce,
@@ -90,11 +92,11 @@ func (m *Manager) Rank(addrs []ma.Multiaddr) []network.AddrDelay { return m.rank
 // Traffic is libp2p's counter of bytes for the host.
 func (m *Manager) Traffic() metrics.Reporter { return m.traffic }
 
-// LeftTo returns the counter of the bytes that the kernel has taken for TCP connections to a peer
-// itself. Whoever writes to them counts.
+// LeftTo returns the counter of the bytes that the kernel has taken for TCP connections to the
+// peer itself. Whoever writes to such a connection counts them.
 func (m *Manager) LeftTo(p peer.ID) *atomic.Int64 { return &m.traffic.of(p).left }
 
-// Attach tells the manager of its host, before the host listens.
+// Attach gives the manager its host, before the host listens.
 func (m *Manager) Attach(h host.Host) {
 	m.host = h
 	if confirmer, ok := h.(confirmer); ok {
@@ -105,7 +107,7 @@ func (m *Manager) Attach(h host.Host) {
 	m.reservations = newReservations(m)
 }
 
-// Start begins to punch holes, to reserve at the relays, and to look around in the LAN.
+// Start begins to punch holes, to reserve at the relays, and to look around on the LAN.
 func (m *Manager) Start() error {
 	if err := m.puncher.start(); err != nil {
 		return err
@@ -120,7 +122,7 @@ func (m *Manager) Start() error {
 	return nil
 }
 
-// Stop ends what needs the host. The context of New must have ended before.
+// Stop ends everything that needs the host. The context of New must have ended first.
 func (m *Manager) Stop() error {
 	var errs []error
 	for _, c := range m.closers {
@@ -132,10 +134,10 @@ func (m *Manager) Stop() error {
 	return errors.Join(errs...)
 }
 
-// Close ends all subscriptions to events, when nothing is left that sends any.
+// Close ends all subscriptions to events. Nothing may be left that sends any.
 func (m *Manager) Close() { m.events.close() }
 
-// Opened and Closed are to be called when the network has announced that a connection came or
+// Opened must be called when the network has announced that a connection came, and Closed when it
 // went, for each once and in this order. They do not wait.
 func (m *Manager) Opened(c network.Conn) {
 	p := c.RemotePeer()
@@ -145,7 +147,7 @@ func (m *Manager) Opened(c network.Conn) {
 	m.events.send(Event{Kind: PathOpened, Peer: p, Path: m.path(c)})
 }
 
-// Closed forgets a connection, and tells why it ended.
+// Closed forgets a connection, and reports why it ended.
 func (m *Manager) Closed(c network.Conn) {
 	p := c.RemotePeer()
 	path := m.path(c)
@@ -159,10 +161,10 @@ func (m *Manager) Closed(c network.Conn) {
 	m.events.send(Event{Kind: PathClosed, Peer: p, Path: path, Err: err})
 }
 
-// peerKey is rung when a connection of a peer came or went.
+// peerKey is rung when a connection of a peer comes or goes.
 func peerKey(p peer.ID) wake.Key { return wake.Key{Kind: "peer", Name: string(p)} }
 
-// failed records and tells that a peer could not be reached.
+// failed records and reports that a peer could not be reached.
 func (m *Manager) failed(p peer.ID, err error) {
 	m.paths.fail(p, err)
 	m.events.send(Event{Kind: PathFailed, Peer: p, Err: err})

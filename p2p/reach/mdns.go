@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
-// startMDNS tells the LAN this host's peer id and LAN addresses, and listens to others.
+// startMDNS tells the LAN this host's peer id and LAN addresses, and listens to other hosts.
 func (m *Manager) startMDNS(service string) error {
 	s := mdns.NewMdnsService(m.host, service, (*neighbours)(m))
 	if err := s.Start(); err != nil {
@@ -20,11 +20,11 @@ func (m *Manager) startMDNS(service string) error {
 	return nil
 }
 
-// neighbours is the host as a listener of mDNS.
+// neighbours is the manager as a listener of mDNS.
 type neighbours Manager
 
-// HandlePeerFound notes the addresses of members for the next dial. Those of others are
-// ignored: anybody in the LAN can claim anything.
+// HandlePeerFound notes the addresses of members for the next dial. Those of others are ignored:
+// anybody on the LAN can claim anything.
 func (n *neighbours) HandlePeerFound(found peer.AddrInfo) {
 	m := (*Manager)(n)
 	if found.ID != m.host.ID() && m.standing(found.ID) == admission.Member {

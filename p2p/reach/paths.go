@@ -19,20 +19,20 @@ type Path struct {
 	Relay     peer.ID           // the relay that it goes through; empty: it is direct
 	Limited   bool              // the relay cuts it after some time or bytes
 	Direction network.Direction // who dialled
-	Transport string            // tcp, quic-v1, websocket; of a relayed path the way to the relay
-	Security  string            // tls or noise; libp2p does not say which of a relayed path
+	Transport string            // tcp, quic-v1, websocket; for a relayed path, that of the way to the relay
+	Security  string            // tls or noise; for a relayed path libp2p does not say which
 	Local     ma.Multiaddr
 	Remote    ma.Multiaddr
 	Since     time.Time
-	RTT       time.Duration // as last measured; 0: not yet
+	RTT       time.Duration // as last measured; 0: not measured yet
 }
 
-// Direct reports whether no relay is in between.
+// Direct reports whether there is no relay in between.
 func (p Path) Direct() bool { return p.Relay == "" }
 
-// Ways are all that is known of the ways to a peer.
+// Ways is all that is known about the ways to a peer.
 type Ways struct {
-	Paths   []Path // the one that new streams take first
+	Paths   []Path // starting with the one that new streams take
 	In, Out int64  // bytes of all streams since the host started
 	Failure *Failure
 }
@@ -43,7 +43,7 @@ type Failure struct {
 	Err error
 }
 
-// Paths returns the connections to a peer, the one that new streams take first.
+// Paths returns the connections to a peer, starting with the one that new streams take.
 func (m *Manager) Paths(p peer.ID) []Path {
 	var paths []Path
 	for _, c := range m.host.Network().ConnsToPeer(p) {
@@ -57,7 +57,7 @@ func (m *Manager) Paths(p peer.ID) []Path {
 	return paths
 }
 
-// Ways tell how a peer is reached, and what went wrong last.
+// Ways reports how a peer is reached, and what went wrong last.
 func (m *Manager) Ways(p peer.ID) Ways {
 	bytes := m.traffic.GetBandwidthForPeer(p)
 	return Ways{Paths: m.Paths(p), In: bytes.TotalIn, Out: bytes.TotalOut, Failure: m.paths.failure(p)}
@@ -97,14 +97,14 @@ func (m *Manager) path(c network.Conn) Path {
 	return p
 }
 
-// pathBook remembers what connections do not know of themselves.
+// pathBook remembers what connections do not know about themselves.
 type pathBook struct {
 	mu       sync.Mutex
 	rtts     map[network.Conn]roundTrip
 	failures map[peer.ID]Failure
 }
 
-// roundTrip is one measurement; the zero value: none yet.
+// roundTrip is one measurement; the zero value means none yet.
 type roundTrip struct {
 	took time.Duration
 	at   time.Time

@@ -25,15 +25,15 @@ type prober struct {
 	background func(func())
 }
 
-// connections are those that a host has.
+// connections are the connections that a host has.
 type connections interface {
 	ConnsToPeer(peer.ID) []network.Conn
 }
 
-// silence returns a channel that has a value when a relay, which carries this host's traffic,
-// has died without a word: its process killed behind QUIC, its line cut, a NAT mapping
-// gone. The transports take 26 to 41 s to find out. What comes from the relay, also from others
-// through it, is a sign of life, so that it is asked only when nothing does. It ends with ctx.
+// silence returns a channel that delivers a value when a relay that carries this host's traffic
+// has died without a word: its process killed behind QUIC, its line cut, a NAT mapping gone. The
+// transports take 26 to 41 s to find out. Anything that comes from the relay, even from others
+// through it, is a sign of life, so the relay is asked only when nothing does. It ends with ctx.
 func (r *prober) silence(ctx context.Context, relay peer.ID) <-chan error {
 	dead := make(chan error, 1)
 	r.background(func() {
@@ -51,7 +51,7 @@ func (r *prober) silence(ctx context.Context, relay peer.ID) <-chan error {
 				dead <- err
 				return
 			}
-			began = time.Now() // it is alive without a word if it does not know pings
+			began = time.Now() // it may be alive and simply not know pings
 		}
 	})
 	return dead
@@ -61,7 +61,7 @@ func (r *prober) silence(ctx context.Context, relay peer.ID) <-chan error {
 // on went dead without a word.
 var ErrStalled = errors.New("the path is dead")
 
-// heardStream is a stream that knows when something came last.
+// heardStream is a stream that knows when something last came.
 type heardStream struct {
 	network.Stream
 	last atomic.Int64 // as Unix nanoseconds
@@ -82,11 +82,12 @@ func (s *heardStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// stalled returns a channel that has a value when the connection of a stream went dead without a
-// word: an end of it has another address now, or what is in between is gone. A stream on which
-// something comes is a sign of life; else the peer is asked, and is alive too as long as
-// a transfer gets on, since a ping may be long in the queue behind it: bytes leave this machine,
-// or they pass the streams with the peer, if no other connection has any. It ends with ctx.
+// stalled returns a channel that delivers a value when the connection of a stream went dead
+// without a word: one end has another address now, or what is in between is gone. Anything that
+// comes on the stream is a sign of life; otherwise the peer is asked. It also counts as alive as
+// long as a transfer makes progress, since a ping may wait long in the queue behind it: bytes
+// leave this machine, or they pass the streams with the peer, if no other connection has any. It
+// ends with ctx.
 func (r *prober) stalled(ctx context.Context, s *heardStream) <-chan error {
 	dead := make(chan error, 1)
 	r.background(func() {
@@ -126,13 +127,13 @@ func (r *prober) stalled(ctx context.Context, s *heardStream) <-chan error {
 	return dead
 }
 
-// leaving counts the bytes that leave this machine by a connection, or by others that begin with
-// the same hop. A relay takes them only as long as it can pass them on.
+// leaving returns the counter of the bytes that leave this machine by a connection, or by others
+// that share its first hop. A relay takes them only as fast as it can pass them on.
 func (r *prober) leaving(c network.Conn) *atomic.Int64 {
 	relay, overUDP := addr.RelayOf(c), addr.IsUDP(c.RemoteMultiaddr())
 	switch {
 	case relay != "" && overUDP:
-		return &r.traffic.of(relay).out // QUIC takes from a stream what it can send
+		return &r.traffic.of(relay).out // QUIC takes from a stream only what it can send
 	case relay != "":
 		return &r.traffic.of(relay).left
 	case overUDP:
@@ -148,9 +149,9 @@ func (r *prober) hasOtherPath(c network.Conn) bool {
 	})
 }
 
-// lives reports whether a connected peer is there: it answers a ping in time, or something else
-// comes from it meanwhile, or goes to it. On a line that is full a ping may take long, and
-// waits behind what is being sent; slow is not dead.
+// lives checks that a connected peer is there: it answers a ping in time, or meanwhile something
+// else comes from it or goes to it. On a full line a ping may take long, and waits behind what is
+// being sent; slow is not dead.
 func (r *prober) lives(ctx context.Context, p peer.ID, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

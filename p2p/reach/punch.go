@@ -21,15 +21,15 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 )
 
-// puncher makes direct connections beside relayed ones, by libp2p's DCUtR. The side that was
-// dialled starts; libp2p does that once, when the relayed connection comes up, and never
-// again. The puncher tries on: soon, since the other side may not have known its own
-// address yet, and then every few minutes for as long as the connection is only relayed.
+// puncher makes direct connections beside relayed ones, using libp2p's DCUtR. The side that was
+// dialled starts; libp2p does that once, when the relayed connection comes up, and never again.
+// The puncher keeps trying: soon, since the other side may not have known its own address yet, and
+// then every few minutes for as long as the connection is only relayed.
 type puncher struct {
 	host       host.Host
 	intents    *Intents
 	standing   func(peer.ID) admission.Standing
-	direct     func() []ma.Multiaddr // addresses of the host that are no circuits
+	direct     func() []ma.Multiaddr // addresses of the host that are not circuits
 	failed     func(peer.ID, error)
 	background func(func())
 	ctx        context.Context
@@ -51,8 +51,8 @@ func newPuncher(m *Manager) *puncher {
 	}
 }
 
-// start waits for the first address and then begins. libp2p's service polls for one, and
-// waits up to 5 s more than it must; and its methods wait for ever if there is none.
+// start waits for the first address and then begins. libp2p's service polls for one, and waits up
+// to 5 s longer than it must; and its methods wait for ever if there is none.
 func (p *puncher) start() error {
 	sub, err := p.host.EventBus().Subscribe([]any{new(event.EvtLocalAddressesUpdated), new(event.EvtPeerIdentificationCompleted)})
 	if err != nil {
@@ -76,15 +76,15 @@ func (p *puncher) start() error {
 	return nil
 }
 
-// observe notes from where a peer sees this host. libp2p finds that out too, but takes up to
-// 5 s to add it to the host's addresses, when the first attempt has long failed.
+// observe notes the address at which a peer sees this host. libp2p finds that out too, but takes
+// up to 5 s to add it to the host's addresses, when the first attempt has long failed.
 func (p *puncher) observe(c network.Conn, observed ma.Multiaddr) {
 	from := c.RemotePeer()
 	if observed == nil || !manet.IsPublicAddr(observed) || addr.IsCircuit(observed) ||
 		!p.intents.IsRelay(from) && !p.intents.Expects(from) && p.standing(from) != admission.Member {
 		return
 	}
-	// Only sockets that listen too can be reached.
+	// Only sockets that also listen can be reached.
 	_, socket := ma.SplitFirst(c.LocalMultiaddr())
 	if !p.listensOn(socket) {
 		return
@@ -106,7 +106,7 @@ func (p *puncher) listensOn(socket ma.Multiaddr) bool {
 	return false
 }
 
-// begin is false while there is no address to offer.
+// begin starts punching; it returns false while there is no address to offer.
 func (p *puncher) begin() bool {
 	ids, ok := p.host.(interface{ IDService() identify.IDService })
 	if !ok || len(p.addresses()) == 0 {
@@ -138,8 +138,8 @@ func (p *puncher) close() error {
 	return service.Close()
 }
 
-// addresses are what this host offers to be punched at: public ones, and those of the LAN,
-// since two hosts behind one NAT that does not hairpin meet only there.
+// addresses returns what this host offers to be punched at: public addresses, and those on the
+// LAN, since two hosts behind one NAT that does not hairpin can only meet there.
 func (p *puncher) addresses() []ma.Multiaddr {
 	candidates := p.direct()
 	p.mu.Lock()
@@ -167,8 +167,8 @@ func (p *puncher) addresses() []ma.Multiaddr {
 	return addrs
 }
 
-// guessUDP takes a NAT that kept the port of TCP to keep that of UDP too. A hub talks to its
-// relays by TCP only, so nobody observes the address of its QUIC socket.
+// guessUDP assumes that a NAT which kept the port of TCP also keeps that of UDP. A hub talks to
+// its relays by TCP only, so nobody observes the address of its QUIC socket.
 func (p *puncher) guessUDP(a ma.Multiaddr) ma.Multiaddr {
 	port, err := a.ValueForProtocol(ma.P_TCP)
 	if err != nil || !manet.IsPublicAddr(a) {
@@ -182,7 +182,7 @@ func (p *puncher) guessUDP(a ma.Multiaddr) ma.Multiaddr {
 	return ip.Multiaddr().Encapsulate(quic)
 }
 
-// FilterLocal tells addresses to nobody but members. It is part of holepunch.AddrFilter.
+// FilterLocal gives addresses to members only. It is part of holepunch.AddrFilter.
 func (p *puncher) FilterLocal(to peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
 	if !p.may(to) {
 		return nil
@@ -190,13 +190,13 @@ func (p *puncher) FilterLocal(to peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
 	return addrs
 }
 
-// may reports whether a hole is worth punching: not for a peer that only lets this host
-// join, since that connection ends at once.
+// may reports whether a hole is worth punching: not to a peer that only lets this host join, since
+// that connection ends at once.
 func (p *puncher) may(with peer.ID) bool {
 	return p.standing(with) == admission.Member && !p.intents.Joins(with)
 }
 
-// FilterRemote takes addresses from nobody but members.
+// FilterRemote accepts addresses from members only.
 func (p *puncher) FilterRemote(from peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
 	if !p.may(from) {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// newManager is one on a plain host of libp2p, which listens at an address.
+// newManager makes a Manager on a plain libp2p host that listens at an address.
 func newManager(t *testing.T, listen string, standing func(peer.ID) admission.Standing) *Manager {
 	t.Helper()
 	var work sync.WaitGroup
@@ -34,13 +34,13 @@ func newManager(t *testing.T, listen string, standing func(peer.ID) admission.St
 	return m
 }
 
-// Strangers are not told where a host is, and not punched to where they claim to be.
+// Strangers are not told where a host is, and no holes are punched to where they claim to be.
 func TestStrangersAreNotPunched(t *testing.T) {
 	standing := admission.Joining
 	m := newManager(t, "/ip4/127.0.0.1/tcp/0", func(peer.ID) admission.Standing { return standing })
 	offer := []ma.Multiaddr{ma.StringCast("/ip4/192.168.1.7/tcp/4001")}
 	if m.puncher.FilterLocal("peer", offer) != nil || m.puncher.FilterRemote("peer", offer) != nil {
-		t.Error("a stranger is told, or punched")
+		t.Error("a stranger is told the address, or punched")
 	}
 	standing = admission.Member
 	if m.puncher.FilterLocal("peer", offer) == nil || m.puncher.FilterRemote("peer", offer) == nil {
@@ -56,7 +56,7 @@ func TestGuessOfTheUDPAddress(t *testing.T) {
 	m := newManager(t, "/ip4/0.0.0.0/udp/"+strconv.Itoa(port)+"/quic-v1", func(peer.ID) admission.Standing { return admission.Member })
 	for observed, want := range map[string]string{
 		"/ip4/11.0.0.1/tcp/" + strconv.Itoa(port):    "/ip4/11.0.0.1/udp/" + strconv.Itoa(port) + "/quic-v1",
-		"/ip4/11.0.0.1/tcp/1":                        "", // the NAT changed the port: who knows
+		"/ip4/11.0.0.1/tcp/1":                        "", // the NAT changed the port: no guess is possible
 		"/ip4/192.168.0.1/tcp/" + strconv.Itoa(port): "", // known without guessing
 	} {
 		got := m.puncher.guessUDP(ma.StringCast(observed))

@@ -12,20 +12,20 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// ranker says in which order the addresses of a peer are dialled: all at once, but QUIC a
-// little later where TCP may do, which carries a model over a lossy line fifteen times as
+// ranker says in which order the addresses of a peer are dialled: all at once, except that QUIC
+// waits a little where TCP may do, since TCP carries a model over a lossy line fifteen times as
 // fast (see tune) for a third of the processor time.
 //
-// Not so at a relay: over QUIC it tells a peer the address that its NAT gives to UDP, which
-// holes are punched with.
+// Relays are an exception: over QUIC a relay tells a peer the address that the peer's NAT gives to
+// UDP, and holes are punched with that.
 type ranker struct {
 	mu     sync.Mutex
-	relays map[string]int // addresses of relays, by how many dialers
+	relays map[string]int // addresses of relays, and how many dialers know each
 }
 
 func newRanker() *ranker { return &ranker{relays: make(map[string]int)} }
 
-// expect counts n dialers more, or fewer, that know the relay.
+// expect adds n, which may be negative, to the number of dialers that know the relay.
 func (r *ranker) expect(relay peer.AddrInfo, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

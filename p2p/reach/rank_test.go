@@ -36,10 +36,10 @@ func TestTCPHasAHeadStartUnlessAtARelay(t *testing.T) {
 	check("QUIC and a circuit", map[string]time.Duration{quic: 0, circuit: 0})
 	check("a relay", map[string]time.Duration{relayTCP: 0, relayQUIC: 0, tcp: 0})
 	r.expect(relay, -1)
-	check("a relay that one knows", map[string]time.Duration{relayTCP: 0, relayQUIC: 0})
+	check("a relay that is still known", map[string]time.Duration{relayTCP: 0, relayQUIC: 0})
 	r.expect(relay, -1)
-	check("a relay no more", map[string]time.Duration{relayTCP: 0, relayQUIC: tcpHeadStart})
+	check("no longer a relay", map[string]time.Duration{relayTCP: 0, relayQUIC: tcpHeadStart})
 	if len(r.relays) > 0 {
-		t.Errorf("%d addresses are kept", len(r.relays))
+		t.Errorf("%d addresses are still kept", len(r.relays))
 	}
 }

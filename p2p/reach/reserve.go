@@ -58,7 +58,7 @@ func newReservations(m *Manager) *reservations {
 
 func (r *reservations) start() error {
 	var err error
-	// The host takes the circuits that it tells others from this event.
+	// From this event the host takes the circuits that it announces.
 	r.emit, err = r.host.EventBus().Emitter(new(event.EvtAutoRelayAddrsUpdated), eventbus.Stateful)
 	if err != nil {
 		return fmt.Errorf("announce circuits: %w", err)
@@ -88,7 +88,7 @@ func (r *reservations) keep(ctx context.Context, relay peer.AddrInfo) {
 			r.failed(relay.ID, err)
 		}
 		if reserved {
-			r.set(relay.ID, nil) // last: whoever misses the address can ask why
+			r.set(relay.ID, nil) // last, so that whoever misses the address can ask why
 		}
 		if ended {
 			return
@@ -111,7 +111,7 @@ func (r *reservations) reserve(ctx context.Context, relay peer.AddrInfo) (*circu
 	held, err := circuit.Reserve(ctx, r.host, peer.AddrInfo{ID: relay.ID})
 	if err != nil {
 		var refused circuit.ReservationError
-		if errors.As(err, &refused) && refused.Unwrap() == nil { // its own text prints the nil
+		if errors.As(err, &refused) && refused.Unwrap() == nil { // its own text would print the nil
 			return nil, fmt.Errorf("reserve at relay %s: %s (%s)", relay.ID, refused.Reason, refused.Status)
 		}
 		return nil, fmt.Errorf("reserve at relay %s: %w", relay.ID, err)
@@ -129,8 +129,8 @@ func (r *reservations) hold(ctx context.Context, relay peer.AddrInfo, held *circ
 	renew := time.NewTimer(renewIn(held))
 	defer renew.Stop()
 	for {
-		// A relay drops a reservation with the connection, and this one's successor would be
-		// just as new to it.
+		// A relay drops a reservation with its connection, and a new connection would be a
+		// stranger to it.
 		if r.host.Network().Connectedness(relay.ID) != network.Connected {
 			return fmt.Errorf("relay %s closed the connection", relay.ID)
 		}
@@ -152,7 +152,7 @@ func (r *reservations) hold(ctx context.Context, relay peer.AddrInfo, held *circ
 	}
 }
 
-// renewIn leaves time to try again, for short reservations too.
+// renewIn leaves time to try again, even for short reservations.
 func renewIn(held *circuit.Reservation) time.Duration {
 	left := time.Until(held.Expiration)
 	return max(left-reservationSlack, left/2, renewLeast)
@@ -172,8 +172,8 @@ func (r *reservations) set(relay peer.ID, held *circuit.Reservation) {
 	r.changed(relay)
 }
 
-// circuits returns the addresses through all relays that hold a reservation: by the relay's
-// addresses that the user named, and by those that the relay vouches for.
+// circuits returns the addresses through all relays that hold a reservation: by the addresses of
+// the relay that the user named, and by those that the relay vouches for.
 func (r *reservations) circuits() []ma.Multiaddr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -189,7 +189,8 @@ func (r *reservations) circuits() []ma.Multiaddr {
 				vouched = append(vouched, a)
 			}
 		}
-		// A relay that names many, or others' addresses, must not crowd out those that are known.
+		// A relay that names many addresses, or other hosts', must not crowd out those that are
+		// known.
 		addrs := slices.Concat(named, ma.Unique(vouched))
 		for _, a := range addrs[:min(len(addrs), max(maxRelayAddresses, len(named)))] {
 			if !addr.IsCircuit(a) {
@@ -202,7 +203,7 @@ func (r *reservations) circuits() []ma.Multiaddr {
 	return all
 }
 
-// clearBackoff makes the swarm try addresses again that just failed.
+// clearBackoff makes the swarm retry addresses that have just failed.
 func clearBackoff(of network.Network, p peer.ID) {
 	if sw, ok := of.(interface{ Backoff() *swarmBackoff }); ok {
 		sw.Backoff().Clear(p)

@@ -15,9 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Ping measures the round trip of each path to a peer and gives the shortest. Paths that do
-// not answer before ctx ends count as an error only if none does. [Manager.Paths] shows
-// the results.
+// Ping measures the round trip of each path to a peer and returns the shortest. Paths that do not
+// answer before ctx ends count as an error only if none does. [Manager.Paths] shows the results.
 func (m *Manager) Ping(ctx context.Context, p peer.ID) (time.Duration, error) {
 	return m.prober.ping(ctx, p)
 }
@@ -53,8 +52,8 @@ func (r *prober) ping(ctx context.Context, p peer.ID) (time.Duration, error) {
 }
 
 // Measure brings the round trips that [Manager.Paths] shows up to date: it pings every path to
-// these peers that was not measured within the last seconds, all at once, and returns when
-// they have answered, within a second. A path that does not answer keeps what it had.
+// these peers that was not measured within the last few seconds, all at once, and returns when
+// they have answered, within a second. A path that does not answer keeps its old value.
 func (m *Manager) Measure(ctx context.Context, peers ...peer.ID) { m.prober.measure(ctx, peers) }
 
 func (r *prober) measure(ctx context.Context, peers []peer.ID) {
@@ -78,8 +77,8 @@ func (r *prober) measure(ctx context.Context, peers []peer.ID) {
 	_ = pings.Wait() // they return no errors
 }
 
-// pingConn measures the round trip of one connection, by libp2p's ping protocol: 32 bytes
-// that come back. libp2p's own function picks the connection itself.
+// pingConn measures the round trip of one connection by libp2p's ping protocol: 32 bytes that are
+// sent back. libp2p's own function would pick the connection itself.
 func (r *prober) pingConn(ctx context.Context, c network.Conn) (time.Duration, error) {
 	s, err := c.NewStream(network.WithAllowLimitedConn(ctx, "ping"))
 	if err != nil {
@@ -114,7 +113,7 @@ func pingStream(s network.Stream) (time.Duration, error) {
 		return 0, err
 	}
 	if string(back) != string(sent) {
-		return 0, errors.New("the answer is not what was sent")
+		return 0, errors.New("the answer differs from what was sent")
 	}
 	return max(time.Since(start), 1), nil
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// traffic counts the bytes that streams carried, by peer. libp2p's own counter keeps
-// rates, for which it wakes every second; who wants a rate asks twice.
+// traffic counts the bytes that streams carried, by peer. libp2p's own counter keeps rates, for
+// which it wakes every second; a caller that wants a rate asks twice.
 type traffic struct {
 	in, out atomic.Int64
 	peers   sync.Map // peer.ID -> *counters; strangers are forgotten when they leave
@@ -19,7 +19,7 @@ type traffic struct {
 
 type counters struct {
 	in, out atomic.Int64 // of streams
-	heard   atomic.Int64 // when something came last, as Unix nanoseconds
+	heard   atomic.Int64 // when something last came, as Unix nanoseconds
 	left    atomic.Int64 // bytes that the kernel has taken for TCP connections to the peer itself
 }
 
@@ -37,16 +37,16 @@ func (t *traffic) of(p peer.ID) *counters {
 
 func (t *traffic) forget(p peer.ID) { t.peers.Delete(p) }
 
-// LogSentMessage counts bytes that were sent to somebody.
+// LogSentMessage counts bytes sent to anybody.
 func (t *traffic) LogSentMessage(n int64) { t.out.Add(n) }
 
-// LogRecvMessage counts bytes that were received from somebody.
+// LogRecvMessage counts bytes received from anybody.
 func (t *traffic) LogRecvMessage(n int64) { t.in.Add(n) }
 
-// LogSentMessageStream counts bytes that were sent in a stream.
+// LogSentMessageStream counts bytes sent in a stream.
 func (t *traffic) LogSentMessageStream(n int64, _ protocol.ID, p peer.ID) { t.of(p).out.Add(n) }
 
-// LogRecvMessageStream counts bytes that were received in a stream.
+// LogRecvMessageStream counts bytes received in a stream.
 func (t *traffic) LogRecvMessageStream(n int64, _ protocol.ID, p peer.ID) {
 	c := t.of(p)
 	c.in.Add(n)
@@ -77,10 +77,10 @@ func (t *traffic) GetBandwidthByPeer() map[peer.ID]metrics.Stats {
 	return all
 }
 
-// GetBandwidthForProtocol is not counted.
+// GetBandwidthForProtocol is always zero: protocols are not counted.
 func (t *traffic) GetBandwidthForProtocol(protocol.ID) metrics.Stats { return metrics.Stats{} }
 
-// GetBandwidthByProtocol is not counted.
+// GetBandwidthByProtocol is always nil: protocols are not counted.
 func (t *traffic) GetBandwidthByProtocol() map[protocol.ID]metrics.Stats { return nil }
 
 // Reset sets all counts to zero.
@@ -90,5 +90,5 @@ func (t *traffic) Reset() {
 	t.peers.Clear()
 }
 
-// TrimIdle does nothing: what is kept is bounded by the members.
+// TrimIdle does nothing: the number of members bounds what is kept.
 func (t *traffic) TrimIdle(time.Time) {}

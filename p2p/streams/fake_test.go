@@ -29,8 +29,8 @@ func (h *fakeHost) SetStreamHandler(_ protocol.ID, handler network.StreamHandler
 
 func (h *fakeHost) RemoveStreamHandler(id protocol.ID) { h.SetStreamHandler(id, nil) }
 
-// open opens a stream as a peer; it gives the peer's end and that of the server. With no
-// handler there, both are nil.
+// open opens a stream as a peer; it returns the peer's end and the server's end. If there is no
+// handler, both are nil.
 func (h *fakeHost) open(from peer.ID) (near *fakeStream, far *fakeStream) {
 	h.mu.Lock()
 	handler := h.handler
@@ -77,7 +77,7 @@ func (s *fakeStream) ResetWithError(code network.StreamErrorCode) error {
 	return s.pipe.Close()
 }
 
-// ended tells how the server has ended the stream.
+// ended reports how the server has ended the stream.
 func (s *fakeStream) ended() string {
 	switch {
 	case s.reset.Load():

@@ -14,7 +14,7 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 )
 
-// newHost is a peer on loopback whose services may have so many streams of each peer.
+// newHost makes a peer on loopback whose services may have that many streams of each peer.
 func newHost(t *testing.T, perPeer int) host.Host {
 	t.Helper()
 	limits := rcmgr.PartialLimitConfig{ServicePeerDefault: rcmgr.ResourceLimits{StreamsInbound: rcmgr.LimitVal(perPeer)}}
@@ -30,8 +30,8 @@ func newHost(t *testing.T, perPeer int) host.Host {
 	return h
 }
 
-// TestLibp2p: on real hosts the resource manager's limits of a service hold, streams count
-// for their service, and the codes of resets arrive.
+// TestLibp2p: on real hosts the resource manager's limits for a service hold, streams count
+// towards their service, and the codes of resets arrive.
 func TestLibp2p(t *testing.T) {
 	const perPeer = 3
 	near, far := newHost(t, 100), newHost(t, perPeer)
@@ -79,6 +79,6 @@ func TestLibp2p(t *testing.T) {
 	}
 	s.Close()
 	if _, err := opened[0].Read(make([]byte, 1)); !errors.As(err, &reset) || reset.ErrorCode != network.StreamShutdown {
-		t.Errorf("when the server is closed: %v", err)
+		t.Errorf("after the server was closed: %v", err)
 	}
 }

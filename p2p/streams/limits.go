@@ -2,6 +2,6 @@ package streams
 
 import "time"
 
-// busyTime is what a peer has to take the word that there is no place for it. The word fits
-// any window, so that only a dead line needs longer.
+// busyTime is how long a peer has to take the message that there is no place for it. The message
+// fits any window, so only a dead line needs longer.
 const busyTime = 5 * time.Second

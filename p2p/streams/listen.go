@@ -11,10 +11,10 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// Listen serves a protocol by a listener, for a net/http server. The address of the other
-// side is its peer id. A connection has its place until it is closed. Closing the listener
-// resets the streams that nobody has accepted; the others are for whoever accepted them to
-// close, and the times of Options hold for them.
+// Listen serves a protocol through a listener, for a net/http server. The address of the other
+// side is its peer id. A connection holds its place until it is closed. Closing the listener
+// resets the streams that nobody has accepted; the others are for whoever accepted them to close,
+// and the time limits of Options still apply to them.
 func Listen(h Host, self peer.ID, proto protocol.ID, opts Options) net.Listener {
 	l := &listener{self: self, conns: make(chan *conn), closed: make(chan struct{})}
 	l.server = Serve(h, proto, opts, l.handle)
@@ -34,7 +34,7 @@ type listener struct {
 
 var errUnserved = errors.New("the listener was closed before anybody accepted the stream")
 
-// handle holds the place of a connection.
+// handle holds the place of a connection until it is closed.
 func (l *listener) handle(ctx context.Context, s *Stream) error {
 	c := &conn{Stream: s, closed: make(chan struct{})}
 	select {

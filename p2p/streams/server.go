@@ -18,7 +18,7 @@ import (
 
 var log = logs.For("p2p/streams")
 
-// Why the context of a stream ends before its handler has returned.
+// These are the reasons why the context of a stream ends before its handler has returned.
 var (
 	// ErrClosed: the server is closed.
 	ErrClosed = errors.New("this side no longer serves the protocol")
@@ -32,9 +32,9 @@ type Host interface {
 	RemoveStreamHandler(protocol.ID)
 }
 
-// Handler serves one stream. It need neither close nor reset it. Its context ends with the
-// server and with the time of the stream, which is then reset, so that blocked reads and
-// writes return.
+// Handler serves one stream. It need neither close nor reset it. Its context ends with the server
+// and when the stream's time is up; the stream is then reset, so that blocked reads and writes
+// return.
 type Handler func(ctx context.Context, s *Stream) error
 
 // Server serves a protocol. A stream's life:
@@ -59,8 +59,8 @@ type Server struct {
 	work   sync.WaitGroup
 }
 
-// Serve begins to serve a protocol on a host. The caller must Close the Server, before the
-// host. It panics if opts lacks a bound.
+// Serve begins to serve a protocol on a host. The caller must Close the Server before the host. It
+// panics if opts lacks a bound.
 func Serve(h Host, proto protocol.ID, opts Options, handle Handler) *Server {
 	if err := opts.validate(); err != nil {
 		panic(fmt.Sprintf("serve %s: %v", proto, err))
@@ -81,7 +81,7 @@ func (s *Server) Close() {
 	s.work.Wait()
 }
 
-// refuse takes no more streams. Those that are served go on.
+// refuse takes no more streams. Those being served go on.
 func (s *Server) refuse() {
 	s.mu.Lock()
 	first := !s.closed
@@ -92,7 +92,7 @@ func (s *Server) refuse() {
 	}
 }
 
-// arrived is libp2p's entry, on a goroutine of its own.
+// arrived is libp2p's entry point, on a goroutine of its own.
 func (s *Server) arrived(raw network.Stream) {
 	if !s.begin() {
 		_ = raw.ResetWithError(network.StreamShutdown)
@@ -118,7 +118,7 @@ func (s *Server) begin() bool {
 	return !s.closed
 }
 
-// admit lets a stream come to the handler, or sends it away.
+// admit lets a stream through to the handler, or sends it away.
 func (s *Server) admit(raw network.Stream) {
 	if s.opts.Admit != nil && !s.opts.Admit(raw.Conn()) {
 		_ = raw.ResetWithError(network.StreamGated)
@@ -137,9 +137,9 @@ func (s *Server) admit(raw network.Stream) {
 	s.run(raw)
 }
 
-// turnAway says that there is no place.
+// turnAway tells the peer that there is no place.
 func (s *Server) turnAway(raw network.Stream, why error) {
-	log.Debug("there is no place for a stream", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", why)
+	log.Debug("no place for a stream", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", why)
 	if s.opts.Busy != nil {
 		_ = raw.SetWriteDeadline(time.Now().Add(busyTime))
 		if s.opts.Busy(raw, why) == nil {
@@ -196,7 +196,7 @@ func (s *Server) run(raw network.Stream) {
 	defer st.giveTurnBack()
 	err := s.handle(ctx, st)
 	if cause := context.Cause(ctx); cause != nil {
-		err = cause // and what the handler says came of the reset
+		err = cause // the handler's own error is only a consequence of the reset
 	}
 	if err != nil {
 		log.Debug("a stream failed", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", err)
@@ -207,7 +207,7 @@ func (s *Server) run(raw network.Stream) {
 	_ = raw.Close()
 }
 
-// codeOf is what the other end is told of a reset.
+// codeOf returns what the other end is told about a reset.
 func codeOf(err error) network.StreamErrorCode {
 	switch {
 	case errors.Is(err, ErrClosed):

@@ -14,10 +14,10 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// wide are options that bound nothing that a test opens.
+// wide are options that never limit what a test opens.
 var wide = Options{Places: 100, PerPeer: 100}
 
-// inBubble serves in virtual time, and checks that nothing is left.
+// inBubble serves in virtual time, and checks that nothing is left over.
 func inBubble(t *testing.T, opts Options, handle Handler, test func(t *testing.T, h *fakeHost, s *Server)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -46,7 +46,7 @@ func hold(ctx context.Context, _ *Stream) error {
 	return nil
 }
 
-// readAll is a handler that takes all that comes, as the first message.
+// readAll is a handler that takes everything that comes, as the first message.
 func readAll(_ context.Context, s *Stream) error {
 	for b := make([]byte, 1); ; {
 		if _, err := s.Read(b); err != nil {
@@ -226,7 +226,7 @@ func TestASlowOpenerLosesItsPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		expect(t, quick, "open") // a quiet peer is no dead one
+		expect(t, quick, "open") // a quiet peer is not a dead one
 	})
 }
 
@@ -310,7 +310,7 @@ func TestCloseEndsStreamsAndWaitsForHandlers(t *testing.T) {
 		if err == nil || !errors.Is(context.Cause(ctx), ErrClosed) {
 			t.Errorf("read: %v, and the context ended with %v", err, context.Cause(ctx))
 		}
-		time.Sleep(time.Minute) // putting things in order
+		time.Sleep(time.Minute) // cleaning up
 		return err
 	}
 	inBubble(t, wide, handle, func(t *testing.T, h *fakeHost, s *Server) {
@@ -356,7 +356,7 @@ func TestOptionsNeedBounds(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%+v is taken", opts)
+					t.Errorf("%+v was accepted", opts)
 				}
 			}()
 			Serve(&fakeHost{}, testProtocol, opts, hold)

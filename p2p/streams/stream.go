@@ -9,8 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 )
 
-// Stream is one stream that is served. Like any stream it is for one reader and one writer
-// at a time; the other methods are for the handler's goroutine, or one at a time.
+// Stream is one stream being served. Like any stream it is for one reader and one writer at a
+// time; the other methods are for the handler's goroutine, or one goroutine at a time.
 type Stream struct {
 	network.Stream
 	server *Server
@@ -18,15 +18,15 @@ type Stream struct {
 	turned bool
 }
 
-// Begun notes that the first message is here: Options.First does not hold any longer.
+// Begun notes that the first message is here: Options.First no longer applies.
 func (s *Stream) Begun() {
 	if s.first != nil {
 		s.first.Stop()
 	}
 }
 
-// Turn waits for one of the places of a server that has a queue, in the order of asking. The
-// place is kept until the handler returns. It is an error when ctx ends first.
+// Turn waits for one of the places of a server that has a queue, in the order of asking. The place
+// is kept until the handler returns. Turn fails if ctx ends first.
 func (s *Stream) Turn(ctx context.Context) error {
 	if s.turned || s.server.turns == nil {
 		return nil
@@ -38,7 +38,7 @@ func (s *Stream) Turn(ctx context.Context) error {
 	return nil
 }
 
-// TryTurn is Turn without waiting; it is false if there is no place.
+// TryTurn is Turn without waiting; it returns false if there is no place.
 func (s *Stream) TryTurn() bool {
 	if !s.turned && s.server.turns != nil {
 		s.turned = s.server.turns.TryAcquire(1)
@@ -53,8 +53,8 @@ func (s *Stream) giveTurnBack() {
 	}
 }
 
-// Moving is a stream on which something has to move: a read has to bring something within
-// Reads, and a write has to move something within Writes. A time of zero is no bound.
+// Moving is a stream on which something has to move: a read has to bring something within Reads,
+// and a write has to move something within Writes. A time of zero means no bound.
 type Moving struct {
 	network.Stream
 	Reads, Writes time.Duration
@@ -83,6 +83,6 @@ func (m Moving) Write(p []byte) (written int, err error) {
 		if n == 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
 			return written, err
 		}
-		// A slow receiver took a part of it in that time.
+		// A slow receiver took part of it in that time.
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Both ends of a connection, as libp2p's TCP transport has them, get the control that suits
-// long lines, if this machine lets anybody have it, and a short queue.
+// Both ends of a connection, as libp2p's TCP transport makes them, get the control that suits long
+// lines, if this machine lets anybody have it, and a short queue.
 func TestConnectionsAskForTheirCongestionControl(t *testing.T) {
 	allowed, err := os.ReadFile("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
 	if err != nil || !strings.Contains(string(allowed), congestion) {

@@ -4,5 +4,5 @@ package transport
 
 import "net"
 
-// tune is for Linux.
+// tune does nothing: what it does on Linux is specific to Linux.
 func tune(net.Conn) {}

@@ -8,14 +8,14 @@ import (
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 )
 
-// Muxer is yamux, which is more patient where a connection runs through a relay: what is queued
-// there, and in the muxer of the connection to it, a slow line beyond carries in half a
-// minute, and for all that time nothing may move here.
+// Muxer is yamux, but more patient where a connection runs through a relay: a slow line beyond the
+// relay takes half a minute to carry what is queued there and in the muxer of the connection to
+// it, and for all that time nothing may move here.
 type Muxer struct{ direct, circuit *yamux.Transport }
 
 var _ network.Multiplexer = (*Muxer)(nil)
 
-// NewMuxer makes the muxer of a relay, which takes little in advance, or of another host.
+// NewMuxer makes the muxer of a relay, which takes little in advance, or of any other host.
 func NewMuxer(relay bool) *Muxer {
 	direct := *yamux.DefaultTransport.Config()
 	direct.InitialStreamWindowSize = yamuxInitialWindow
@@ -36,7 +36,7 @@ func (m *Muxer) NewConn(c net.Conn, isServer bool, scope network.PeerScope) (net
 	return m.direct.NewConn(c, isServer, scope)
 }
 
-// isCircuit reports whether a connection runs through a relay, secured or not yet.
+// isCircuit reports whether a connection runs through a relay, whether secured yet or not.
 func isCircuit(c net.Conn) bool {
 	return c.RemoteAddr().Network() == (&circuit.NetAddr{}).Network()
 }

@@ -9,7 +9,7 @@ import (
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 )
 
-// A relay must not take in what a slow line carries in half a minute.
+// A relay must not take in as much as a slow line carries in half a minute.
 func TestRelayTakesLittleInAdvance(t *testing.T) {
 	for relay, want := range map[bool]uint32{false: yamuxInitialWindow, true: yamuxRelayWindow} {
 		if got := NewMuxer(relay).direct.InitialStreamWindowSize; got != want {

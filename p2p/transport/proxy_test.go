@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// HTTPS_PROXY is what sites set, also for ws, which is a tunnel either way.
+// HTTPS_PROXY is what sites set, even for ws, which is a tunnel either way.
 func TestProxyOfEnvironment(t *testing.T) {
 	own := &url.URL{Scheme: "http", Host: "own:1"}
 	r := httptest.NewRequest(http.MethodGet, "http://relay.example/", nil)

@@ -12,19 +12,19 @@ import (
 )
 
 // TCP is libp2p's TCP transport, which dials from the port that it listens on, so that holes can
-// be punched. It does not do so in order to join: that connection is closed and made anew at
-// once, and a NAT on the way would meet a late RST of the old one under the ports of
-// the new one, and drop all that follows.
+// be punched. It does not do so in order to join: a joining connection is closed and made anew at
+// once, and a NAT on the way would see a late RST of the old connection under the ports of the new
+// one, and drop all that follows.
 type TCP struct {
 	*tcp.TcpTransport
-	brief *tcp.TcpTransport // from a port of its own
+	brief *tcp.TcpTransport // dials from a port of its own
 	joins func(peer.ID) bool
 }
 
 var _ transport.DialUpdater = (*TCP)(nil)
 
-// NewTCP returns the constructor that libp2p calls with its parts. joins tells whether a peer is dialled
-// only to join its federation.
+// NewTCP returns the constructor that libp2p calls with its parts. joins reports whether a peer is
+// dialled only to join its federation.
 func NewTCP(joins func(peer.ID) bool) func(transport.Upgrader, network.ResourceManager, *tcpreuse.ConnMgr) (*TCP, error) {
 	return func(u transport.Upgrader, r network.ResourceManager, shared *tcpreuse.ConnMgr) (*TCP, error) {
 		lasting, err := tcp.NewTCPTransport(u, r, shared)
@@ -39,7 +39,7 @@ func NewTCP(joins func(peer.ID) bool) func(transport.Upgrader, network.ResourceM
 	}
 }
 
-// Dial is DialWithUpdates without them.
+// Dial is DialWithUpdates without the updates.
 func (t *TCP) Dial(ctx context.Context, raddr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
 	return t.DialWithUpdates(ctx, raddr, p, nil)
 }

@@ -14,13 +14,13 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 )
 
-// TLS is libp2p's, which hands each record of at most 16 KiB to the network by
-// itself. A frame of yamux is four and a bit: with coalescing it is one system call instead
-// of five, and inside a circuit, where the records travel in frames and records of the
-// connection to the relay, one instead of ten.
+// TLS is libp2p's, which hands each record of at most 16 KiB to the network by itself. A yamux
+// frame is slightly more than four records: coalescing makes that one system call instead of five,
+// and inside a circuit, where the records travel in frames and records of the connection to the
+// relay, one instead of ten.
 //
-// It also counts what leaves for each peer. Streams and muxers take megabytes before anything of
-// it has left; the kernel takes little more than a slow line carries.
+// TLS also counts what leaves for each peer. Streams and muxers take megabytes before any of it
+// has left; the kernel takes little more than a slow line carries.
 type TLS struct {
 	*libp2ptls.Transport
 	buffers *sync.Pool // of *[]byte with coalesceMost capacity
@@ -29,7 +29,7 @@ type TLS struct {
 
 var _ sec.SecureTransport = (*TLS)(nil)
 
-// NewTLS returns the constructor that libp2p calls with its parts. left gives the counter of the
+// NewTLS returns the constructor that libp2p calls with its parts. left returns the counter of the
 // bytes that the kernel has taken for connections to a peer.
 func NewTLS(left func(peer.ID) *atomic.Int64) func(protocol.ID, ci.PrivKey, []upgrader.StreamMuxer) (*TLS, error) {
 	return func(id protocol.ID, key ci.PrivKey, muxers []upgrader.StreamMuxer) (*TLS, error) {
@@ -65,7 +65,7 @@ func (t *TLS) SecureOutbound(ctx context.Context, insecure net.Conn, p peer.ID) 
 }
 
 func (t *TLS) over(below *coalescer, secure sec.SecureConn) *coalescedConn {
-	if !isCircuit(below.Conn) { // what is below is counted for the relay
+	if !isCircuit(below.Conn) { // what is below a circuit is counted for the relay
 		below.mu.Lock()
 		below.left = t.left(secure.RemotePeer())
 		below.mu.Unlock()
@@ -73,7 +73,7 @@ func (t *TLS) over(below *coalescer, secure sec.SecureConn) *coalescedConn {
 	return &coalescedConn{SecureConn: secure, below: below}
 }
 
-// coalescedConn sends what one Write makes in one piece.
+// coalescedConn sends what one Write produces in one piece.
 type coalescedConn struct {
 	sec.SecureConn
 	below *coalescer
@@ -81,8 +81,8 @@ type coalescedConn struct {
 	writing sync.Mutex
 }
 
-// Write is as SecureConn's, except that an error says nothing of how much was sent: the
-// connection is of no use any more.
+// Write is SecureConn's, except that an error says nothing about how much was sent: the connection
+// is of no further use.
 func (c *coalescedConn) Write(p []byte) (int, error) {
 	if len(p) <= coalesceLeast {
 		return c.SecureConn.Write(p)
@@ -101,13 +101,13 @@ func (c *coalescedConn) Write(p []byte) (int, error) {
 }
 
 // coalescer is the connection below TLS. While it holds, writes are gathered. Alerts and key
-// updates, which TLS sends whenever it likes, keep their place in the order.
+// updates, which TLS may send at any time, keep their place in the order.
 type coalescer struct {
 	net.Conn
 	buffers *sync.Pool
 
 	mu     sync.Mutex
-	held   *[]byte // nil: writes pass
+	held   *[]byte // nil: writes pass through
 	broken error   // of the first write that failed: what was gathered cannot be taken back
 
 	left *atomic.Int64 // counts what has left; nil: not counted
@@ -119,7 +119,7 @@ func (c *coalescer) hold() {
 	c.held = c.buffers.Get().(*[]byte)
 }
 
-// flush sends what was gathered, and lets writes pass again.
+// flush sends what was gathered, and lets writes pass through again.
 func (c *coalescer) flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// uncounted returns a counter to each connection.
+// uncounted returns a separate counter for each connection.
 func uncounted(peer.ID) *atomic.Int64 { return new(atomic.Int64) }
 
 // counted counts what is written to a connection, until it fails.
@@ -41,7 +41,7 @@ func (c *counted) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// fail ends all writing.
+// fail makes all writing fail.
 func (c *counted) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +54,7 @@ func (c *counted) since(n int) int {
 	return c.writes - n
 }
 
-// securePair is a connection with coalescing at its near end and libp2p's own TLS at the far one.
+// securePair is a connection with coalescing at its near end and libp2p's own TLS at the far end.
 func securePair(t *testing.T) (near, far sec.SecureConn, wire *counted) {
 	t.Helper()
 	us, them := newTestIdentity(t), newTestIdentity(t)
@@ -142,7 +142,7 @@ func TestAFrameIsWrittenInOnePiece(t *testing.T) {
 	}
 }
 
-// What is counted is what has left, and not what was only gathered.
+// What is counted is what has left, not what was only gathered.
 func TestWhatLeavesIsCounted(t *testing.T) {
 	near, far, wire := securePair(t)
 	left := near.(*coalescedConn).below.left
@@ -154,7 +154,7 @@ func TestWhatLeavesIsCounted(t *testing.T) {
 	}
 	records := left.Load() - before
 	if records < size || records > size+size/100 {
-		t.Errorf("%d bytes were counted for %d and the heads of their records", records, size)
+		t.Errorf("%d bytes were counted for %d and the headers of their records", records, size)
 	}
 	wire.fail(errors.New("the line is cut"))
 	before = left.Load()
@@ -163,7 +163,7 @@ func TestWhatLeavesIsCounted(t *testing.T) {
 	}
 }
 
-// Writers and the alert of Close meet without a word lost or a wait without end.
+// Writers and the alert of Close meet without losing a word or waiting for ever.
 func TestWritersTakeTurns(t *testing.T) {
 	near, far, _ := securePair(t)
 	const writers, each, size = 4, 20, 40 << 10
@@ -211,7 +211,7 @@ func TestBrokenConnectionStaysBroken(t *testing.T) {
 	wire.err = nil
 	wire.mu.Unlock()
 	if _, err := near.Write([]byte("x")); !errors.Is(err, errCut) {
-		t.Errorf("a write after one that failed = %v: what went missing would be noticed by the peer only", err)
+		t.Errorf("a write after a failed one = %v: only the peer would notice what went missing", err)
 	}
 }
 

@@ -21,14 +21,14 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// WebSocketConfig is what a host says of its WebSockets; all of it may be empty.
+// WebSocketConfig is what a host specifies for its WebSockets; all of it may be empty.
 type WebSocketConfig struct {
 	Certificate *tls.Certificate // to listen for wss with
-	RootCAs     *x509.CertPool   // trusted in dialling wss; nil: those of the system
+	RootCAs     *x509.CertPool   // trusted when dialling wss; nil: the system's
 	Proxy       Proxy            // to dial through
 }
 
-// WebSocket is libp2p's WebSocket transport, except that it dials for itself: libp2p's takes the
+// WebSocket is libp2p's WebSocket transport, except that it dials by itself: libp2p's takes the
 // proxy from a variable that all hosts of a process share, and has no option for it.
 type WebSocket struct {
 	*libp2pws.WebsocketTransport
@@ -60,7 +60,7 @@ func (t *WebSocket) CanDial(a ma.Multiaddr) bool {
 	return t.WebsocketTransport.CanDial(unalias(a))
 }
 
-// Resolve keeps the name that a certificate is checked for.
+// Resolve keeps the name that the certificate is checked against.
 func (t *WebSocket) Resolve(ctx context.Context, a ma.Multiaddr) ([]ma.Multiaddr, error) {
 	plain := unalias(a)
 	resolved, err := t.WebsocketTransport.Resolve(ctx, plain)
@@ -92,7 +92,7 @@ func (t *WebSocket) Dial(ctx context.Context, a ma.Multiaddr, p peer.ID) (transp
 	return &webSocketConn{secure}, nil
 }
 
-// connect dials and has the connection upgraded to a WebSocket.
+// connect dials and upgrades the connection to a WebSocket.
 func (t *WebSocket) connect(ctx context.Context, a ma.Multiaddr, scope network.ConnManagementScope) (manet.Conn, error) {
 	to, err := libp2pws.ConvertWebsocketMultiaddrToNetAddr(a)
 	if err != nil {
@@ -124,8 +124,8 @@ func (t *WebSocket) connect(ctx context.Context, a ma.Multiaddr, scope network.C
 	return whole, nil
 }
 
-// nameServer makes the request and the certificate be of a name, while the connection goes to
-// the address that the name was resolved to. A proxy is told the name.
+// nameServer makes the request and the certificate use a name, while the connection goes to the
+// address that the name was resolved to. A proxy is told the name.
 func nameServer(dialer *websocket.Dialer, u *url.URL, name string) {
 	dialer.TLSClientConfig = dialer.TLSClientConfig.Clone()
 	dialer.TLSClientConfig.ServerName = name
@@ -150,7 +150,7 @@ type messages struct {
 
 func (c *messages) Close() error { return c.close() }
 
-// closeNow says good-bye if that does not take long.
+// closeNow says goodbye if that does not take long.
 func (c *messages) closeNow() error {
 	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "closed")
 	return errors.Join(
@@ -167,7 +167,7 @@ func (c *messages) RemoteAddr() net.Addr {
 	return libp2pws.NewAddrWithScheme(c.Conn.Conn.RemoteAddr().String(), c.secure)
 }
 
-// webSocketConn says by which transport it goes.
+// webSocketConn says which transport it belongs to.
 type webSocketConn struct{ transport.CapableConn }
 
 func (c *webSocketConn) ConnState() network.ConnectionState {

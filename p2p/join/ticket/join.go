@@ -8,9 +8,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// ParseJoin reads what --join takes: a ticket, or one or more multiaddrs of one link,
-// separated by commas, each with the link's peer id at its end. From multiaddrs comes a
-// Ticket with nothing but Link and Addrs, and no token: the peer id must be allowed at the link.
+// ParseJoin reads what --join takes: a ticket, or one or more multiaddrs of one link, separated by
+// commas, each ending in the link's peer id. Multiaddrs yield a Ticket with nothing but Link and
+// Addrs, and no token: the peer id must be allowed at the link.
 func ParseJoin(s string) (Ticket, error) {
 	s = strings.TrimSpace(s)
 	if !strings.HasPrefix(s, "/") {

@@ -17,10 +17,10 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/join/ticket/ticketpb"
 )
 
-// Prefix of a printable ticket; the digit is the version of its form.
+// Prefix begins a printable ticket; the digit is the version of its format.
 const Prefix = "rhz1"
 
-// Errors that a caller can tell apart with [errors.Is].
+// These are errors that a caller can tell apart with [errors.Is].
 var (
 	ErrDamaged   = errors.New("the ticket is cut or changed: copy the whole line again")
 	ErrExpired   = errors.New("the ticket has expired: ask for a new one")
@@ -41,11 +41,11 @@ type Ticket struct {
 	Swarm      bool      // the link lets members fetch objects from each other
 }
 
-// signed is put before what is signed, so that no other signature of the link can be taken
-// for a ticket.
+// signed precedes what is signed, so that no other signature of the link can be taken for a
+// ticket.
 const signed = "rhizome ticket 1\x00"
 
-// signatureSize of Ed25519.
+// signatureSize is that of Ed25519.
 const signatureSize = 64
 
 var encoding = base64.RawURLEncoding.Strict()
@@ -78,9 +78,9 @@ func (t Ticket) Sign(key crypto.PrivKey) (string, error) {
 	return Prefix + encoding.EncodeToString(append(signature, payload...)), nil
 }
 
-// Parse reads a printable ticket and verifies its signature. White space, which terminals and
-// mails put into long lines, is ignored. A ticket that has expired is returned with
-// [ErrExpired], so that its bearer can be told of which federation it was.
+// Parse reads a printable ticket and verifies its signature. It ignores white space, which
+// terminals and mail programs put into long lines. An expired ticket is returned with
+// [ErrExpired], so that its bearer can be told which federation it was for.
 func Parse(s string) (Ticket, error) {
 	if len(s) > maxLine {
 		return Ticket{}, fmt.Errorf("%w (%d characters are too many)", ErrDamaged, len(s))
@@ -137,7 +137,7 @@ func decode(link peer.ID, m *ticketpb.Ticket) (Ticket, error) {
 	return t, t.validate()
 }
 
-// For reports whether the ticket is one of link.
+// For returns an error if the ticket is not one of link.
 func (t Ticket) For(link peer.ID) error {
 	if t.Link != link {
 		return fmt.Errorf("%w: it is for %s, not %s", ErrOtherLink, t.Link, link)

@@ -104,7 +104,7 @@ func TestOneChangedByteAnywhereIsRefused(t *testing.T) {
 		}
 	}
 	if _, err := Parse(line + "A"); !errors.Is(err, ErrDamaged) {
-		t.Error("a character more is not noticed")
+		t.Error("an extra character went unnoticed")
 	}
 }
 
@@ -112,7 +112,7 @@ func TestTicketOfAnotherKeyIsRefused(t *testing.T) {
 	want, key := example(t)
 	mallory, id := newLink(t)
 	if _, err := want.Sign(mallory); err == nil {
-		t.Error("a stranger's key signs")
+		t.Error("a stranger's key could sign")
 	}
 	// Mallory's own signature over Alice's ticket.
 	forged := want
@@ -140,7 +140,7 @@ func TestExpiredTicketSaysSo(t *testing.T) {
 	}
 	want.Expires = time.Time{}
 	if _, err := Parse(sign(t, want, key)); err != nil {
-		t.Errorf("a ticket without end: %v", err)
+		t.Errorf("a ticket without expiry: %v", err)
 	}
 }
 
