@@ -33,7 +33,7 @@ func TestOneTransferFillsTheLine(t *testing.T) {
 			size int
 			on   []string
 		}{
-			{"as it comes", line.size, []string{"--listen", tcp, "--listen", quic}},
+			{"by default", line.size, []string{"--listen", tcp, "--listen", quic}},
 			{"TCP", line.size, []string{"--listen", tcp}},
 			{"QUIC", line.quic, []string{"--listen", quic}},
 		} {
