@@ -1,8 +1,8 @@
 // Package admin is how a command talks to a running daemon of the same user: JSON over
 // HTTP on a unix socket in the daemon's data directory.
 //
-// The socket has mode 0600 in a directory of mode 0700, so that the file system decides
-// who may administer; there is no other authentication. The package is not responsible
+// The socket has mode 0600 in a directory of mode 0700, so the file system decides who
+// may administer the daemon; there is no other authentication. The package is not responsible
 // for what the routes do: each daemon brings its own handler.
 package admin
 
@@ -29,15 +29,15 @@ const SocketName = "admin.sock"
 // ErrNotRunning means that no daemon serves the data directory.
 var ErrNotRunning = errors.New("not running")
 
-// Socket is the admin socket of a data directory, on which commands may knock already.
+// Socket is the admin socket of a data directory; commands may already connect to it.
 type Socket struct {
 	listener net.Listener
 	cleanup  func()
 }
 
-// Listen makes the socket of dataDir, so that a daemon that says it is ready can be asked.
-// [Socket.Serve] must follow, or [Socket.Close]. The caller must own the data directory
-// (internal/datadir), so that a socket that is left over can be replaced.
+// Listen makes the socket of dataDir, so that a daemon can be queried once it says that it is
+// ready. [Socket.Serve] or [Socket.Close] must follow. The caller must own the data directory
+// (internal/datadir), so that a leftover socket can be replaced.
 func Listen(dataDir string) (_ *Socket, err error) {
 	address, cleanup, err := socketAddress(dataDir)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Socket) Close() {
 	s.cleanup()
 }
 
-// Serve answers on the socket until ctx ends, and removes it.
+// Serve answers on the socket until ctx ends, and then removes it.
 func (s *Socket) Serve(ctx context.Context, handler http.Handler) error {
 	defer s.Close()
 	return daemon.ServeHTTP(ctx, s.listener, handler)
@@ -100,8 +100,8 @@ func (c *Client) Close() {
 	c.cleanup()
 }
 
-// Copy sends a request without a body and copies the answer, of any length, to w. An
-// answer that is not 2xx becomes an error with the text that the daemon gave.
+// Copy sends a request without a body and copies the answer, whatever its length, to w. An
+// answer other than 2xx becomes an error with the text that the daemon gave.
 func (c *Client) Copy(ctx context.Context, method, path string, w io.Writer) error {
 	res, err := c.do(ctx, method, path, nil)
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *Client) Copy(ctx context.Context, method, path string, w io.Writer) err
 }
 
 // Call sends in as JSON (nil: no body) and decodes the answer into out (nil: ignored).
-// An answer that is not 2xx becomes an error with the text that the daemon gave.
+// An answer other than 2xx becomes an error with the text that the daemon gave.
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -159,7 +159,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 	res, err := c.http.Do(req)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("no daemon of %s answers: %w", c.dataDir, ErrNotRunning)
+			return nil, fmt.Errorf("no daemon answers for %s: %w", c.dataDir, ErrNotRunning)
 		}
 		return nil, fmt.Errorf("ask the daemon of %s: %w", c.dataDir, err)
 	}
@@ -181,7 +181,7 @@ func answerError(status int, body []byte) error {
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value) // the command went away; nothing to tell it
+	_ = json.NewEncoder(w).Encode(value) // on failure the command has gone away, and there is nobody to tell
 }
 
 // WriteError answers with one line for the user.
@@ -191,8 +191,8 @@ func WriteError(w http.ResponseWriter, status int, err error) {
 	_ = json.NewEncoder(w).Encode(errorBody{Error: err.Error()})
 }
 
-// socketAddress is the path that bind and connect get. Unix sockets have short paths: for
-// a data directory that lies deep it goes through a symbolic link in the temporary folder.
+// socketAddress is the path for bind and connect. Paths of unix sockets must be short: if the
+// data directory is deeply nested, the path goes through a symbolic link in the temporary folder.
 func socketAddress(dataDir string) (address string, cleanup func(), err error) {
 	path, err := filepath.Abs(filepath.Join(dataDir, SocketName))
 	if err != nil {
@@ -203,7 +203,7 @@ func socketAddress(dataDir string) (address string, cleanup func(), err error) {
 	}
 	parent := os.TempDir()
 	if len(parent)+len("/rhizome-admin-4294967295/data/"+SocketName) > maxSocketPath {
-		parent = "/tmp" // batch systems set a TMPDIR that lies deep as well
+		parent = "/tmp" // batch systems set a TMPDIR that is deeply nested as well
 	}
 	dir, err := os.MkdirTemp(parent, "rhizome-admin-") // mode 0700
 	if err != nil {

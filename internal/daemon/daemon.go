@@ -7,21 +7,21 @@ import (
 )
 
 // Daemon is what a daemon consists of. The zero value has nothing open and no parts. Steps
-// and parts are declared by one goroutine; they are not added while Run is running.
+// and parts are declared by one goroutine, and none are added while Run is running.
 type Daemon struct {
 	closers     []func() error // in the order of opening
 	inner, edge []part
 }
 
-// Step is a named step of opening. It hands what must be given back to [Daemon.Opened], which
-// may be called several times in one step.
+// Step is a named step of opening. It passes the release of whatever it opens to [Daemon.Opened],
+// which may be called several times in one step.
 type Step struct {
 	Name string
 	Open func(ctx context.Context) error
 }
 
-// Open takes the steps in order. If one fails, everything that was opened before is given
-// back, also by steps of earlier calls.
+// Open takes the steps in order. If one fails, everything opened so far is released, including
+// what the steps of earlier calls have opened.
 func (d *Daemon) Open(ctx context.Context, steps ...Step) error {
 	for _, step := range steps {
 		if err := step.Open(ctx); err != nil {
@@ -31,10 +31,10 @@ func (d *Daemon) Open(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Opened notes how to give back what was just opened.
+// Opened records how to release what was just opened.
 func (d *Daemon) Opened(release func() error) { d.closers = append(d.closers, release) }
 
-// Close gives back everything that was opened, last opened first, and reports all that went
+// Close releases everything that was opened, last opened first, and reports everything that went
 // wrong. Run must have returned. Closing again does nothing.
 func (d *Daemon) Close() error {
 	var errs []error

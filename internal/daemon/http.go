@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/localpeer"
 )
 
-// Listen takes a TCP address, and gives it back in [Daemon.Close] unless a server has done so.
+// Listen opens a TCP address; [Daemon.Close] closes it unless a server has already done so.
 func (d *Daemon) Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -26,7 +26,7 @@ func (d *Daemon) Listen(ctx context.Context, address string) (net.Listener, erro
 }
 
 // ServeHTTP answers HTTP on a listener until ctx ends, and closes the listener. The contexts of
-// the requests end with ctx, so that held requests do not hold up a stop: their clients come
+// the requests end with ctx, so held requests do not delay a stop: their clients will come
 // back. What is still being answered a moment later is cut off.
 func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
@@ -50,6 +50,6 @@ func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	_ = <-served // that it was shut down
+	_ = <-served // only says that it was shut down
 	return err
 }

@@ -38,7 +38,7 @@ func (p pipes) dial() net.Conn {
 	return ours
 }
 
-// serving runs ServeHTTP until stop is called, which gives its error and how long it took.
+// serving runs ServeHTTP until stop is called; stop returns its error and how long it took.
 func serving(t *testing.T, handler http.HandlerFunc) (_ pipes, stop func() (time.Duration, error)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p, ended := newPipes(), make(chan error, 1)
@@ -138,7 +138,7 @@ func TestListenIsGivenBackServedOrNot(t *testing.T) {
 	}
 }
 
-// ask sends a request and gives everything that comes back.
+// ask sends a request and returns everything that comes back.
 func ask(p pipes) <-chan string {
 	conn, answer := p.dial(), make(chan string, 1)
 	go func() {

@@ -24,8 +24,8 @@ func (d *Daemon) Edge(name string, run func(ctx context.Context) error) {
 	d.edge = append(d.edge, part{name, run})
 }
 
-// Run starts all parts together. It returns when ctx has ended, which is no error, or a part
-// has failed, and all parts have returned.
+// Run starts all parts together. It returns once all parts have returned, after ctx has ended
+// (which is not an error) or a part has failed.
 func (d *Daemon) Run(ctx context.Context) error {
 	edgeCtx, stopEdge := context.WithCancel(ctx)
 	defer stopEdge()
@@ -55,7 +55,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return first.get()
 }
 
-// runUntil runs the part. That it was told to stop is no error.
+// runUntil runs the part. Ending because it was told to stop is not an error.
 func (p part) runUntil(ctx context.Context) error {
 	err := p.run(ctx)
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {

@@ -51,7 +51,7 @@ func TestStopGoesFromTheEdgeInward(t *testing.T) {
 		time.AfterFunc(time.Hour, stop)
 		began := time.Now()
 		if err := d.Run(ctx); err != nil {
-			t.Errorf("a stop is no error: %v", err)
+			t.Errorf("a stop was reported as an error: %v", err)
 		}
 		if got := edgeEnded.Sub(began); got != time.Hour+time.Minute {
 			t.Errorf("the edge ended after %s", got)
@@ -88,7 +88,7 @@ func TestFailureIsNamedAndStopsTheRest(t *testing.T) {
 					t.Errorf("error: %v", err)
 				}
 				if edgeEnded.IsZero() || !innerEnded.After(edgeEnded) {
-					t.Errorf("the edge ended %s, the inside %s", edgeEnded, innerEnded)
+					t.Errorf("the edge ended at %s, the inside at %s", edgeEnded, innerEnded)
 				}
 			})
 		})
@@ -114,7 +114,7 @@ func TestPartWithNothingMoreToDoStopsNobody(t *testing.T) {
 	})
 }
 
-// A context that ended inside a part, and not because the daemon stops, is a failure.
+// If a context ends inside a part, and not because the daemon stops, that is a failure.
 func TestBrokenOffPartIsAFailure(t *testing.T) {
 	var d Daemon
 	d.Part("store", func(context.Context) error { return context.Canceled })

@@ -1,11 +1,11 @@
 // Package datadir owns the data directory of a daemon: one process at a time, of one kind,
 // in a format that this version knows.
 //
-// It guarantees that two processes never work in the same directory (an flock that the
-// kernel drops when its holder dies, and that children do not inherit), that a directory of
-// a link is not taken for that of a node, and that a directory of a newer version is left
-// as it is. It is not responsible for what lies inside: databases have schema versions of
-// their own (package sqldb).
+// It guarantees that two processes never work in the same directory (by an flock that the
+// kernel drops when its holder dies, and that children do not inherit), that the directory of
+// a link is not mistaken for that of a node, and that the directory of a newer version is left
+// unchanged. It is not responsible for what the directory contains: databases have schema
+// versions of their own (package sqldb).
 package datadir
 
 import (
@@ -32,7 +32,7 @@ var (
 const (
 	lockName   = "lock"
 	markerName = "rhizome.json"
-	// format counts changes of what lies where in a data directory.
+	// format counts the changes to the layout of a data directory.
 	format = 1
 )
 
@@ -48,10 +48,10 @@ type marker struct {
 	Format int    `json:"format"`
 }
 
-// Open takes the directory for a daemon of this kind ("link", "node", ...) and creates it
-// (mode 0700) if it is missing; one that others may enter is closed to them. ErrInUse, ErrNewer,
-// ErrKind, ErrDenied; on any of these nothing has changed but for directories that had to be
-// created.
+// Open takes the directory for a daemon of this kind ("link", "node", ...), creating it
+// (mode 0700) if it is missing, and closes it to other users. It returns ErrInUse, ErrNewer,
+// ErrKind or ErrDenied; in any of these cases nothing has changed except for directories that
+// had to be created.
 func Open(path, kind string) (*Dir, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
@@ -72,9 +72,9 @@ func Open(path, kind string) (*Dir, error) {
 	return d, nil
 }
 
-// keepPrivate closes a directory that others may enter, as one is that was made by hand before
-// the first start: what lies in it has modes of its own, but not every part of it is ours to
-// set, and its names alone tell who takes part.
+// keepPrivate closes a directory that others may enter, as one made by hand before the first
+// start may be: what lies in it has modes of its own, but not all of those are ours to set, and
+// the mere names reveal who takes part.
 func keepPrivate(root string) error {
 	info, err := os.Stat(root)
 	if err != nil {
@@ -95,7 +95,7 @@ func keepPrivate(root string) error {
 	return nil
 }
 
-// Path is a path inside the directory; without elements the directory itself.
+// Path returns a path inside the directory; without elements, the directory itself.
 func (d *Dir) Path(elem ...string) string {
 	return filepath.Join(append([]string{d.root}, elem...)...)
 }
@@ -108,7 +108,7 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// acquire takes the lock and leaves the process id in it, for the one that comes second.
+// acquire takes the lock and leaves the process id in it, for whoever comes second.
 func acquire(root string) (*os.File, error) {
 	path := filepath.Join(root, lockName)
 	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -124,7 +124,7 @@ func acquire(root string) (*os.File, error) {
 		return nil, fmt.Errorf("lock data directory %s: %w", root, err)
 	}
 	if err := lock.Truncate(0); err == nil {
-		_, _ = lock.WriteAt(fmt.Appendln(nil, os.Getpid()), 0) // only a courtesy to the reader of the error
+		_, _ = lock.WriteAt(fmt.Appendln(nil, os.Getpid()), 0) // merely a courtesy to whoever reads the error
 	}
 	return lock, nil
 }
@@ -159,7 +159,7 @@ func (d *Dir) claim(kind string) error {
 	if m.Format > format {
 		return fmt.Errorf("%s has format %d and this rhizome knows %d: use the newer rhizome, or choose another --data (%w)", d.root, m.Format, format, ErrNewer)
 	}
-	// A read-only directory would be found out much later, in the middle of a run.
+	// Otherwise a read-only directory would be noticed only much later, in the middle of a run.
 	if err := unix.Access(d.root, unix.W_OK); err != nil {
 		return explain(d.root, err)
 	}
@@ -183,28 +183,28 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > maxMarker {
-		return nil, fmt.Errorf("%s is %d bytes long, which it cannot be", path, info.Size())
+		return nil, fmt.Errorf("%s is %d bytes long, which is too much: it must be damaged", path, info.Size())
 	}
 	return os.ReadFile(path)
 }
 
-// explain puts what the file system said into words that name the way out.
+// explain turns what the file system said into words that name the way out.
 func explain(root string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("data directory %s cannot be written: %w (%w)", root, err, ErrDenied)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("data directory %s: something that is no directory is in the way: %w", root, err)
+		return fmt.Errorf("data directory %s: something that is not a directory is in the way: %w", root, err)
 	default:
 		return fmt.Errorf("data directory %s: %w", root, err)
 	}
 }
 
-// Free is how many bytes can still be written to the disk of the directory.
+// Free returns how many bytes can still be written to the disk of the directory.
 func (d *Dir) Free() (int64, error) {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(d.root, &disk); err != nil {
 		return 0, fmt.Errorf("look at the disk of %s: %w", d.root, err)
 	}
-	return int64(disk.Bavail) * int64(disk.Bsize), nil //nolint:unconvert // of other types on other systems
+	return int64(disk.Bavail) * int64(disk.Bsize), nil //nolint:unconvert // the types differ on other systems
 }

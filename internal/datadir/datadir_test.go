@@ -44,7 +44,7 @@ func TestOpenCreatesPrivately(t *testing.T) {
 	open(t, path, "link")
 }
 
-// TestOpenClosesToOthers takes a directory that was made by hand, or by a umask.
+// TestOpenClosesToOthers opens a directory that was made by hand, or under a lax umask.
 func TestOpenClosesToOthers(t *testing.T) {
 	path := t.TempDir()
 	if err := os.Chmod(path, 0o755); err != nil {
@@ -160,7 +160,7 @@ func TestFilesAreReplaced(t *testing.T) {
 			t.Errorf("%s: %d files left, %v", name, len(entries), err)
 		}
 		if err := replace(filepath.Join(path, "g"), nil, 0o600); err == nil {
-			t.Errorf("%s wrote into a folder that is none", name)
+			t.Errorf("%s wrote into something that is not a folder", name)
 		}
 	}
 }

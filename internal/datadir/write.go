@@ -8,22 +8,22 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces a small file durably: after a crash at any moment either the old or
-// the whole new content is there.
+// WriteFile replaces a small file durably: after a crash at any moment, the file has either the
+// old or the new content in full.
 func WriteFile(path string, content []byte, mode os.FileMode) error {
 	return write(path, content, mode, durable, os.Rename)
 }
 
-// ReplaceFile replaces a small file for as long as the machine runs: after the end of this
-// process at any moment either the old or the whole new content is there. It is for what is
-// of no use after the machine has started anew, and takes no time for the disk.
+// ReplaceFile replaces a small file for as long as the machine runs: if this process ends at any
+// moment, the file has either the old or the new content in full. It is for content that is of
+// no use after the machine has restarted, and does not wait for the disk.
 func ReplaceFile(path string, content []byte, mode os.FileMode) error {
 	return write(path, content, mode, volatile, os.Rename)
 }
 
-// CreateFile writes a small file that must not be there yet, durably and whole or not at all.
-// If it is there, even since a moment ago by another process, the error is [fs.ErrExist] and the
-// file stays as it is.
+// CreateFile durably writes a small file that must not exist yet, either in full or not at all.
+// If it exists, even if another process created it just a moment ago, the error is [fs.ErrExist]
+// and the file stays unchanged.
 func CreateFile(path string, content []byte, mode os.FileMode) error {
 	return write(path, content, mode, durable, func(temp, path string) error {
 		// Unlike a rename, a link fails if the file exists.
@@ -35,7 +35,7 @@ func CreateFile(path string, content []byte, mode os.FileMode) error {
 	})
 }
 
-// keeping says whether a file must outlive the end of the machine, or only that of the process.
+// keeping tells whether a file must outlive the end of the machine, or only that of the process.
 type keeping bool
 
 const (
@@ -43,14 +43,14 @@ const (
 	volatile keeping = false
 )
 
-// write writes content to a temporary file beside path, which place then puts there.
+// write writes content to a temporary file beside path, which place then moves there.
 func write(path string, content []byte, mode os.FileMode, keep keeping, place func(temp, path string) error) error {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	defer func() { _ = os.Remove(temp.Name()) }() // gone already when it was renamed
+	defer func() { _ = os.Remove(temp.Name()) }() // already gone if it was renamed
 	_, writeErr := temp.Write(content)
 	err = errors.Join(writeErr, temp.Chmod(mode))
 	if keep == durable {
@@ -69,7 +69,7 @@ func write(path string, content []byte, mode os.FileMode, keep keeping, place fu
 	return nil
 }
 
-// SyncDir makes durable that files were created, renamed or removed in a directory.
+// SyncDir makes the creation, renaming or removal of files in a directory durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -14,7 +14,7 @@ func TestCreateFileReplacesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := CreateFile(path, []byte("two"), 0o600); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("a file that is there: %v", err)
+		t.Errorf("a file that exists already: %v", err)
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "one" {
 		t.Errorf("the file is now %q, %v", got, err)

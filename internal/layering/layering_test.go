@@ -2,9 +2,9 @@
 //
 //	cmd -> link, node, exec -> p2p -> internal -> protocol
 //
-// link and node never import each other; link and node mount what they share from internal. The rooms of p2p do not know the
-// host that assembles them. Tests of the whole (e2e) and examples stand above. It also wants a comment on each package, and a
-// place for it on the map.
+// link and node never import each other; they mount what they share from internal. The rooms of p2p do not know the
+// host that assembles them. Tests of the whole (e2e) and examples stand above. Every package must also have a comment, and a
+// place on the map.
 package layering
 
 import (
@@ -21,7 +21,7 @@ import (
 
 const module = "github.com/rhizome-fl/rhizome/"
 
-// allowed lists, for each top folder, the top folders it may import besides itself.
+// allowed lists, for each top folder, the top folders that it may import besides itself.
 var allowed = map[string][]string{
 	"protocol": {},
 	"p2p":      {"protocol", "internal"},
@@ -30,9 +30,9 @@ var allowed = map[string][]string{
 	"node":     {"exec", "p2p", "protocol", "internal"},
 	"internal": {"protocol"},
 	"cmd":      {"link", "node", "exec", "p2p", "protocol", "internal"},
-	// Tests of the whole look at any part, and imitate some; nothing but examples uses them.
+	// Tests of the whole look at any part and imitate some; only examples use them.
 	"e2e": {"link", "node", "exec", "p2p", "protocol", "internal"},
-	// Measuring tools that stand for one side of a protocol.
+	// Some examples are measuring tools that stand in for one side of a protocol.
 	"examples": {"e2e", "p2p", "protocol"},
 }
 
@@ -54,12 +54,12 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
-// aboveTheHost lists what lies below p2p and yet is made of whole hosts.
+// aboveTheHost lists what lies below p2p although it is made of whole hosts.
 var aboveTheHost = map[string]string{
 	"p2p/relayd": "is a daemon: a host and a relay",
 }
 
-// A room's tests may use the whole overlay, since nobody imports them.
+// A room's tests may use the whole overlay, since nothing imports them.
 func TestRoomsOfP2PDoNotKnowTheHost(t *testing.T) {
 	for _, pkg := range list(t) {
 		path := strings.TrimPrefix(pkg.ImportPath, module)
@@ -72,7 +72,7 @@ func TestRoomsOfP2PDoNotKnowTheHost(t *testing.T) {
 	}
 }
 
-// What is generated, and helpers of tests, lie beside what they belong to and need no name on the map.
+// Generated code and test helpers lie beside what they belong to and need no entry on the map.
 func TestTheMapNamesEveryPackage(t *testing.T) {
 	const file = "docs/architecture.md"
 	content, err := os.ReadFile("../../" + file)
@@ -91,7 +91,7 @@ func TestTheMapNamesEveryPackage(t *testing.T) {
 		case isFolder(packages, below):
 			named[below] = true
 		case strings.Contains(whole, "/"): // and not the name of a program
-			t.Errorf("the house table of %s names %s, which is no package", file, whole)
+			t.Errorf("the house table of %s names %s, which is not a package", file, whole)
 		}
 	}
 	for path := range packages {
@@ -101,7 +101,7 @@ func TestTheMapNamesEveryPackage(t *testing.T) {
 	}
 }
 
-// isFolder says whether a folder is a package or has some.
+// isFolder tells whether a folder is a package or contains some.
 func isFolder(packages map[string]bool, folder string) bool {
 	for path := range packages {
 		if path == folder || strings.HasPrefix(path, folder+"/") {
@@ -116,7 +116,7 @@ var (
 	mapName = regexp.MustCompile("`([a-z0-9/]+)`")
 )
 
-// namesOnTheMap returns what the table of the house names: as it stands there, and below the folder of its row.
+// namesOnTheMap returns the names in the table of the house, each as it is written and as a path below the folder of its row.
 func namesOnTheMap(text string) (names [][2]string) {
 	_, table, _ := strings.Cut(text, "## The house")
 	table, _, _ = strings.Cut(table, "\n## ")

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// notLimits are numbers that look like bounds and are none, by file and text, each with what
+// notLimits lists numbers that look like bounds but are not, by file and text, each with what
 // it is instead.
 var notLimits = map[string]string{
 	"cmd/rhizome/amount.go: 24 * time.Hour":     "a day",
@@ -27,7 +27,7 @@ var notLimits = map[string]string{
 	"protocol/message/wire.go: maxVarint32 = 5": "the bytes of a number of 32 bits on the wire",
 }
 
-// A bound that lies outside of a limits.go is missing in docs/limits.md, and has no reason.
+// A bound outside a limits.go is missing from docs/limits.md and has no reason.
 func TestEveryLimitIsInALimitsFile(t *testing.T) {
 	root := "../.."
 	used := make(map[string]bool)
@@ -52,7 +52,7 @@ func TestEveryLimitIsInALimitsFile(t *testing.T) {
 		for _, b := range found {
 			key := filepath.ToSlash(name) + ": " + b.text
 			if used[key] = true; notLimits[key] == "" {
-				t.Errorf("%s:%d: %s looks like a bound: give it a name and a reason in limits.go, or say in notLimits of this test what it is", name, b.line, b.text)
+				t.Errorf("%s:%d: %s looks like a bound: give it a name and a reason in limits.go, or add it to notLimits in this test and say what it is", name, b.line, b.text)
 			}
 		}
 		return err
@@ -62,12 +62,12 @@ func TestEveryLimitIsInALimitsFile(t *testing.T) {
 	}
 	for key := range notLimits {
 		if !used[key] {
-			t.Errorf("notLimits has %q, which is nowhere", key)
+			t.Errorf("notLimits has %q, which is not in the code", key)
 		}
 	}
 }
 
-// isForTests: what no user runs may have its bounds where it likes.
+// isForTests: code that no user runs may keep its bounds anywhere.
 func isForTests(folder string) bool {
 	folder = filepath.ToSlash(folder)
 	return folder == "e2e" || folder == "examples" || folder == "internal/natlab" || strings.HasSuffix(folder, "test")
@@ -78,7 +78,7 @@ type suspect struct {
 	text string
 }
 
-// boundsIn finds the lengths of time, the sizes, the queues, and what is called a bound.
+// boundsIn finds durations, sizes, queue lengths, and anything named like a bound.
 func boundsIn(path string) ([]suspect, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
@@ -129,7 +129,7 @@ func isLiteral(e ast.Expr) bool {
 	return ok && isNumber(e)
 }
 
-// isNumber says whether e is a number, or a calculation with numbers alone.
+// isNumber tells whether e is a number, or a calculation with nothing but numbers.
 func isNumber(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -140,7 +140,7 @@ func isNumber(e ast.Expr) bool {
 	return false
 }
 
-// number is the value of an integer; 0 for anything else.
+// number returns the value of an integer; 0 for anything else.
 func number(e ast.Expr) int64 {
 	lit, ok := e.(*ast.BasicLit)
 	if !ok {
@@ -153,7 +153,7 @@ func number(e ast.Expr) int64 {
 	return n
 }
 
-// isUnit says whether e is one of the lengths of time that package time names.
+// isUnit tells whether e is one of the durations that package time names.
 func isUnit(e ast.Expr) bool {
 	sel, ok := e.(*ast.SelectorExpr)
 	if !ok {
@@ -170,8 +170,8 @@ func isUnit(e ast.Expr) bool {
 	return false
 }
 
-// isConversion says whether a call turns a length of time into a number, or rounds one for
-// people to read.
+// isConversion tells whether a call turns a duration into a number, or rounds one for people
+// to read.
 func isConversion(call *ast.CallExpr) bool {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:

@@ -1,6 +1,6 @@
-// Command limitsdoc writes docs/limits.md: all bounds and time-outs of Rhizome with their
-// reasons, as the limits.go files of its packages have them. `make generate` runs it, and
-// `make lint` tells when the document is not what the code says.
+// Command limitsdoc writes docs/limits.md: all bounds and timeouts of Rhizome with their
+// reasons, taken from the limits.go files of its packages. `make generate` runs it, and
+// `make lint` complains if the document differs from the code.
 //
 //	go run ./internal/limitsdoc FOLDER-OF-THE-MODULE
 package main
@@ -78,8 +78,8 @@ func collect(root string) ([]limits, error) {
 	return packages, err
 }
 
-// read takes the constants of a file. Those that follow each other without a comment or an
-// empty line between share a reason, and the first of a group may have that of the group.
+// read collects the constants of a file. Constants that follow each other without a comment or
+// an empty line in between share a reason, and the first of a group may have that of the group.
 func read(path string) ([]bound, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, nil, parser.ParseComments)
@@ -132,7 +132,7 @@ func source(files *token.FileSet, value *ast.ValueSpec, i int) string {
 	return out.String()
 }
 
-// document is the Markdown.
+// document renders the Markdown.
 func document(packages []limits) []byte {
 	var out bytes.Buffer
 	out.WriteString(`# Limits

@@ -17,22 +17,22 @@ import (
 // ErrForeign is why a connection or request is refused. It is permanent.
 var ErrForeign = errors.New("it is not for you")
 
-// Guard says whom a port is for. The zero value is for the processes of the user who runs this
-// one, and of root. A Guard is not changed once it is used.
+// Guard says whom a port is for. The zero value admits the processes of the user who runs this
+// one, and of root. A Guard must not be changed once it is in use.
 type Guard struct {
-	// Users are the ids of further users whose processes may come.
+	// Users are the ids of other users whose processes are admitted.
 	Users []uint32
-	// AnyUser lets the processes of all users of this machine come.
+	// AnyUser admits the processes of all users of this machine.
 	AnyUser bool
-	// Names are host names under which the port may be asked for, besides localhost and
-	// addresses: those of a certificate, say.
+	// Names are host names by which the port may be addressed, besides localhost and plain
+	// addresses: for instance those of a certificate.
 	Names []string
 
-	// owner tells whose socket is at the other end of a connection; nil: the kernel.
+	// owner returns the user of the socket at the other end of a connection; nil means asking the kernel.
 	owner func(local, remote netip.AddrPort) (uint32, error)
 }
 
-// CheckConn decides about a connection: those from other addresses than loopback are not its
+// CheckConn decides about a connection; those from addresses other than loopback are not its
 // business. The error wraps [ErrForeign], or says what could not be found out.
 func (g *Guard) CheckConn(c net.Conn) error {
 	return g.checkAddrs(c.LocalAddr(), c.RemoteAddr())
@@ -70,23 +70,23 @@ func (g *Guard) CheckRequest(r *http.Request) error {
 		host = name
 	}
 	if !g.knows(host) {
-		return fmt.Errorf("it is asked for by the name %.100q: %w", host, ErrForeign)
+		return fmt.Errorf("it was addressed by the name %.100q: %w", host, ErrForeign)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if u, err := url.Parse(origin); err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
-			return fmt.Errorf("a web page of %.100q asks: %w", origin, ErrForeign)
+			return fmt.Errorf("a web page of %.100q sent the request: %w", origin, ErrForeign)
 		}
 	}
 	switch site := r.Header.Get("Sec-Fetch-Site"); site {
 	case "", "same-origin", "none":
 	default:
-		return fmt.Errorf("a web page of another site asks (%.20q): %w", site, ErrForeign)
+		return fmt.Errorf("a web page of another site sent the request (%.20q): %w", site, ErrForeign)
 	}
 	return nil
 }
 
-// knows tells whether a page of another site cannot be behind a host: a browser takes a name
-// for the site that it is asked for, so names must be known. Addresses are what they are.
+// knows tells whether a host cannot hide a page of another site: a browser takes a name for the
+// site it belongs to, so names must be known. Addresses are what they are.
 func (g *Guard) knows(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -98,8 +98,8 @@ func (g *Guard) knows(host string) bool {
 	return slices.ContainsFunc(g.Names, func(name string) bool { return strings.EqualFold(name, host) })
 }
 
-// Handler lets through to next what the guard lets through; refuse answers the rest. The kernel
-// is asked once for each connection if the server's ConnContext is [ConnContext].
+// Handler passes on to next the requests that the guard lets through; refuse answers the rest. The
+// kernel is asked once per connection if the server's ConnContext is [ConnContext].
 func (g *Guard) Handler(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := g.CheckRequest(r)
@@ -128,7 +128,7 @@ func (g *Guard) checkConnOf(r *http.Request) error {
 
 type verdictKey struct{}
 
-// verdict remembers what was found out about a connection, by guard.
+// verdict remembers what was found out about a connection, for each guard.
 type verdict struct {
 	conn net.Conn
 
@@ -147,8 +147,8 @@ func (v *verdict) of(g *Guard) error {
 	return err
 }
 
-// ConnContext is for http.Server.ConnContext: it remembers for each connection what was found
-// out about it, since the other end of a connection stays who it is.
+// ConnContext is for http.Server.ConnContext: it remembers what was found out about each
+// connection, since the process at the other end of a connection stays the same.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, verdictKey{}, &verdict{conn: c, said: make(map[*Guard]error)})
 }
@@ -157,7 +157,7 @@ func pair(localAddr, remoteAddr net.Addr) (local, remote netip.AddrPort, err err
 	l, okL := localAddr.(*net.TCPAddr)
 	r, okR := remoteAddr.(*net.TCPAddr)
 	if !okL || !okR {
-		return local, remote, fmt.Errorf("find out who is at %v: it is no TCP connection", remoteAddr)
+		return local, remote, fmt.Errorf("find out who is at %v: it is not a TCP connection", remoteAddr)
 	}
 	plain := func(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 	return plain(l.AddrPort()), plain(r.AddrPort()), nil

@@ -71,11 +71,11 @@ func TestUsers(t *testing.T) {
 		"anybody":              {guard: Guard{AnyUser: true}, uid: 4321, pass: true},
 		"cannot be found out":  {err: unknown, reason: unknown},
 		"from another machine": {from: addr("192.0.2.7:4567"), err: unknown, pass: true},
-		"no TCP":               {from: &net.UnixAddr{Name: "x"}},
+		"not TCP":              {from: &net.UnixAddr{Name: "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !Supported {
-				t.Skip("this system does not tell whose socket it is")
+				t.Skip("this system does not say whose socket it is")
 			}
 			test.guard.owner = func(l, r netip.AddrPort) (uint32, error) {
 				if l.String() != local.String() || r.String() != peer.String() {
@@ -97,7 +97,7 @@ func TestUsers(t *testing.T) {
 // TestOneQuestionAConnection serves real requests over one connection.
 func TestOneQuestionAConnection(t *testing.T) {
 	if !Supported {
-		t.Skip("this system does not tell whose socket it is")
+		t.Skip("this system does not say whose socket it is")
 	}
 	var asked atomic.Int32
 	guard := &Guard{owner: func(l, r netip.AddrPort) (uint32, error) {

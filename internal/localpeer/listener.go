@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// Listener gives the connections of l that the guard lets through, and closes others. It is for
-// ports behind which bytes are carried on unread.
+// Listener returns the connections of l that the guard lets through, and closes all others. It is
+// for ports whose bytes are forwarded unread.
 func (g *Guard) Listener(l net.Listener, log *slog.Logger) net.Listener {
 	return &listener{Listener: l, guard: g, log: log}
 }

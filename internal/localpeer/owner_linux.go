@@ -13,24 +13,24 @@ import (
 // Supported tells whether this system says whose socket is at the other end.
 const Supported = true
 
-// What follows is the question and the answer of sock_diag(7): struct inet_diag_req_v2 and
-// struct inet_diag_msg of linux/inet_diag.h. Ports and addresses are in network order, the rest
-// in that of the machine.
+// The constants below describe the question and the answer of sock_diag(7): struct inet_diag_req_v2
+// and struct inet_diag_msg of linux/inet_diag.h. Ports and addresses are in network byte order,
+// everything else is in the machine's.
 const (
 	sockDiagByFamily = 20
 	questionLen      = 56
 	answerLen        = 72
 	uidAt            = 64
 	inodeAt          = 68
-	idAt             = 8 // of the struct inet_diag_sockid in the question
+	idAt             = 8 // of struct inet_diag_sockid in the question
 	noCookie         = 0xffffffff
 )
 
-// errHungUp: the kernel says of a socket that its process has closed that it is root's.
+// errHungUp: once its process has closed a socket, the kernel says that it is root's.
 var errHungUp = errors.New("the process has closed its end")
 
-// ownerOf finds the user of the TCP socket at the remote end of a connection of this machine. The
-// socket there calls our remote address its own.
+// ownerOf finds the user of the TCP socket at the remote end of a connection within this machine.
+// That socket calls our remote address its own.
 func ownerOf(local, remote netip.AddrPort) (uint32, error) {
 	uid, err := askKernel(local, remote)
 	if err == nil || errors.Is(err, errHungUp) {
@@ -51,7 +51,7 @@ func askKernel(local, remote netip.AddrPort) (uint32, error) {
 		question[0] = unix.AF_INET6
 	}
 	question[1] = unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(question[4:], noCookie) // in whatever state it is
+	binary.NativeEndian.PutUint32(question[4:], noCookie) // whatever state it is in
 	id := question[idAt:]
 	binary.BigEndian.PutUint16(id[0:], remote.Port())
 	binary.BigEndian.PutUint16(id[2:], local.Port())

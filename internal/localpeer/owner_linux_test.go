@@ -36,7 +36,7 @@ func asNobody(t *testing.T, script string) []byte {
 	return out
 }
 
-// request writes a request from a shell, and reads what comes.
+// request is shell code that writes a request and then does something with the answer.
 func request(port string, then string) string {
 	return fmt.Sprintf(`exec 3<>/dev/tcp/127.0.0.1/%s; printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3; %s`, port, then)
 }
@@ -68,8 +68,8 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhoHangsUpIsNotTakenForRoot has another user send a request and end before anybody looks:
-// the kernel then calls the socket root's.
+// TestWhoHangsUpIsNotTakenForRoot has another user send a request and end before anybody looks;
+// the kernel then says that the socket is root's.
 func TestWhoHangsUpIsNotTakenForRoot(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestListenerClosesOthers(t *testing.T) {
 	}
 }
 
-// TestBothWaysToAskAgree asks for both ends of real connections, IPv4, IPv6, and IPv4 inside of it.
+// TestBothWaysToAskAgree asks for both ends of real connections: IPv4, IPv6, and IPv4 inside IPv6.
 func TestBothWaysToAskAgree(t *testing.T) {
 	for listen, dial := range map[string]string{"127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1", ":0": "127.0.0.1"} {
 		listener, err := net.Listen("tcp", listen)

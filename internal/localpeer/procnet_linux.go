@@ -22,7 +22,7 @@ func ownerInProc(local, remote netip.AddrPort) (uint32, error) {
 			return uid, err
 		}
 	}
-	return 0, fmt.Errorf("no socket of %s is in %s", remote, strings.Join(tables, " or "))
+	return 0, fmt.Errorf("there is no socket of %s in %s", remote, strings.Join(tables, " or "))
 }
 
 // Columns of the tables, which proc(5) describes.
@@ -57,8 +57,8 @@ func searchTable(path string, local, remote netip.AddrPort) (uid uint32, found b
 	return 0, false, nil
 }
 
-// tableAddr reads an address as the tables have it: words of four bytes in the order of the
-// machine, in hexadecimal. The zero value is for what is none.
+// tableAddr parses an address in the format of the tables: four-byte words in the byte order of
+// the machine, in hexadecimal. It returns the zero value for anything else.
 func tableAddr(text string) netip.AddrPort {
 	host, port, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(host)

@@ -8,8 +8,8 @@ import (
 	golog "github.com/ipfs/go-log/v2"
 )
 
-// handler passes records on to go-log in a form that its encoders can write. They write what they do not know as JSON
-// of its fields, which for most errors is {}.
+// handler passes records on to go-log in a form that its encoders can write. A value that they do not know they write as
+// the JSON of its fields, which for most errors is {}.
 type handler struct{ next slog.Handler }
 
 func newHandler() slog.Handler { return handler{golog.SlogHandler()} }
@@ -45,7 +45,7 @@ func legibleAll(attrs []slog.Attr) []slog.Attr {
 	return out
 }
 
-// legible returns a with its value as text where only its own method can say what it means, and cut to maxValue.
+// legible returns a with its value as text if only its own method can say what it means, and cut to maxValue.
 func legible(a slog.Attr) slog.Attr {
 	value := a.Value.Resolve()
 	switch value.Kind() {

@@ -17,11 +17,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// early is made before anything is set up, as ours are.
+// early is made before anything is set up, as our loggers are.
 var early = For("test/early")
 
-// A logger of libp2p keeps the handler that it finds at its first line, and go-log reads GOLOG_* when a program starts:
-// each case is a process of its own.
+// A libp2p logger keeps the handler that it finds at its first line, and go-log reads GOLOG_* when a program starts, so
+// each case runs in a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("RHIZOME_LOGS_TEST") != "" {
 		speak()
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// speak logs at each level in all the ways that there are.
+// speak logs at each level in every way that there is.
 func speak() {
 	libp2p := gologshim.Logger("swarm2")
 	protocol := gologshim.Logger("protocol/flwr")
@@ -98,7 +98,7 @@ func TestLevels(t *testing.T) {
 				for _, level := range levels {
 					wanted = wanted || level == least
 					if line := logger + "-" + level; strings.Contains(out, line) != wanted {
-						t.Errorf("%s is there: %v, want %v", line, !wanted, wanted)
+						t.Errorf("%s was logged: %v, want %v", line, !wanted, wanted)
 					}
 				}
 			}
@@ -114,7 +114,7 @@ func TestLevels(t *testing.T) {
 
 func TestQuiet(t *testing.T) {
 	if out := said(t, "QUIET=1"); out != "" {
-		t.Errorf("quiet, but said:\n%s", out)
+		t.Errorf("quiet, but logged:\n%s", out)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestJSON(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for _, c := range []Config{{Level: "loud", Format: Text}, {Level: "info", Format: "xml"}, {}} {
 		if SetUp(c) == nil {
-			t.Errorf("%+v is taken", c)
+			t.Errorf("%+v was accepted", c)
 		}
 	}
 }

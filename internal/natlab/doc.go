@@ -7,19 +7,19 @@
 //
 // What it guarantees:
 //
-//   - Nothing in a lab reaches the machine's own network: its namespaces are joined to
-//     each other only.
-//   - All private sites use 192.168.1.0/24, and hosts in two of them the same addresses,
-//     as in life. Public addresses are from 11.0.0.0/8, since go-libp2p does not count the
+//   - Nothing in a lab reaches the machine's own network: its namespaces are connected only
+//     to each other.
+//   - All private sites use 192.168.1.0/24, and hosts in two of them have the same addresses,
+//     as in real life. Public addresses are from 11.0.0.0/8, since go-libp2p does not count the
 //     documentation ranges as public and would run neither AutoNAT nor hole punching there.
-//   - No kind of NAT hairpins: two hosts of one private site reach each other by their
-//     private addresses only.
-//   - What [Build] made, [Lab.Close] takes down; and when the process that called [Enter]
+//   - No kind of NAT hairpins: two hosts of one private site reach each other only by their
+//     private addresses.
+//   - What [Build] made, [Lab.Close] takes down; and if the process that called [Enter]
 //     dies, however it dies, the kernel does.
 //
-// It works as root and, by way of a user namespace, without: see [Enter]. It needs the
+// It works as root and, by means of a user namespace, without: see [Enter]. It needs the
 // programs ip, nft and nsenter ([Available]), and /dev/net/tun for links that are not
-// ideal ([Shapes]). It needs no netem: delay, loss and rate are done in this process, on
+// ideal ([Shapes]). It needs no netem: delay, loss and rate are applied in this process, to
 // frames between two TUN devices, at up to 75 MB/s (450 MB/s with [Link.GSO]).
 //
 // It is not responsible for what runs in a lab: end it before Close.

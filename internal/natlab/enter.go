@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inside marks the process that Enter started.
+// inside is the environment variable that marks the process started by Enter.
 const inside = "NATLAB_INSIDE"
 
-// Available says what this machine lacks for a lab of ideal links, or nil. Whether the
-// kernel lets this user have namespaces, [Enter] finds out.
+// Available says what this machine lacks for a lab of ideal links; nil means nothing. Whether
+// the kernel allows this user to have namespaces, only [Enter] finds out.
 func Available() error {
 	var errs []error
 	for _, program := range []string{"ip", "nft", "nsenter"} {
@@ -28,8 +28,8 @@ func Available() error {
 	return errors.Join(errs...)
 }
 
-// Shapes says what keeps this user from links with delay, loss or a rate, or nil. Most
-// machines give /dev/net/tun to all, some to root only.
+// Shapes says what keeps this user from having links with delay, loss or a rate; nil means
+// nothing. Most machines make /dev/net/tun available to everybody, some only to root.
 func Shapes() error {
 	if err := unix.Access(tunDevice, unix.R_OK|unix.W_OK); err != nil {
 		return fmt.Errorf("natlab needs %s for links that are not ideal: %w", tunDevice, err)
@@ -39,8 +39,8 @@ func Shapes() error {
 
 // Enter makes room for labs that need no root and leave nothing behind: it runs this
 // program again in namespaces of its own (user, mount and network), waits for it, and
-// exits with its status. In that second process it returns nil. It returns an error when
-// the kernel does not allow it; nothing has happened then, and a test may skip.
+// exits with its status. In that second process it returns nil. It returns an error if
+// the kernel does not allow this; in that case nothing has happened, and a test may skip.
 //
 // Call it first in main or TestMain, before anything has a side effect.
 func Enter() error {
@@ -82,7 +82,7 @@ func Enter() error {
 // Inside tells, before Enter is called, whether this process is the second one.
 func Inside() bool { return os.Getenv(inside) != "" }
 
-// settle gives the new mount namespace a place for names that nobody else sees.
+// settle gives the new mount namespace a place for names that nobody outside sees.
 func settle() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("natlab: make mounts private: %w", err)

@@ -2,18 +2,18 @@
 
 package natlab
 
-// Forget is FlushNAT for a gateway that is strict: what belongs to no connection that it saw
-// begin, it drops without a word, from now on. So TCP connections that went through it are
-// dead, and neither side is told; a FIN or RST does not pass either, so that a process
-// on a host may be killed behind it, and be gone as if its machine had lost power. New
-// connections work. UDP has no beginning: whoever sends opens a mapping again.
+// Forget is FlushNAT for a strict gateway: from now on it silently drops everything that belongs
+// to no connection whose beginning it saw. TCP connections that went through it are therefore
+// dead, and neither side is told; a FIN or RST does not pass either, so a process on a host
+// behind it may be killed, and be gone as if its machine had lost power. New connections
+// work. UDP has no beginning: whoever sends opens a mapping again.
 func (l *Lab) Forget(site string) error {
 	s, err := l.site(site)
 	if err != nil {
 		return err
 	}
 	for _, gateway := range s.gateways {
-		// As it is, Linux takes connections up in the middle.
+		// By default, Linux picks up connections in the middle.
 		if err := sysctl(gateway, map[string]string{"net.netfilter.nf_conntrack_tcp_loose": "0"}); err != nil {
 			return err
 		}

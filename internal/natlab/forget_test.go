@@ -16,7 +16,7 @@ func TestForgetLeavesBothSidesInTheDark(t *testing.T) {
 		l := build(t, Site{Name: "r", Kind: Public}, Site{Name: "home", Kind: kind})
 		client, server := connection(t, l, "home", "r", 9000)
 		if !passes(client, server, patience) || !passes(server, client, patience) {
-			t.Fatalf("%s: nothing passes a new connection", kind)
+			t.Fatalf("%s: nothing gets through a new connection", kind)
 		}
 		for range 2 { // a router may restart more than once
 			if err := l.Forget("home"); err != nil {
@@ -26,21 +26,21 @@ func TestForgetLeavesBothSidesInTheDark(t *testing.T) {
 		if passes(client, server, silence) || passes(server, client, silence) {
 			t.Errorf("%s: a forgotten connection still carries something", kind)
 		}
-		// Neither does the news of its end.
+		// News of its end does not get through either.
 		_ = client.(*net.TCPConn).SetLinger(0)
 		_ = client.Close()
 		_ = server.SetReadDeadline(time.Now().Add(silence))
 		if _, err := io.Copy(io.Discard, server); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s: the other side hears of the end: %v", kind, err)
+			t.Errorf("%s: the other side learns of the end: %v", kind, err)
 		}
 		client, server = connection(t, l, "home", "r", 9001)
 		if !passes(client, server, patience) || !passes(server, client, patience) {
-			t.Errorf("%s: nothing passes a connection made after it", kind)
+			t.Errorf("%s: nothing gets through a connection made afterwards", kind)
 		}
 	}
 }
 
-// connection gives both ends of a TCP connection.
+// connection returns both ends of a TCP connection.
 func connection(t *testing.T, l *Lab, from, to string, port int) (client, server net.Conn) {
 	t.Helper()
 	err := l.In(to, func() error {

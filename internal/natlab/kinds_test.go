@@ -97,12 +97,12 @@ func TestTwoHostsBehindOneNATDoNotMeetOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Both speak first, as in hole punching, and still nothing is turned around.
+	// Both speak first, as in hole punching, and still nothing is hairpinned.
 	if reaches(b, toA, a, silence) || reaches(a, toB, b, silence) || reaches(b, toA, a, silence) {
 		t.Error("the NAT hairpins")
 	}
 	if !reaches(b, endpoint(l.Addr("a"), 4001), a, patience) {
-		t.Error("the hosts do not meet in their own network")
+		t.Error("the hosts do not reach each other in their own network")
 	}
 }
 

@@ -45,7 +45,7 @@ type builtSite struct {
 	plugged    int // hosts that were ever plugged in: each gets an address and a port of its own
 }
 
-// Build creates namespaces, links, routes and rules: some 30 ms a host.
+// Build creates namespaces, links, routes and rules, which takes some 30 ms per host.
 func Build(t Topology) (*Lab, error) {
 	t = t.withDefaults()
 	if err := t.validate(); err != nil {
@@ -90,25 +90,25 @@ func (l *Lab) Hosts() []string {
 	return slices.Sorted(maps.Keys(l.hosts))
 }
 
-// Addr is a host's own address.
+// Addr returns a host's own address.
 func (l *Lab) Addr(host string) string {
 	own, _, _ := l.addrs(host)
 	return own
 }
 
-// PublicAddr is the address that the internet sees of a host.
+// PublicAddr returns the address under which the internet sees a host.
 func (l *Lab) PublicAddr(host string) string {
 	_, public, _ := l.addrs(host)
 	return public
 }
 
-// Gateway is the inside address of a host's gateway.
+// Gateway returns the inside address of a host's gateway.
 func (l *Lab) Gateway(host string) string {
 	_, _, gateway := l.addrs(host)
 	return gateway
 }
 
-// addrs are empty for a host that is not there.
+// addrs returns empty strings for a host that does not exist.
 func (l *Lab) addrs(host string) (own, public, gateway string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -122,10 +122,10 @@ func (l *Lab) addrs(host string) (own, public, gateway string) {
 	return at.own, at.own, at.site.gateway()
 }
 
-// Namespace is the full name of a host's namespace, or of "SITE-gw", "SITE-isp" and "inet".
+// Namespace returns the full name of a host's namespace, or of "SITE-gw", "SITE-isp" and "inet".
 func (l *Lab) Namespace(host string) string { return l.topology.Prefix + "-" + host }
 
-// Cmd is a command that runs on a host when it is started. Its process is the program
+// Cmd prepares a command that runs on a host once it is started. Its process is the program
 // itself, so signals reach it.
 func (l *Lab) Cmd(ctx context.Context, host, program string, args ...string) *exec.Cmd {
 	enter := []string{"--net=" + filepath.Join(namespaces, l.Namespace(host)), "--", program}
@@ -133,7 +133,7 @@ func (l *Lab) Cmd(ctx context.Context, host, program string, args ...string) *ex
 }
 
 // In runs f on a thread inside a host's namespace: sockets that f makes are the host's.
-// What goroutines of f make is not.
+// Those made by goroutines that f starts are not.
 func (l *Lab) In(host string, f func() error) error { return inNS(l.Namespace(host), f) }
 
 // Cut pulls the plug between a site's uplink and the internet: silence in both
@@ -143,12 +143,12 @@ func (l *Lab) Cut(site string) error { return Cut(l.topology.Prefix, site) }
 // Restore ends a Cut.
 func (l *Lab) Restore(site string) error { return Restore(l.topology.Prefix, site) }
 
-// FlushNAT makes a site's gateways forget all mappings, as a router does that restarts.
-// A Cone gives the same ports again; hosts whose mapping it was must speak first.
+// FlushNAT makes a site's gateways forget all mappings, as a router does when it restarts.
+// A Cone hands out the same ports again; the hosts that had the mappings must speak first.
 func (l *Lab) FlushNAT(site string) error { return FlushNAT(l.topology.Prefix, site) }
 
-// SetUDPTimeout is how long a site's gateways keep a UDP mapping that is idle; to the
-// second. Linux has 30 s for one-way and 120 s for two-way, cheap routers 30 s for both.
+// SetUDPTimeout sets how long a site's gateways keep an idle UDP mapping, to the second.
+// Linux has 30 s for one-way and 120 s for two-way traffic, cheap routers 30 s for both.
 func (l *Lab) SetUDPTimeout(site string, d time.Duration) error {
 	s, err := l.site(site)
 	if err != nil {
@@ -165,7 +165,7 @@ func (l *Lab) SetUDPTimeout(site string, d time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// Stats of a site's uplink; zero when it is ideal.
+// Stats returns the statistics of a site's uplink; zero if it is ideal.
 func (l *Lab) Stats(site string) LinkStats {
 	if s, err := l.site(site); err == nil && s.wan != nil {
 		return s.wan.stats()

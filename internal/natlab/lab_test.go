@@ -30,7 +30,7 @@ func TestFlushForgetsMappings(t *testing.T) {
 		t.Errorf("mapping %q before the flush, %q after", first, after)
 	}
 
-	// Who was spoken to may not answer after a flush, until it is spoken to again.
+	// A peer that was spoken to may not answer after a flush until it is spoken to again.
 	inside, outside := udp(t, l, "home", 4001), udp(t, l, "r", 9001)
 	seen := mapping(inside, endpoint(l.Addr("r"), 9000), patience)
 	to := endpoint(l.PublicAddr("home"), 4001)
@@ -65,7 +65,7 @@ func TestCutIsSilent(t *testing.T) {
 				t.Errorf("mapping %q before the cut, %q after", before, after)
 			}
 			if l.Cut("nowhere") == nil || l.Restore("home") == nil || l.FlushNAT("nowhere") == nil {
-				t.Error("cutting what is not there, or restoring what is not cut, is no error")
+				t.Error("cutting a site that does not exist, or restoring one that is not cut, gives no error")
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func TestLinkDelays(t *testing.T) {
 		if mapping(c, endpoint(l.Addr("r"), 9000), patience) == "" {
 			t.Fatal("no answer over the link")
 		}
-		// No upper bound: a busy machine may take any time.
+		// There is no upper bound: a busy machine may take any length of time.
 		if took := time.Since(start); took < 2*delay {
 			t.Errorf("gso=%v: a round trip of %v over two delays of %v", gso, took, delay)
 		}
@@ -108,7 +108,7 @@ func TestLinkLoses(t *testing.T) {
 		}
 		<-time.After(5 * time.Millisecond)
 	}
-	// 12 standard deviations: fails for a wrong probability, not by chance.
+	// The margin is 12 standard deviations: the test fails for a wrong probability, not by chance.
 	if s := l.Stats("lossy"); s.Lost < n/2-200 || s.Lost > n/2+200 {
 		t.Errorf("lost %d of %d at a loss of one half", s.Lost, n)
 	}
@@ -119,7 +119,7 @@ func TestScheduleKeepsRateAndOrder(t *testing.T) {
 	var s schedule
 	now := time.Unix(1000, 0)
 	last, fitted := now, 0
-	for range 200 { // 200 frames of 1000 bytes at once: a queue of 100 has room for half
+	for range 200 { // 200 frames of 1000 bytes at once: a queue of 100 has room for half of them
 		due, fits := s.next(link, now, 1000)
 		if !fits {
 			continue
@@ -129,7 +129,7 @@ func TestScheduleKeepsRateAndOrder(t *testing.T) {
 			t.Fatal("a frame overtakes another")
 		}
 		last = due
-		// 1000 bytes take a millisecond at 1 MB/s.
+		// At 1 MB/s, 1000 bytes take a millisecond.
 		if least := now.Add(time.Duration(fitted)*time.Millisecond + link.Delay); due.Before(least) {
 			t.Fatalf("frame %d arrives %v after the first was sent: faster than the rate", fitted, due.Sub(now))
 		}
@@ -160,7 +160,7 @@ func TestNothingReachesTheMachine(t *testing.T) {
 			devices, err := net.Interfaces()
 			for _, d := range devices {
 				if !ours.MatchString(d.Name) {
-					t.Errorf("%s has device %s, which is none of the lab's", ns, d.Name)
+					t.Errorf("%s has device %s, which does not belong to the lab", ns, d.Name)
 				}
 			}
 			return err
@@ -169,7 +169,7 @@ func TestNothingReachesTheMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The router knows the sites' addresses, and no way to any other.
+	// The router knows the sites' addresses, and no route to any others.
 	err := l.In("inet", func() error {
 		c, err := net.DialUDP("udp4", nil, endpoint("1.1.1.1", 53))
 		if err == nil {

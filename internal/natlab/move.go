@@ -10,9 +10,9 @@ import (
 // maxRenumbers keeps the addresses of uplinks away from those of sites.
 const maxRenumbers = 200
 
-// Move takes a host to another site, as somebody does who carries a laptop from one network
-// to another: its device goes, and comes back with an address of the other network. Sockets
-// stay open; those that are bound to the old address can send no more.
+// Move takes a host to another site, like somebody who carries a laptop from one network to
+// another: its device disappears, and comes back with an address of the other network. Sockets
+// stay open; those bound to the old address can no longer send.
 func (l *Lab) Move(host, site string) error {
 	s, err := l.site(site)
 	if err != nil {
@@ -34,7 +34,7 @@ func (l *Lab) Move(host, site string) error {
 }
 
 // Renumber gives a private site another public address, as providers do every other night. Its
-// outermost gateway forgets all mappings with the old one, to which nothing comes any more.
+// outermost gateway forgets all mappings of the old address, to which nothing gets through any more.
 func (l *Lab) Renumber(site string) error {
 	s, err := l.site(site)
 	if err != nil {
@@ -53,13 +53,13 @@ func (l *Lab) renumber(s *builtSite) error {
 		return fmt.Errorf("the hosts of a %s site have public addresses of their own", s.Kind)
 	}
 	if s.renumbered == maxRenumbers {
-		return errors.New("no address is left")
+		return errors.New("no addresses are left")
 	}
 	s.renumbered++
 	old, up := s.uplink, uplinkOf(s.number, s.renumbered)
 	s.uplink = up
 	edge := l.Namespace(s.edge())
-	// The default route goes with the address that it is reached by.
+	// The default route disappears along with the address by which it is reached.
 	err := ip(edge, fmt.Sprintf("addr del %s/30 dev wan", old.site), fmt.Sprintf("addr add %s/30 dev wan", up.site),
 		"route add default via "+up.router)
 	if err != nil {
@@ -70,7 +70,7 @@ func (l *Lab) renumber(s *builtSite) error {
 	if err != nil {
 		return err
 	}
-	// A fresh set of rules, since they name the address.
+	// The rules are made anew, since they contain the address.
 	gateways, err := s.Site.gateways(up.site)
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// hostOf is the host of an address with a port.
+// hostOf returns the host of an address with a port.
 func hostOf(address string) string {
 	host, _, _ := net.SplitHostPort(address)
 	return host
@@ -38,7 +38,7 @@ func TestMovedHostHasAddressesOfItsNewSite(t *testing.T) {
 		t.Error("back home it does not reach its neighbour")
 	}
 	if l.Move("laptop", "nowhere") == nil || l.Move("nobody", "home") == nil {
-		t.Error("moving to or from where nothing is is no error")
+		t.Error("moving a host or to a site that does not exist gives no error")
 	}
 }
 
@@ -61,12 +61,12 @@ func TestRenumberedSiteIsElsewhere(t *testing.T) {
 				if seen := mapping(c, r, patience); now == old || hostOf(seen) != now {
 					t.Errorf("seen as %q, want %s, which was %s", seen, now, old)
 				}
-				// A conversation that begins at the new address works; the old one is nobody's.
+				// A conversation that begins at the new address works; the old address belongs to nobody.
 				if kind != Symmetric && (!reaches(c, endpoint(l.Addr("r"), 9001), outside, patience) || !reaches(outside, endpoint(now, 4001), c, patience)) {
 					t.Error("no conversation at the new address")
 				}
 				if reaches(outside, endpoint(old, 4001), c, silence) {
-					t.Error("something comes by the old address")
+					t.Error("something gets through by the old address")
 				}
 				if err := l.Cut("home"); err != nil {
 					t.Fatal(err)
@@ -79,6 +79,6 @@ func TestRenumberedSiteIsElsewhere(t *testing.T) {
 	}
 	l := build(t, Site{Name: "r", Kind: Public})
 	if l.Renumber("r") == nil || l.Renumber("nowhere") == nil {
-		t.Error("renumbering hosts with public addresses, or what is not there, is no error")
+		t.Error("renumbering hosts with public addresses, or a site that does not exist, gives no error")
 	}
 }

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// Addresses of gateways. The home side of a carrier NAT is the same everywhere, as the
-// homes' own networks are.
+// Addresses of gateways. The home side of a carrier NAT is the same everywhere, as are the
+// homes' own networks.
 const (
 	homeNet     = "192.168.1"
 	carrierHome = "100.64.0.2"
 	carrierGate = "100.64.0.1"
 )
 
-// gateway is one translating box: what it filters, and what it makes of addresses.
+// gateway is one translating box: what it filters, and how it rewrites addresses.
 // Interface "wan" faces the internet (or the carrier), the rest faces the hosts.
 type gateway struct {
 	input, forward, prerouting, postrouting []string
 }
 
-// gateways of a site from the hosts outwards: one, or a home's and its carrier's. public
-// is the address that the outermost shows.
+// gateways returns the gateways of a site from the hosts outwards: one, or a home's and its
+// carrier's. public is the address that the outermost one shows.
 func (s Site) gateways(public string) ([]gateway, error) {
 	switch s.Kind {
 	case Public:
@@ -59,14 +59,14 @@ const established = `iifname "wan" ct state established,related accept`
 var dropStrangers = []string{established, `iifname "wan" drop`}
 
 // noHairpin drops what hosts send to their own public address: most routers do not turn
-// it around, and say nothing.
+// it around, and do so silently.
 func noHairpin(public string) []string {
 	return []string{fmt.Sprintf(`iifname != "wan" iifname != "lo" ip daddr %s drop`, public)}
 }
 
-// cone keeps the port wherever it is free, so one inside port shows one outside port to
-// all the world (endpoint-independent mapping); conntrack lets only those answer who were
-// spoken to (address- and port-dependent filtering).
+// cone keeps the port wherever it is free, so one inside port appears as one outside port to
+// the whole world (endpoint-independent mapping); conntrack lets in answers only from those who
+// were spoken to (address- and port-dependent filtering).
 func cone(public string) gateway {
 	return gateway{
 		input:       append(noHairpin(public), dropStrangers...),
@@ -75,7 +75,7 @@ func cone(public string) gateway {
 	}
 }
 
-// symmetric draws a port for every destination.
+// symmetric picks a new port for every destination.
 func symmetric(public string) gateway {
 	g := cone(public)
 	g.postrouting = []string{`oifname "wan" masquerade fully-random`}
@@ -93,7 +93,7 @@ func fullCone(public string, ports []int) gateway {
 	return g
 }
 
-// rules in the language of nft.
+// rules returns the rules in the language of nft.
 func (g gateway) rules() string {
 	var b strings.Builder
 	chain := func(name, hook, rest string, rules []string) {

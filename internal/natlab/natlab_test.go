@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// prefix differs for each lab, so that none has to wait for another's namespaces.
+// prefix returns a different prefix for each lab, so that none has to wait for another's namespaces.
 var prefix = func() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprint("t", n) }

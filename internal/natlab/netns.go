@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespaces is where ip(8) looks names up.
+// namespaces is where ip(8) looks up names.
 const namespaces = "/run/netns"
 
 // createNS makes a network namespace that lives as long as its name.
@@ -42,7 +42,7 @@ func createNS(name string) error {
 	return nil
 }
 
-// deleteNS takes the name away; the namespace goes with its last process and socket.
+// deleteNS removes the name; the namespace disappears with its last process and socket.
 func deleteNS(name string) error {
 	path := filepath.Join(namespaces, name)
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
@@ -54,7 +54,7 @@ func deleteNS(name string) error {
 	return nil
 }
 
-// Clean removes the namespaces that a killed lab of this prefix left behind. A lab of a
+// Clean removes the namespaces that a killed lab with this prefix left behind. The lab of a
 // process that called [Enter] leaves none.
 func Clean(prefix string) error {
 	left, err := filepath.Glob(filepath.Join(namespaces, prefix+"-*"))
@@ -85,7 +85,7 @@ func inNS(name string, f func() error) error {
 }
 
 // onOwnThread runs f on a thread that ends with it, so that no other goroutine ever runs
-// in the namespace that f leaves the thread in.
+// in the namespace in which f leaves the thread.
 func onOwnThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -95,7 +95,7 @@ func onOwnThread(f func() error) error {
 	return <-done
 }
 
-// tool runs a program in a namespace with the given input and makes its complaint the error.
+// tool runs a program in a namespace with the given input; its error is what the program complained about.
 func tool(ns, input, program string, args ...string) error {
 	return inNS(ns, func() error {
 		cmd := exec.Command(program, args...)

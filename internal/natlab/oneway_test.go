@@ -36,12 +36,12 @@ func TestLoseIsOneWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reaches(inside, out, outside, patience) || !reaches(outside, in, inside, patience) {
-			t.Errorf("lost %s: nothing passes when it is over", c.name)
+			t.Errorf("lost %s: nothing gets through when it is over", c.name)
 		}
 	}
 }
 
-// waitFor is how long to wait for something that comes, or does not.
+// waitFor returns how long to wait for something that should arrive, or should not.
 func waitFor(comes bool) time.Duration {
 	if comes {
 		return patience

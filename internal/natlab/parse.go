@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ParseSite reads a site from one word:
+// ParseSite reads a site from a single word:
 //
 //	NAME=KIND[,hosts=A+B][,rtt=50ms][,jitter=5ms][,loss=0.01][,rate=20M][,queue=256k][,mtu=1400][,gso][,fwd=4001+4002]
 //

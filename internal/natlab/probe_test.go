@@ -12,8 +12,8 @@ import (
 const (
 	// patience is how long a probe waits for an answer that should come.
 	patience = 5 * time.Second
-	// silence is how long it waits for one that should not: far more than a lab's ideal
-	// lines need.
+	// silence is how long a probe waits for an answer that should not come: far more than a lab's
+	// ideal lines need.
 	silence = 250 * time.Millisecond
 )
 
@@ -54,7 +54,7 @@ func endpoint(addr string, port int) *net.UDPAddr {
 	return &net.UDPAddr{IP: net.ParseIP(addr), Port: port}
 }
 
-// mapping asks a mirror how it sees c; empty when no answer comes.
+// mapping asks a mirror how it sees c; the result is empty if no answer comes.
 func mapping(c *net.UDPConn, mirror *net.UDPAddr, wait time.Duration) string {
 	b := make([]byte, 100)
 	_, _ = c.WriteToUDP([]byte("x"), mirror)

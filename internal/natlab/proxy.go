@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// proxyDialTimeout keeps a client from waiting longer than clients do.
+// proxyDialTimeout keeps a dial through the proxy from taking longer than clients wait.
 const proxyDialTimeout = 10 * time.Second
 
 // connectProxy is the HTTP CONNECT proxy of a Proxy site. It runs in this process, with

@@ -8,20 +8,20 @@ import (
 	"io/fs"
 )
 
-// uplink are the addresses at the two ends of a site's line, of a network with a mask of
+// uplink holds the addresses at the two ends of a site's line, in a network with a mask of
 // 30 bits. The site's end is its public address.
 type uplink struct{ site, router string }
 
-// uplinkOf gives a site's n-th uplink addresses; it starts with the 0th.
+// uplinkOf returns the addresses of a site's n-th uplink, counted from 0.
 func uplinkOf(site, n int) uplink {
 	network := fmt.Sprintf("11.%d.%d", 255-n, site)
 	return uplink{site: network + ".2", router: network + ".1"}
 }
 
-// gateway is the address that a site's hosts send everything to.
+// gateway returns the address to which a site's hosts send everything.
 func (s *builtSite) gateway() string { return s.inside + ".1" }
 
-// edge is the name of the box that faces the internet.
+// edge returns the name of the box that faces the internet.
 func (s *builtSite) edge() string {
 	if len(s.gateways) == 2 {
 		return s.Name + "-isp"
@@ -124,7 +124,7 @@ func (l *Lab) addHosts(s *builtSite) error {
 // caller holds mu, unless the lab is being built.
 func (l *Lab) plug(host string, s *builtSite) error {
 	if s.plugged == maxHosts {
-		return fmt.Errorf("site %s has no address left", s.Name)
+		return fmt.Errorf("site %s has no addresses left", s.Name)
 	}
 	n, g, port := l.Namespace(host), s.gateways[0], fmt.Sprintf("h%d", s.plugged)
 	addr := fmt.Sprintf("%s.%d", s.inside, 10+s.plugged)
@@ -144,8 +144,8 @@ func (l *Lab) plug(host string, s *builtSite) error {
 	return nil
 }
 
-// letBridge keeps a gateway's rules off what its hosts send to each other, where the kernel
-// has br_netfilter loaded: a router does not see it.
+// letBridge keeps a gateway's rules away from what its hosts send to each other, if the kernel
+// has br_netfilter loaded: a real router does not see that traffic.
 func letBridge(ns string) error {
 	err := sysctl(ns, map[string]string{"net.bridge.bridge-nf-call-iptables": "0"})
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,18 +167,18 @@ func (l *Lab) addNS(name string) error {
 		"net.ipv4.ip_forward":             "1",
 		"net.ipv4.conf.all.rp_filter":     "0",
 		"net.ipv4.conf.default.rp_filter": "0",
-		// Enough for a fast line of 100 ms; a machine's defaults may be small.
+		// These are enough for a fast line of 100 ms; a machine's defaults may be small.
 		"net.ipv4.tcp_rmem": "4096 131072 33554432",
 		"net.ipv4.tcp_wmem": "4096 65536 33554432",
-		// Routers refuse every packet, not some a second.
+		// Routers refuse every packet, not just some per second.
 		"net.ipv4.icmp_ratelimit": "0",
 	})
 }
 
-// end of a link.
+// end is one end of a link.
 type end struct{ host, device, addr string }
 
-// join links two namespaces: by veth when the link is ideal, else through this process.
+// join links two namespaces: by veth if the link is ideal, otherwise through this process.
 func (l *Lab) join(link Link, a, b end) (*wan, error) {
 	nsA, nsB := l.Namespace(a.host), l.Namespace(b.host)
 	var w *wan

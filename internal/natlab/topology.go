@@ -13,9 +13,9 @@ import (
 type Kind string
 
 const (
-	Public     Kind = "public"     // each host has a public address that all may call
+	Public     Kind = "public"     // each host has a public address that anybody may contact
 	Firewalled Kind = "firewalled" // public addresses, unsolicited inbound is dropped
-	// Cone is the usual home router: keeps ports, answers only to whom was spoken to.
+	// Cone is the usual home router: it keeps ports, and lets in answers only from those who were spoken to.
 	Cone       Kind = "cone"
 	ConeReject Kind = "cone-reject" // Cone that refuses strangers (RST, ICMP) instead of dropping
 	FullCone   Kind = "fullcone"    // Cone that forwards Site.Forward to the first host, as by UPnP
@@ -24,14 +24,14 @@ const (
 	CGNATSym   Kind = "cgnat-sym"   // Cone behind a carrier's Symmetric
 	UDPBlocked Kind = "udpblocked"  // Cone that lets only TCP to port 443 out
 	// Proxy has no route out at all, only an HTTP CONNECT proxy at its gateway's inside
-	// address, port [ProxyPort], that connects to port 443 of addresses given as numbers.
+	// address, port [ProxyPort], that connects to port 443 of numeric addresses.
 	Proxy Kind = "proxy"
 )
 
 // ProxyPort is where the gateway of a Proxy site listens.
 const ProxyPort = 3128
 
-// Link is the line between a site and the internet. Zero values mean no such limit; a
+// Link is the line between a site and the internet. A zero value means no such limit; a
 // Link that is zero altogether is ideal and costs nothing.
 type Link struct {
 	Delay  time.Duration // one way
@@ -51,14 +51,14 @@ func (l Link) ideal() bool { return l == Link{} }
 type Site struct {
 	Name    string // part of interface and namespace names
 	Kind    Kind
-	Hosts   []string // default: one, of the site's name
+	Hosts   []string // default: one with the site's name
 	Uplink  Link
 	Forward []int // ports that a FullCone forwards, TCP and UDP
 }
 
 // Topology is what [Build] builds.
 type Topology struct {
-	// Prefix of the names of namespaces; default "nl". Two labs at a time need two.
+	// Prefix of the names of namespaces; default "nl". Two labs at the same time need different ones.
 	Prefix string
 	Sites  []Site
 	// TCP is the hosts' congestion control; default "cubic", which most of the world runs.
@@ -66,7 +66,7 @@ type Topology struct {
 }
 
 const (
-	// maxSites is what the addresses' third byte has room for.
+	// maxSites is what fits into the third byte of the addresses.
 	maxSites = 250
 	// maxHosts of a site: .10 to .209 of its network.
 	maxHosts = 200
@@ -103,8 +103,8 @@ func (t Topology) validate() error {
 		if !names.MatchString(name) {
 			errs = append(errs, fmt.Errorf("%s: a name is lower-case letters, digits and dashes", who))
 		}
-		if other, clash := taken[name]; clash {
-			errs = append(errs, fmt.Errorf("%s has the name of %s", who, other))
+		if owner, clash := taken[name]; clash {
+			errs = append(errs, fmt.Errorf("%s has the same name as %s", who, owner))
 		}
 		taken[name] = who
 	}

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The functions Cut, Restore and FlushNAT act on labs that another process holds, by the
-// prefix of its namespaces. See the methods of [Lab] for what they do.
+// The functions Cut, Restore and FlushNAT act on labs held by another process, which they find
+// by the prefix of the namespaces. The methods of [Lab] say what they do.
 
 // Cut pulls the plug of a site.
 func Cut(prefix, site string) error {
@@ -35,7 +35,7 @@ table ip cut-%[1]s {
 	return tool(router, rules, "nft", "-f", "-")
 }
 
-// Restore puts it back.
+// Restore puts the plug of a site back.
 func Restore(prefix, site string) error {
 	router := prefix + "-inet"
 	device, err := deviceOf(router, site)
@@ -55,7 +55,7 @@ func FlushNAT(prefix, site string) error {
 	return err
 }
 
-// deviceOf finds the router's device towards a site: it has the site's name as its alias.
+// deviceOf finds the router's device towards a site, which has the site's name as its alias.
 func deviceOf(router, site string) (device string, err error) {
 	err = inNS(router, func() error {
 		out, err := exec.Command("ip", "-json", "link").Output()
@@ -77,8 +77,8 @@ func deviceOf(router, site string) (device string, err error) {
 	return device, err
 }
 
-// flushConntrack deletes all connection tracking entries of a namespace, and with them
-// the NAT mappings: ctnetlink's delete without a filter.
+// flushConntrack deletes all connection tracking entries of a namespace, and the NAT mappings
+// along with them: ctnetlink's delete without a filter.
 func flushConntrack(ns string) error {
 	err := inNS(ns, func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)

@@ -58,7 +58,7 @@ func setUpTUN(fd int, name string, gso bool) error {
 	return nil
 }
 
-// packets tells how many wire packets a frame stands for, by its virtio header.
+// packets returns how many wire packets a frame stands for, according to its virtio header.
 func packets(frame []byte) int {
 	const ecn = 0x80
 	if kind := frame[1] &^ ecn; kind == 0 {

@@ -13,18 +13,18 @@ import (
 
 const (
 	defaultQueue = 256 << 10
-	// inFlight bounds the frames on a line: 16 Ki of 1500 bytes are 250 ms of 800 Mbit/s.
+	// inFlight bounds the frames on a line: 16 Ki of 1500 bytes are 250 ms at 800 Mbit/s.
 	inFlight = 16 << 10
-	// packetHeaders is about what each further packet of a super-frame adds on the wire.
+	// packetHeaders is roughly what each further packet of a super-frame adds on the wire.
 	packetHeaders = 40
 )
 
-// LinkStats counts the frames of a link, both directions together, to tell whether it was
+// LinkStats counts the frames of a link, both directions together, to show whether it was
 // the lab that dropped something.
 type LinkStats struct{ Sent, Lost, Overflowed int64 }
 
-// wan is a running link: two TUN devices, and for each direction a goroutine that reads
-// and decides about each frame, and one that sends it when it is due.
+// wan is a running link: two TUN devices, and for each direction one goroutine that reads each
+// frame and decides about it, and one that sends it when it is due.
 type wan struct {
 	link  Link
 	a, b  *os.File
@@ -125,19 +125,19 @@ func (w *wan) deliver(line <-chan frame, to *os.File) {
 				return
 			}
 		}
-		if _, err := to.Write(f.data); err == nil { // a device that is down drops it
+		if _, err := to.Write(f.data); err == nil { // a device that is down drops the frame
 			w.sent.Add(1)
 		}
 	}
 }
 
-// schedule says when frames of one direction arrive.
+// schedule computes when the frames of one direction arrive.
 type schedule struct {
-	free time.Time // when the line has sent what it took on
+	free time.Time // when the line will have sent what it has accepted
 	last time.Time // when the last frame arrives
 }
 
-// next takes a frame of size bytes on, or has no room for it.
+// next accepts a frame of size bytes, or has no room for it.
 func (s *schedule) next(link Link, now time.Time, size int) (due time.Time, fits bool) {
 	due = now
 	if link.Rate > 0 {

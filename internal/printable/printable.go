@@ -1,8 +1,8 @@
-// Package printable makes what strangers wrote fit to be shown: in a line of a terminal, a
-// log or a table.
+// Package printable makes strangers' text fit to be shown in a line of a terminal, a log or a
+// table.
 //
-// It guarantees that nothing which a function returns can end a line, move a cursor, change
-// a colour or the direction of text, or be longer than was asked for. It does not judge
+// It guarantees that nothing which its functions return can end a line, move a cursor, change
+// colours or the direction of text, or be longer than was asked for. It does not judge
 // what words say, and it is not responsible for HTML, which its template escapes.
 package printable
 
@@ -12,9 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// Line makes one line of a text: each character that cannot be shown counts as a space, and
-// so does any number of spaces in a row. Of a text with more than most characters the
-// beginning is kept, with three dots; 0 means all of it.
+// Line turns a text into one line: each character that cannot be shown counts as a space, and
+// any run of spaces becomes one. If the text has more than most characters, only its
+// beginning is kept, followed by three dots; a most of 0 means no limit.
 func Line(text string, most int) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool {
 		return r == ' ' || !unicode.IsPrint(r)
@@ -25,8 +25,8 @@ func Line(text string, most int) string {
 	return text
 }
 
-// Name is what somebody is called, by its own word: without the characters that cannot be
-// shown, without spaces around it, and at most so many characters long.
+// Name turns what somebody calls themselves into a name: without characters that cannot be
+// shown, without spaces around it, and no longer than most characters.
 func Name(text string, most int) string {
 	return head(strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -41,7 +41,7 @@ func Is(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// head is the first characters of a text.
+// head returns the first characters of a text.
 func head(text string, most int) string {
 	n := 0
 	for i := range text {

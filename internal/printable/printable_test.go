@@ -23,7 +23,7 @@ func TestLine(t *testing.T) {
 		}
 	}
 	if long := strings.Repeat("x", 1000); Line(long, 0) != long {
-		t.Error("0 is no limit")
+		t.Error("0 must mean no limit")
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Do calls work until it succeeds; the only error is that of ctx. log is told of each failure,
-// with what was being done. The work must bear to be repeated, and what fails for good, such as bad
-// input, must not come here.
+// Do calls work until it succeeds; the only error it returns is that of ctx. Each failure is logged,
+// along with what was being done. The work must tolerate being repeated, and must not be of a kind
+// that can fail for good, for instance because of bad input.
 func Do(ctx context.Context, log *slog.Logger, doing string, work func() error) error {
 	pause := Between(firstPause, mostPause)
 	for {
@@ -20,7 +20,7 @@ func Do(ctx context.Context, log *slog.Logger, doing string, work func() error) 
 			return ctx.Err()
 		}
 		next := pause.Next()
-		log.Error("what must not be given up did not work; trying again", "doing", doing, "err", err, "in", next.Round(time.Millisecond))
+		log.Error("work that must not be given up has failed; trying again", "doing", doing, "err", err, "in", next.Round(time.Millisecond))
 		if !Sleep(ctx, next) {
 			return ctx.Err()
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/retry"
 )
 
-// counter is a slog.Handler that counts what it is told.
+// counter is a slog.Handler that counts the records it gets.
 type counter int
 
 func (c *counter) Enabled(context.Context, slog.Level) bool  { return true }

@@ -25,7 +25,7 @@ func TestPausesGrowAndAreBounded(t *testing.T) {
 		}
 		pause.Reset()
 		if next := pause.Next(); next > first {
-			t.Errorf("%v after a reset, want %v at most", next, first)
+			t.Errorf("%v after a reset, want at most %v", next, first)
 		}
 	})
 }

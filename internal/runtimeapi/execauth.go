@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// deriveKey gives the key that signs, so that the secret itself never does.
+// deriveKey derives the key that signs, so that the secret itself never does.
 func deriveKey(secret []byte) []byte {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte("superexec-auth-v1"))
@@ -26,7 +26,7 @@ func signature(key []byte, ts, nonce, bodySHA256 string) []byte {
 	return mac.Sum(nil)
 }
 
-// execAuth checks signed requests; each nonce is good once.
+// execAuth checks signed requests; each nonce is valid only once.
 type execAuth struct {
 	key []byte
 
@@ -63,7 +63,7 @@ func (a *execAuth) check(header http.Header, body []byte) error {
 	return nil
 }
 
-// once is the value of a header that is there exactly once, or empty.
+// once returns the value of a header that occurs exactly once, or an empty string.
 func once(header http.Header, name string) string {
 	if values := header.Values(name); len(values) == 1 {
 		return values[0]

@@ -15,7 +15,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 )
 
-// The test vector of a stock SuperExec: its secret, its request, and what it sends.
+// The test vector comes from a stock SuperExec: its secret, its request, and what it sends.
 const (
 	vectorSecret    = "topsecret"
 	vectorBody      = "0a0e666c77722d736572766572617070"
@@ -45,7 +45,7 @@ func execHeaders(ts, nonce, bodyHash, signature string) []string {
 	}
 }
 
-// atVectorTime sleeps, in virtual time, until the vector was signed plus age.
+// atVectorTime sleeps, in virtual time, until age after the vector was signed.
 func atVectorTime(t *testing.T, age time.Duration, test func(t *testing.T, client *flwrtest.Client, body []byte)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestBadSuperExecSignatures(t *testing.T) {
 			"another nonce":    execHeaders(strconv.Itoa(vectorUnix), "x", vectorBodyHash, vectorSignature),
 			"no nonce":         signed(vectorSecret, vectorUnix, "", vectorBodyHash),
 			"cut signature":    execHeaders(strconv.Itoa(vectorUnix), vectorNonce, vectorBodyHash, vectorSignature[:62]),
-			"no hex":           execHeaders(strconv.Itoa(vectorUnix), vectorNonce, vectorBodyHash, "signed, me"),
+			"not hex":          execHeaders(strconv.Itoa(vectorUnix), vectorNonce, vectorBodyHash, "signed, me"),
 			"two times":        twice(flwr.HeaderSuperExecTimestamp),
 			"two nonces":       twice(flwr.HeaderSuperExecNonce),
 			"two hashes":       twice(flwr.HeaderSuperExecBodySHA256),

@@ -8,8 +8,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// Guarded lets through to one of Flower's APIs what the guard lets through. Others are told in
-// Flower's own way, so that its tools show the reason.
+// Guarded passes on to one of Flower's APIs the requests that the guard lets through. Others are
+// refused in Flower's own way, so that its tools show the reason.
 func Guarded(guard *localpeer.Guard, next http.Handler) http.Handler {
 	return guard.Handler(next, func(w http.ResponseWriter, r *http.Request, err error) {
 		log.Warn("request refused", "addr", r.RemoteAddr, "path", r.URL.Path, "err", err)

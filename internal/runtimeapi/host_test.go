@@ -20,7 +20,7 @@ const (
 
 var errBroken = errors.New("the store is broken")
 
-// scripted is a Host that notes what it is asked and answers what it was told to.
+// scripted is a Host that records what it is asked and answers as it was told to.
 type scripted struct {
 	mu    sync.Mutex
 	calls []string
@@ -45,7 +45,7 @@ func (h *scripted) fail(err error) {
 	h.err = err
 }
 
-// count of the calls of all methods.
+// count returns the number of calls of all methods.
 func (h *scripted) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -57,7 +57,7 @@ func (h *scripted) called(name string, t task.Task) error {
 	defer h.mu.Unlock()
 	h.calls = append(h.calls, name)
 	if t.ID != h.task.ID {
-		return errors.New("it is the task of somebody else")
+		return errors.New("the task belongs to somebody else")
 	}
 	return h.err
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // lastWords remembers the tokens of tasks that their apps have ended, for push-logs alone:
-// what an app prints last is read from its pipe when the token is dead already. Everything
-// else that a token could do ends with its task. A restart forgets them, and with them at
+// what an app prints last is read from its pipe when the token is already dead. Everything
+// else that a token could do ends with its task. A restart forgets the tokens, which costs at
 // most the last lines of an app.
 type lastWords struct {
 	mu    sync.Mutex
@@ -23,7 +23,7 @@ type ended struct {
 
 func newLastWords() *lastWords { return &lastWords{ended: make(map[string]ended)} }
 
-// remember is called when the app of the token has ended its task.
+// remember is called when the app with this token has ended its task.
 func (l *lastWords) remember(token string, t task.Task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

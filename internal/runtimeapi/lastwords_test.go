@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// mortal is a host whose one token dies with its task, as tokens do.
+// mortal is a host whose only token dies with its task, as tokens do.
 type mortal struct {
 	*scripted
 	ended bool
@@ -44,7 +44,7 @@ func TestLastWordsOfAnAppAreTakenForAShortWhile(t *testing.T) {
 				t.Fatalf("push-task-output: %d", got)
 			}
 			if got := status(flwr.PathPushLogs, goodToken); got != want {
-				t.Errorf("push-logs right after the end, taken %t: %d, want %d", takes, got, want)
+				t.Errorf("push-logs right after the end, accepted %t: %d, want %d", takes, got, want)
 			}
 			for path := range routes {
 				if got := status(path, goodToken); path != flwr.PathPushLogs && got != 401 {

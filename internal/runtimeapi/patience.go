@@ -13,11 +13,11 @@ import (
 
 var log = logs.For("internal/runtimeapi")
 
-// holdUntilDone keeps a request for as long as storing what it brings fails for a reason that
-// may pass, such as a full disk. Other requests are answered with 503, and their client comes
+// holdUntilDone holds a request for as long as storing what it brings fails for a reason that
+// may pass, such as a full disk. Other requests are answered with 503, and their clients come
 // back; but an app that exits sends its output once, and the rest of its lines for a few
-// seconds at most, and what it could not hand over by then is lost. It also saves the pauses
-// of clients: they grow to 20 s. store must change nothing when it fails.
+// seconds at most, and whatever it could not hand over by then is lost. Holding also avoids the
+// pauses of clients, which grow to 20 s. store must change nothing when it fails.
 func holdUntilDone(w http.ResponseWriter, r *http.Request, t task.Task, store func(context.Context) error) error {
 	return flwr.Hold(w, r, func(ctx context.Context) error {
 		err := store(ctx)
@@ -37,7 +37,7 @@ func holdUntilDone(w http.ResponseWriter, r *http.Request, t task.Task, store fu
 	})
 }
 
-// mayPass tells errors that another try may overcome from refusals, and from the end of the
+// mayPass tells errors that another attempt may overcome from refusals and from the end of the
 // request.
 func mayPass(ctx context.Context, err error) bool {
 	var refusal *flwr.Error

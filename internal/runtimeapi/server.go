@@ -13,9 +13,9 @@ import (
 
 // Options of a server.
 type Options struct {
-	// ExecSecret, if not empty, must have signed every acquire-task.
+	// ExecSecret, if not empty, is the secret with which every acquire-task must be signed.
 	ExecSecret []byte
-	// TakeLastWords makes push-logs take lines for a short while after an app has ended its
+	// TakeLastWords makes push-logs accept lines for a short while after an app has ended its
 	// task: for a host whose SuperExec sends what apps print.
 	TakeLastWords bool
 }
@@ -27,7 +27,7 @@ type server struct {
 	last *lastWords // nil: tokens end with their tasks on all routes
 }
 
-// NewHandler gives the handler of all routes below /v1/runtime/, and of /health.
+// NewHandler returns the handler of all routes below /v1/runtime/, and of /health.
 func NewHandler(host Host, options Options) http.Handler {
 	s := &server{host: host}
 	if len(options.ExecSecret) > 0 {
@@ -60,7 +60,7 @@ func NewHandler(host Host, options Options) http.Handler {
 	return mux
 }
 
-// compatible refuses what is not Flower's protocol, before anything is looked up.
+// compatible refuses whatever is not Flower's protocol, before anything is looked up.
 func compatible(next flwr.Handler) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := flwr.CheckContentType(r); err != nil {
@@ -76,13 +76,13 @@ func compatible(next flwr.Handler) flwr.Handler {
 // taskHandler serves a request of an app whose task is known.
 type taskHandler func(w http.ResponseWriter, r *http.Request, t task.Task) error
 
-// forTask resolves the token, which must be there exactly once. It does so before the body
-// is read: a stranger does not get to send one.
+// forTask resolves the token, which must occur exactly once. It does so before the body
+// is read, so a stranger does not get to send one.
 func (s *server) forTask(next taskHandler) flwr.Handler {
 	return s.forTaskAs(s.host.Authenticate, next)
 }
 
-// forTaskAs is forTask with the way to resolve a token.
+// forTaskAs is forTask with a given way to resolve a token.
 func (s *server) forTaskAs(authenticate func(context.Context, string) (task.Task, error), next taskHandler) flwr.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		tokens := r.Header.Values(flwr.HeaderTaskToken)
@@ -100,7 +100,7 @@ func (s *server) forTaskAs(authenticate func(context.Context, string) (task.Task
 	}
 }
 
-// authenticateLogs also takes the token of a task that its app ended a moment ago.
+// authenticateLogs also accepts the token of a task that its app ended a moment ago.
 func (s *server) authenticateLogs(ctx context.Context, token string) (task.Task, error) {
 	t, err := s.host.Authenticate(ctx, token)
 	if s.last != nil && errors.Is(err, task.ErrUnknownToken) {
@@ -119,7 +119,7 @@ func reply(w http.ResponseWriter, r *http.Request, res proto.Message, err error)
 	return flwr.WriteResponse(w, r, res)
 }
 
-// hold keeps the request alive while wait runs, for at most maxHold: then the client is
+// hold keeps the request alive while wait runs, for at most maxHold; after that the client is
 // asked to come back.
 func hold(w http.ResponseWriter, r *http.Request, wait func(context.Context) error) error {
 	return flwr.Hold(w, r, func(ctx context.Context) error {

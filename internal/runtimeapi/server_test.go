@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// routes are those of apps: what is sent, what is answered, and which method it reaches.
+// routes are those of apps: what is sent, what is answered, and which method is reached.
 var routes = map[string]struct {
 	send, answer proto.Message
 	method       string
@@ -75,7 +75,7 @@ func TestBadRequestsDoNotReachTheHost(t *testing.T) {
 			"two tokens":     {client.PostBytes(path, nil, flwr.HeaderTaskToken, goodToken, flwr.HeaderTaskToken, goodToken), 401, 1008},
 			"store is down":  {client.PostBytes(path, nil, flwr.HeaderTaskToken, brokenToken), 503, 0},
 			"JSON":           {client.Do("POST", path, nil, append(token, "Content-Type", "application/json")...), 415, 1002},
-			"no protobuf":    {client.PostBytes(path, []byte{0xff}, token...), 400, 1003},
+			"not protobuf":   {client.PostBytes(path, []byte{0xff}, token...), 400, 1003},
 			"truncated":      {client.PostBytes(path, []byte{0x0a, 0x05, 'a'}, token...), 400, 1003},
 			"GET":            {client.Do("GET", path, nil, token...), 405, 0},
 			"another Flower": {client.PostBytes(path, nil, append(token, versionHeaders("flwr", "1.39.0", "flwr-clientapp")...)...), 412, 1001},
@@ -200,7 +200,7 @@ func TestPushObjectWithABadEndIsRefused(t *testing.T) {
 	}
 }
 
-// content is an object's content that knows whether it was closed.
+// content is an object's content that records whether it was closed.
 type content struct {
 	*bytes.Reader
 	closed chan struct{}
@@ -233,7 +233,7 @@ func TestPullObject(t *testing.T) {
 	}
 }
 
-// patient are the routes on which an app that exits has one try.
+// patient lists the routes on which an app that exits gets only one attempt.
 var patient = map[string]bool{flwr.PathPushTaskOutput: true, flwr.PathPushLogs: true}
 
 func TestWhatAnAppCanNotKeepWaitsForRoom(t *testing.T) {
@@ -296,7 +296,7 @@ func TestEndsOfTasks(t *testing.T) {
 
 func TestWaitingRequests(t *testing.T) {
 	for _, path := range []string{flwr.PathAcquireTask, flwr.PathPullTaskInput, flwr.PathPullMessages, flwr.PathPullObject, task.PathAwaitTaskEnd} {
-		send := proto.Message(&flwrpb.GetNodesRequest{}) // nothing, as most of them take
+		send := proto.Message(&flwrpb.GetNodesRequest{}) // empty, as most routes accept
 		if path == flwr.PathAcquireTask {
 			send = &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{"t"}}
 		}
@@ -325,7 +325,7 @@ func TestWaitingRequests(t *testing.T) {
 	}
 }
 
-// FuzzRoutes proves that no body makes the server do more than refuse it.
+// FuzzRoutes shows that the worst any body can bring about is a refusal.
 func FuzzRoutes(f *testing.F) {
 	paths := []string{task.PathReportExit, flwr.PathAcquireTask}
 	for path, route := range routes {
@@ -354,7 +354,7 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
-// tolerant answers also requests that name nothing.
+// tolerant also answers requests that name nothing.
 type tolerant struct{ *scripted }
 
 func (tolerant) AcquireTask(context.Context, *flwrpb.AcquireTaskRequest) (*flwrpb.AcquireTaskResponse, error) {

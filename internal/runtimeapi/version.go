@@ -18,8 +18,8 @@ const (
 
 var versionPattern = regexp.MustCompile(`^(\d{1,6})\.(\d{1,6})(?:(?:\.|-|\+|a|b|rc).*)?$`)
 
-// checkVersion refuses clients that may misunderstand us (412, code 1001), upon which they
-// exit with an explanation. A client that says nothing about itself is taken as compatible.
+// checkVersion refuses clients that may misunderstand us (412, code 1001); they then exit with
+// an explanation. A client that says nothing about itself is considered compatible.
 func checkVersion(header http.Header) error {
 	name, version, component := header.Get(flwr.HeaderPackageName), header.Get(flwr.HeaderPackageVersion), header.Get(flwr.HeaderComponentName)
 	if name == "" && version == "" && component == "" {

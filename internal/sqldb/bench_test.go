@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkWrite shows what company is worth: ns/op falls with the number of writers.
+// BenchmarkWrite shows the benefit of sharing a commit: ns/op falls with the number of writers.
 func BenchmarkWrite(b *testing.B) {
 	for _, bench := range []struct {
 		name    string

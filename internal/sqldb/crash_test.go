@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// crashEnv makes the test binary a process that writes to a database until it is killed,
+// crashEnv turns the test binary into a process that writes to a database until it is killed,
 // and prints the key of each row that was reported as written.
 const crashEnv = "SQLITEDB_TEST_CRASH"
 
@@ -47,7 +47,7 @@ func writeUntilKilled(path string) {
 	wg.Wait()
 }
 
-// TestKilledProcessLosesNothing kills writers and looks for what they were told is there.
+// TestKilledProcessLosesNothing kills writers and checks that what they were told is there.
 func TestKilledProcessLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

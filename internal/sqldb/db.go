@@ -24,7 +24,7 @@ type DB struct {
 	readers *sql.DB
 }
 
-// Options of [Open]. The zero value is right for most.
+// Options of [Open]. The zero value suits most callers.
 type Options struct {
 	// Components are parts of the schema that belong to packages of their own. Each has
 	// versions of its own; they are migrated before the main schema, in this order.
@@ -37,12 +37,12 @@ type Options struct {
 type Component struct {
 	// Name names the table that records the version: schema_<Name>.
 	Name string
-	// Migrations has the goose files (NNNNN_name.sql) at its root.
+	// Migrations holds the goose files (NNNNN_name.sql) at its root.
 	Migrations fs.FS
 }
 
-// Open opens or creates the database and brings its schema up to date. migrations has the
-// goose files (NNNNN_name.sql) at its root. ErrCorrupt, ErrNewer.
+// Open opens or creates the database and brings its schema up to date. migrations holds the
+// goose files (NNNNN_name.sql) at its root. It may return ErrCorrupt or ErrNewer.
 func Open(path string, migrations fs.FS, opts Options) (*DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -68,15 +68,15 @@ func Open(path string, migrations fs.FS, opts Options) (*DB, error) {
 	return db, nil
 }
 
-// makePrivate makes sure that only its owner can read the file, which SQLite would create with
-// what the umask leaves. The files beside it (-wal, -shm) get the mode of the database.
+// makePrivate makes sure that only the owner can read the file, which SQLite would create with
+// whatever mode the umask leaves. The files beside it (-wal, -shm) get the mode of the database.
 func makePrivate(path string) (created bool, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
 		return true, file.Close()
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return false, nil // SQLite finds out and says it better
+		return false, nil // SQLite will notice, and says it better
 	}
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
 		info, err := os.Stat(name)
@@ -90,9 +90,9 @@ func makePrivate(path string) (created bool, err error) {
 	return false, nil
 }
 
-// Write runs job in a transaction and returns when that is on disk. The job runs once, or
-// not at all if ctx ends before its turn; from then on it is not interrupted. An error of
-// the job undoes what it did and is returned as it is.
+// Write runs job in a transaction and returns once that is on disk. The job runs once, or
+// not at all if ctx ends before its turn; once it runs, it is not interrupted. If the job
+// returns an error, what it did is undone, and the error is returned unchanged.
 //
 // The job must use the methods of tx without a context (a cancelled statement would roll
 // back the work of others), close its rows, and call neither Commit nor Rollback. It holds
@@ -101,14 +101,14 @@ func (db *DB) Write(ctx context.Context, job func(tx *sql.Tx) error) error {
 	return db.WriteThen(ctx, job, nil)
 }
 
-// WriteThen is Write with a function that is called if and when the job is committed,
-// before any later job runs: what it changes in memory therefore changes in the order of
-// the commits. It must be quick and must not call the database.
+// WriteThen is Write with a function that is called if and when the job is committed, before
+// any later job runs, so what it changes in memory changes in the order of the commits.
+// It must be quick and must not call the database.
 func (db *DB) WriteThen(ctx context.Context, job func(tx *sql.Tx) error, committed func()) error {
 	return db.explain(db.writer.do(ctx, job, committed))
 }
 
-// Read runs job on a snapshot of what was committed. It ends early with ctx.
+// Read runs job on a snapshot of what has been committed. It is cut short when ctx ends.
 func (db *DB) Read(ctx context.Context, job func(tx *sql.Tx) error) error {
 	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -131,7 +131,7 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// Path of the file.
+// Path returns the path of the file.
 func (db *DB) Path() string { return db.path }
 
 func (db *DB) connect(opts Options) error {
@@ -161,7 +161,7 @@ func (db *DB) connect(opts Options) error {
 	return nil
 }
 
-// dsn names the file and how each of its connections behaves.
+// dsn names the file and says how each of its connections behaves.
 func (db *DB) dsn(cacheKiB int, more url.Values) string {
 	query := url.Values{
 		"_busy_timeout": {strconv.FormatInt(busyTimeout.Milliseconds(), 10)},

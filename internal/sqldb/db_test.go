@@ -95,7 +95,7 @@ func TestConnectionsAreDurableAndChecked(t *testing.T) {
 	}
 }
 
-// Jobs that find the writer busy share one transaction: the first waits for the others.
+// Jobs that find the writer busy share one transaction: the first one waits for the others.
 func TestWaitingJobsShareACommit(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(kvTable), Options{})
 	const jobs = 20
@@ -278,8 +278,8 @@ func TestStatementsMayNest(t *testing.T) {
 	}
 }
 
-// TestOnlyItsOwnerReadsTheFile looks at a new database and at one of an older version, which was
-// left readable to all.
+// TestOnlyItsOwnerReadsTheFile checks a new database and one from an older version, which was
+// left readable for everybody.
 func TestOnlyItsOwnerReadsTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.db")
 	for _, old := range []bool{false, true} {

@@ -10,15 +10,15 @@ import (
 
 // Errors that callers branch on; the text around them tells the user what to do.
 var (
-	// ErrCorrupt: the file is damaged or no database.
+	// ErrCorrupt: the file is damaged or not a database.
 	ErrCorrupt = errors.New("database is damaged")
-	// ErrNewer: the schema is of a newer version.
+	// ErrNewer: the schema belongs to a newer version.
 	ErrNewer = errors.New("database is of a newer version")
 	// ErrClosed: Close was called.
 	ErrClosed = errors.New("database is closed")
 )
 
-// explain adds what a user needs to know to errors that only a user can mend.
+// explain adds what a user needs to know to errors that only a user can fix.
 func (db *DB) explain(err error) error {
 	if err == nil || errors.Is(err, ErrCorrupt) {
 		return err

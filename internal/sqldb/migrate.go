@@ -11,11 +11,11 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// mainComponent is the schema that [Open] is called with.
+// mainComponent is the schema with which [Open] is called.
 const mainComponent = "main"
 
 // prepare checks the file and brings all components up to date, on a connection of its
-// own: migrations have statements that are of no use later.
+// own, since the statements of migrations are of no use later.
 func (db *DB) prepare(components []Component, exists bool) error {
 	conn, err := sql.Open("sqlite", db.dsn(writerCacheKiB, nil))
 	if err != nil {
@@ -35,7 +35,7 @@ func (db *DB) prepare(components []Component, exists bool) error {
 			return err
 		}
 	}
-	// All are looked at before any is changed: a file that is refused stays as it is.
+	// All are examined before any is changed: a file that is refused stays as it is.
 	for i, c := range components {
 		if err := db.refuseNewer(ctx, conn, c, providers[i]); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (db *DB) prepare(components []Component, exists bool) error {
 }
 
 // check finds damage before a run depends on the file. It reads the whole file, which
-// costs about 5 ms a MiB: little beside a week of training on a damaged one.
+// takes about 5 ms per MiB: little compared with a week of training on a damaged one.
 func (db *DB) check(ctx context.Context, conn *sql.DB) error {
 	var verdict string
 	if err := conn.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {

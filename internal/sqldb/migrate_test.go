@@ -71,10 +71,10 @@ func TestRefusesDamage(t *testing.T) {
 	db.Close()
 	good := read(t, pristine)
 	for name, harm := range map[string]func([]byte) []byte{
-		"no database": func([]byte) []byte { return []byte(strings.Repeat("this is no database ", 500)) },
-		"cut":         func(b []byte) []byte { return b[:len(b)/2] },
-		"torn page":   func(b []byte) []byte { clear(b[len(b)/2/4096*4096:][:4096]); return b },
-		"header":      func(b []byte) []byte { b[5] ^= 0xff; return b },
+		"not a database": func([]byte) []byte { return []byte(strings.Repeat("this is no database ", 500)) },
+		"cut":            func(b []byte) []byte { return b[:len(b)/2] },
+		"torn page":      func(b []byte) []byte { clear(b[len(b)/2/4096*4096:][:4096]); return b },
+		"header":         func(b []byte) []byte { b[5] ^= 0xff; return b },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.db")

@@ -8,8 +8,8 @@ import (
 	"net/url"
 )
 
-// Snapshot writes a consistent copy of the database, as of now and without gaps, to a file
-// that must not exist. Reads and writes go on meanwhile. The copy is not synced to disk.
+// Snapshot writes a consistent copy of the database, as it is now and without gaps, to a file
+// that must not exist. Reads and writes continue meanwhile. The copy is not synced to disk.
 func (db *DB) Snapshot(ctx context.Context, path string) error {
 	conn, err := sql.Open("sqlite", db.dsn(readerCacheKiB, nil))
 	if err == nil {
@@ -23,8 +23,8 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	return nil
 }
 
-// ReadFile runs job on a database file that nobody has open, such as a snapshot, and does
-// not change it.
+// ReadFile runs job on a database file that nobody has open, such as a snapshot, without
+// changing it.
 func ReadFile(ctx context.Context, path string, job func(tx *sql.Tx) error) error {
 	db := &DB{path: path}
 	name := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"mode": {"ro"}, "_query_only": {"1"}}.Encode()}

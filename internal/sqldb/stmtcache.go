@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// cachingConnector makes connections that keep their statements prepared, so that code
-// may say tx.Exec(query) and pay for parsing and planning once.
+// cachingConnector makes connections that keep their statements prepared, so code can call
+// tx.Exec(query) and pay for parsing and planning only once.
 type cachingConnector struct{ driver.Connector }
 
 // sqliteConn is what the driver's connections can do; all of it is passed on, see
@@ -47,12 +47,12 @@ func (c cachingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 // cachingConn is used by one goroutine at a time, as database/sql promises.
 type cachingConn struct {
 	sqliteConn
-	// idle are prepared statements that are not executing. One that is executing is not
-	// here, so that the same query, nested, gets another.
+	// idle holds prepared statements that are not executing. One that is executing is not
+	// here, so the same query, if nested, gets another statement.
 	idle map[string]sqliteStmt
 }
 
-// Unwrap gives the driver's connection.
+// Unwrap returns the driver's connection.
 func (c *cachingConn) Unwrap() driver.Conn { return c.sqliteConn }
 
 // ExecContext implements driver.ExecerContext.

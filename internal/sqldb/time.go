@@ -2,7 +2,7 @@ package sqldb
 
 import "time"
 
-// Micro is how times are stored: Unix microseconds, and 0 for the zero time.
+// Micro converts a time to the form in which it is stored: Unix microseconds, and 0 for the zero time.
 func Micro(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -10,7 +10,7 @@ func Micro(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// FromMicro is the time, in UTC, that [Micro] made a number of.
+// FromMicro returns the time, in UTC, that [Micro] converted to us.
 func FromMicro(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// writer lets one job after the other work on the one connection that writes, and commits
+// writer lets one job after another work on the one connection that writes, and commits
 // them in groups. There is no goroutine behind it: each job runs on its caller's, and the
-// last of those that stood in line commits for all.
+// last of those standing in line commits for all.
 //
 //	          turn taken, no batch            others are in line
 //	(waiting) ──────────────► (job in batch) ──────────────────► (waits for done)
@@ -19,7 +19,7 @@ import (
 //	                               ▼                                  │
 //	                          (commits the batch, calls after) ───────┘
 //
-// Whoever stands in line is bound to take a turn, even if its context has ended meanwhile:
+// A job that stands in line must take its turn, even if its context has ended in the meantime:
 // that is what allows a job to leave the commit to the next.
 type writer struct {
 	db *sql.DB
@@ -36,7 +36,7 @@ type batch struct {
 	began time.Time
 	jobs  int
 	after []func()
-	// broken is why the transaction cannot be committed any more.
+	// broken is why the transaction can no longer be committed.
 	broken error
 	// done is closed after the commit or its failure; err may be read then.
 	done chan struct{}
@@ -55,7 +55,7 @@ func (w *writer) do(ctx context.Context, job func(*sql.Tx) error, committed func
 	if err != nil {
 		return err
 	}
-	// Also a job that failed waits: it may have failed because of what others in the batch
+	// A job that failed waits too: it may have failed because of what others in the batch
 	// did, which is true only once it is committed.
 	<-b.done
 	if b.err != nil {
@@ -64,9 +64,9 @@ func (w *writer) do(ctx context.Context, job func(*sql.Tx) error, committed func
 	return jobErr
 }
 
-// take uses a turn for one job. err says that the job did not run.
+// take uses a turn for one job. err means that the job did not run.
 func (w *writer) take(ctx context.Context, job func(*sql.Tx) error, committed func()) (b *batch, jobErr, err error) {
-	defer w.leave() // also when the job panics: its caller's problem, not that of others
+	defer w.leave() // even if the job panics: that is its caller's problem, not the others'
 	if w.closed.Load() {
 		return nil, nil, ErrClosed
 	}
@@ -83,7 +83,7 @@ func (w *writer) take(ctx context.Context, job func(*sql.Tx) error, committed fu
 	return w.batch, w.batch.run(job, committed), nil
 }
 
-// leave commits if nobody in line could, and gives the turn away.
+// leave commits if nobody in line could do so, and gives up the turn.
 func (w *writer) leave() {
 	b := w.batch
 	if b != nil && (w.waiting.Load() == 0 || b.full() || b.broken != nil) {
@@ -95,7 +95,7 @@ func (w *writer) leave() {
 
 func (w *writer) isClosed() bool { return w.closed.Load() }
 
-// close finishes the batch that is open and closes the connection after the readers': the
+// close finishes the open batch and closes the connection after those of the readers: the
 // last one to be closed checkpoints the log.
 func (w *writer) close(readers func() error) error {
 	w.turn <- struct{}{}
@@ -114,7 +114,7 @@ func (b *batch) full() bool {
 	return b.jobs >= maxBatchJobs || time.Since(b.began) >= maxBatchAge
 }
 
-// run gives the job a savepoint, so that its failure undoes its own work only.
+// run gives the job a savepoint, so that a failure undoes only its own work.
 func (b *batch) run(job func(*sql.Tx) error, committed func()) error {
 	if _, err := b.tx.Exec(`SAVEPOINT job`); err != nil {
 		b.broken = err
@@ -143,8 +143,8 @@ func (b *batch) run(job func(*sql.Tx) error, committed func()) error {
 	return nil
 }
 
-// undo rolls back to before the job. Some errors (disk full, I/O) make SQLite roll back
-// the whole transaction; then there is no savepoint, and the batch is lost.
+// undo rolls back to the state before the job. Some errors (disk full, I/O) make SQLite roll
+// back the whole transaction; then there is no savepoint, and the batch is lost.
 func (b *batch) undo(cause error) {
 	if _, err := b.tx.Exec(`ROLLBACK TO job`); err != nil {
 		b.broken = cause
@@ -155,11 +155,11 @@ func (b *batch) undo(cause error) {
 	}
 }
 
-// finish ends the transaction and tells all that wait for it.
+// finish ends the transaction and tells all those that wait for it.
 func (b *batch) finish() {
 	defer close(b.done)
 	if b.broken != nil {
-		_ = b.tx.Rollback() // SQLite did it already, or the connection is of no use
+		_ = b.tx.Rollback() // SQLite has already done it, or the connection is of no use
 		b.err = fmt.Errorf("write: %w", b.broken)
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// modelTask is a task as the drawing in the package comment has it.
+// modelTask is a task as drawn in the package comment.
 type modelTask struct {
 	id       uint64
 	created  time.Time
@@ -23,7 +23,7 @@ type modelTask struct {
 	deadline time.Time
 }
 
-// TestTasksFollowTheDrawing lets random calls loose on the table and on a model.
+// TestTasksFollowTheDrawing makes random calls to the table and to a model.
 func TestTasksFollowTheDrawing(t *testing.T) {
 	db := openTable(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -146,7 +146,7 @@ func TestTasksFollowTheDrawing(t *testing.T) {
 	})
 }
 
-// compare looks at everything that can be seen.
+// compare compares everything that can be seen.
 func compare(rt *rapid.T, tx *sql.Tx, tasks []*modelTask) {
 	var next time.Time
 	for _, m := range tasks {

@@ -30,7 +30,7 @@ func scan(row scanner) (task.Task, error) {
 	return t, nil
 }
 
-// one reads the single task that a statement returns. ErrNotFound.
+// one reads the single task that a statement returns. It returns ErrNotFound if there is none.
 func one(tx *sql.Tx, query string, args ...any) (task.Task, error) {
 	t, err := scan(tx.QueryRow(query, args...))
 	if errors.Is(err, sql.ErrNoRows) {

@@ -17,8 +17,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations is the schema of the table, with the goose files at its root. It has versions
-// of its own: give it to sqldb.Open as the component "tasks".
+// Migrations returns the schema of the table, with the goose files at its root. It has versions
+// of its own: pass it to sqldb.Open as the component "tasks".
 func Migrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -69,8 +69,8 @@ func Claim(tx *sql.Tx, now time.Time, types []string) (t task.Task, token string
 	return t, token, err == nil, err
 }
 
-// ClaimID is Claim for a pending task that the caller has chosen. ErrNotFound if it is
-// unknown or not pending.
+// ClaimID is Claim for a pending task that the caller has chosen. It returns ErrNotFound if the
+// task is unknown or not pending.
 func ClaimID(tx *sql.Tx, now time.Time, id uint64) (task.Task, string, error) {
 	token := task.NewToken()
 	t, err := one(tx, `UPDATE tasks SET status = 'starting', starting_at = ?, active_until = ?, token_hash = ?
@@ -82,7 +82,7 @@ func ClaimID(tx *sql.Tx, now time.Time, id uint64) (task.Task, string, error) {
 	return t, token, nil
 }
 
-// ByToken finds the task of a token. ErrUnknownToken.
+// ByToken finds the task of a token. It may return ErrUnknownToken.
 func ByToken(tx *sql.Tx, token string) (task.Task, error) {
 	hash := task.HashToken(token)
 	if hash == nil {
@@ -98,7 +98,7 @@ func ByToken(tx *sql.Tx, token string) (task.Task, error) {
 	return t, nil
 }
 
-// Get reads a task. ErrNotFound.
+// Get reads a task. It may return ErrNotFound.
 func Get(tx *sql.Tx, id uint64) (task.Task, error) {
 	t, err := one(tx, `SELECT `+columns+` FROM tasks WHERE task_id = ?`, int64(id))
 	if err != nil {
@@ -107,8 +107,8 @@ func Get(tx *sql.Tx, id uint64) (task.Task, error) {
 	return t, nil
 }
 
-// GetAll reads tasks by their ids, in that order, with one statement. ErrNotFound if one is
-// missing.
+// GetAll reads tasks by their ids, in that order, with one statement. It returns ErrNotFound if
+// one is missing.
 func GetAll(tx *sql.Tx, ids []uint64) ([]task.Task, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -140,8 +140,8 @@ func GetAll(tx *sql.Tx, ids []uint64) ([]task.Task, error) {
 	return tasks, nil
 }
 
-// Activate moves a starting task to running; a running one shows life by it. ErrNotFound,
-// ErrFinished, ErrNotClaimed.
+// Activate moves a starting task to running; for a running task it is a sign of life. It may
+// return ErrNotFound, ErrFinished or ErrNotClaimed.
 func Activate(tx *sql.Tx, now time.Time, id uint64) (task.Task, error) {
 	t, err := Get(tx, id)
 	if err != nil {
@@ -164,8 +164,8 @@ func Activate(tx *sql.Tx, now time.Time, id uint64) (task.Task, error) {
 	return t, nil
 }
 
-// Heartbeat is a sign of life. It is false when the task is not alive any more, and
-// extends a claim as well: an app that loads for long shows by it that it does.
+// Heartbeat is a sign of life. It returns false if the task is no longer alive. It also extends
+// a claim: an app that takes long to load thereby shows that it is still loading.
 func Heartbeat(tx *sql.Tx, now time.Time, id uint64) (alive bool, err error) {
 	until := sqldb.Micro(now.Add(task.HeartbeatLimit))
 	result, err := tx.Exec(`UPDATE tasks SET active_until = CASE WHEN active_until < ? THEN ? ELSE active_until END
@@ -177,8 +177,8 @@ func Heartbeat(tx *sql.Tx, now time.Time, id uint64) (alive bool, err error) {
 	return n > 0, err
 }
 
-// Finish ends a task and revokes its token. ErrNotFound, ErrFinished, and ErrNotRunning
-// for completed from another state than running. Details beyond a bound are cut.
+// Finish ends a task and revokes its token. It may return ErrNotFound, ErrFinished, or
+// ErrNotRunning if a task that is not running is to be completed. Details beyond a bound are cut.
 func Finish(tx *sql.Tx, now time.Time, id uint64, sub task.SubStatus, details string) (task.Task, error) {
 	t, err := Get(tx, id)
 	if err != nil {
@@ -221,7 +221,7 @@ func Active(tx *sql.Tx) ([]task.Task, error) {
 	return tasks, nil
 }
 
-// cut bounds a text and makes it fit for a protobuf string.
+// cut bounds a text and makes it valid for a protobuf string.
 func cut(text string) string {
 	if len(text) > maxDetails {
 		text = text[:maxDetails] + " [cut]"

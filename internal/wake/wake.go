@@ -3,7 +3,7 @@
 // A writer calls [Bell.Ring] after it has committed a change; every [Watch] on that key
 // then has a value in its channel. Rings are remembered, not counted: a watch that was
 // rung a hundred times while nobody looked wakes once, so a slow waiter costs a writer
-// nothing. The pattern that loses no wake-up is: watch first, then look, then wait.
+// nothing. The pattern that loses no wake-up is: first watch, then look, then wait.
 //
 // It is not responsible for carrying the change itself, nor for waking other processes.
 package wake
@@ -49,7 +49,7 @@ func (b *Bell) Watch(keys ...Key) *Watch {
 	return w
 }
 
-// Ring wakes all that watch any of the keys.
+// Ring wakes all watches of any of the keys.
 func (b *Bell) Ring(keys ...Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,7 +11,7 @@ func TestRingIsRememberedOnce(t *testing.T) {
 	<-w.C
 	select {
 	case <-w.C:
-		t.Fatal("a ring was counted, want it remembered once")
+		t.Fatal("rings were counted; want one remembered")
 	default:
 	}
 	bell.Ring(Key{Kind: "run", ID: 3})

@@ -13,7 +13,7 @@
 //	natlab flush a                # the gateway of site a forgets its mappings
 //	natlab clean                  # removes what a killed run left behind
 //
-// The command of run sees NATLAB_PREFIX and for each host h, with dashes as underscores,
+// The command of run sees NATLAB_PREFIX and, for each host h, with dashes as underscores,
 // NATLAB_NS_h (its namespace), NATLAB_ADDR_h, NATLAB_PUBLIC_h and NATLAB_GATEWAY_h. Inside it,
 // "natlab exec" works as above. Kinds and settings of sites are those of natlab.ParseSite.
 package main
@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// options of all subcommands; each uses what concerns it.
+// options holds the options of all subcommands; each uses those that concern it.
 type options struct {
 	topology natlab.Topology
 	private  bool
@@ -55,7 +55,7 @@ func parse(name string, args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("natlab "+name, flag.ContinueOnError)
 	prefix := "nl"
-	if outer := os.Getenv("NATLAB_PREFIX"); outer != "" { // inside of "natlab run"
+	if outer := os.Getenv("NATLAB_PREFIX"); outer != "" { // inside "natlab run"
 		prefix = outer
 	}
 	flags.StringVar(&o.topology.Prefix, "prefix", prefix, "prefix of the namespaces' names")
@@ -151,7 +151,7 @@ func environment(l *natlab.Lab, prefix string) []string {
 	return env
 }
 
-// execOn becomes the command, so that its process id and status are the command's.
+// execOn replaces this process with the command, so that its process id and status are the command's.
 func execOn(prefix string, args []string) error {
 	if len(args) < 2 {
 		return errors.New("exec needs a host and a command")
