@@ -12,17 +12,17 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// overlay is what a fetch needs of the network.
+// overlay is what a fetch needs from the network.
 type overlay interface {
 	// open opens a stream of the exchange on the best path.
 	open(ctx context.Context, to Provider) (network.Stream, error)
-	// outdated tells that the stream is relayed and its peer is connected directly now.
+	// outdated reports whether the stream is relayed although its peer is now connected directly.
 	outdated(stream network.Stream) bool
-	// connects has a value each time the peer connects, until stop is called.
+	// connects delivers a value each time the peer connects, until stop is called.
 	connects(p peer.ID) (c <-chan struct{}, stop func())
 }
 
-// hostOverlay is a libp2p host.
+// hostOverlay is the overlay of a libp2p host.
 type hostOverlay struct {
 	host   host.Host
 	noDial bool
@@ -33,13 +33,13 @@ func (o hostOverlay) open(ctx context.Context, to Provider) (network.Stream, err
 		o.host.Peerstore().AddAddrs(to.Peer, to.Addrs, peerstore.TempAddrTTL)
 	}
 	if !to.Direct {
-		// A relay's limits end a transfer at worst, and it goes on from there.
+		// At worst a relay's limits end a transfer, and it continues from there.
 		ctx = network.WithAllowLimitedConn(ctx, "objects")
 	}
 	if o.noDial || to.Direct {
 		ctx = network.WithNoDial(ctx, "objects")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errors.New("opening a stream takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errors.New("opening a stream took too long"))
 	defer cancel()
 	stream, err := o.host.NewStream(ctx, to.Peer, ProtocolID)
 	if err == nil && to.Direct && addr.Relayed(stream.Conn()) {
