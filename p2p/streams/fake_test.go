@@ -63,6 +63,9 @@ func (s *fakeStream) Conn() network.Conn                 { return fakeConn{peer:
 func (s *fakeStream) Scope() network.StreamScope         { return fakeScope{stream: s} }
 func (s *fakeStream) Reset() error                       { return s.ResetWithError(network.StreamNoError) }
 
+// CloseWrite: what was written is there already.
+func (s *fakeStream) CloseWrite() error { return nil }
+
 func (s *fakeStream) Close() error {
 	if !s.reset.Load() {
 		s.closed.Store(true)

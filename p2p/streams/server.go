@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -142,12 +143,21 @@ func (s *Server) turnAway(raw network.Stream, why error) {
 	log.Debug("no place for a stream", "protocol", s.proto, "peer", raw.Conn().RemotePeer(), "err", why)
 	if s.opts.Busy != nil {
 		_ = raw.SetWriteDeadline(time.Now().Add(busyTime))
-		if s.opts.Busy(raw, why) == nil {
-			_ = raw.Close()
+		if s.opts.Busy(raw, why) == nil && raw.CloseWrite() == nil {
+			hearOut(raw)
 			return
 		}
 	}
 	_ = raw.ResetWithError(network.StreamResourceLimitExceeded)
+}
+
+// hearOut takes what a peer has to say that was answered before it said it. A stream that is
+// closed at once tells the peer's transport to stop sending, by which a request that is still being
+// written fails, and the answer to it is never read.
+func hearOut(raw network.Stream) {
+	_ = raw.SetReadDeadline(time.Now().Add(busyTime))
+	_, _ = io.CopyN(io.Discard, raw, maxUnheard)
+	_ = raw.Close()
 }
 
 func (s *Server) enter(p peer.ID) error {
