@@ -112,7 +112,7 @@ func (l *Link) Tickets() *membership.Tickets { return l.tickets }
 // Run serves until ctx ends, which is not an error, or until a part fails. When it returns,
 // nothing of the link is running any more.
 func (l *Link) Run(ctx context.Context) error {
-	defer join.Serve(l.host, l.members.Join).Close()
+	defer join.Serve(l.host, l.members.LetsIn, l.members.Join).Close()
 	return l.daemon.Run(ctx)
 }
 

@@ -57,7 +57,7 @@ func newLink(t testing.TB) *fakeLink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	joins := join.Serve(l.host, func(_ context.Context, from peer.ID, req join.Request) (join.Answer, error) {
+	joins := join.Serve(l.host, func(req join.Request) bool { return req.TokenID == "token" }, func(_ context.Context, from peer.ID, req join.Request) (join.Answer, error) {
 		if req.TokenID != "token" || string(req.Secret) != "secret" {
 			return join.Answer{}, &join.Refusal{Reason: "the ticket is not valid any more"}
 		}

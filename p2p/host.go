@@ -158,6 +158,10 @@ func (h *Host) Kind() Kind { return h.kind }
 // Standing returns the standing of a peer on this host.
 func (h *Host) Standing(p peer.ID) admission.Standing { return h.admission.Standing(p) }
 
+// ShowedTicket says that the peer at the other end of a connection has shown a valid ticket; see
+// [admission.Controller.ShowedTicket].
+func (h *Host) ShowedTicket(c network.Conn) { h.admission.ShowedTicket(c) }
+
 // HandleMembers serves a protocol for members only.
 func (h *Host) HandleMembers(proto protocol.ID, handler network.StreamHandler) {
 	h.SetStreamHandler(proto, h.admission.ForMembers(handler))

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
@@ -24,7 +25,7 @@ import (
 // serveJoin lets peers join at a hub.
 func serveJoin(t testing.TB, hub *Host, decide join.Handler) {
 	t.Helper()
-	t.Cleanup(join.Serve(hub, decide).Close)
+	t.Cleanup(join.Serve(hub, func(req join.Request) bool { return req.TokenID == "t1" }, decide).Close)
 }
 
 func TestJoinMakesAMember(t *testing.T) {
@@ -64,6 +65,45 @@ func TestJoinMakesAMember(t *testing.T) {
 			}
 			keepEcho(t, leaf, target).next(t)
 		})
+	}
+}
+
+// showing is a host that tells whose tickets it was shown.
+type showing struct {
+	*Host
+	mu    sync.Mutex
+	peers map[peer.ID]bool
+}
+
+func (s *showing) ShowedTicket(c network.Conn) {
+	s.Host.ShowedTicket(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peers[c.RemotePeer()] = true
+}
+
+func (s *showing) saw(p peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peers[p]
+}
+
+// The lobby hears of a ticket before the join has been decided, which may take its time, and
+// only of one that is valid.
+func TestTheLobbyHearsOfTickets(t *testing.T) {
+	hub := &showing{Host: newHost(t, Config{Kind: Hub, Gate: &members{ticket: true}}), peers: make(map[peer.ID]bool)}
+	t.Cleanup(join.Serve(hub, func(req join.Request) bool { return req.TokenID == "t1" && string(req.Secret) == "s3cret" },
+		func(_ context.Context, from peer.ID, req join.Request) (join.Answer, error) {
+			if good := string(req.Secret) == "s3cret"; hub.saw(from) != good {
+				t.Errorf("the lobby was told that a ticket was shown: %v, and a valid one was: %v", !good, good)
+			}
+			return join.Answer{}, &join.Refusal{Reason: "seen enough"}
+		}).Close)
+	for _, secret := range []string{"s3cret", "guess", ""} {
+		_, err := join.Ask(testContext(t), newHost(t, Config{}), directTo(hub.Host), join.Request{TokenID: "t1", Secret: []byte(secret)})
+		if !strings.Contains(fmt.Sprint(err), "seen enough") {
+			t.Errorf("secret %q: %v", secret, err)
+		}
 	}
 }
 

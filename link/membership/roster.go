@@ -55,6 +55,8 @@ type roster struct {
 	members map[peer.ID]state.Member
 	// joinable: some ticket could still let a peer in.
 	joinable bool
+	// tickets that could when all was loaded, by their ids. Never changed.
+	tickets map[string]state.JoinToken
 }
 
 // New makes a membership that lets nobody in before [Members.Load].
@@ -122,8 +124,12 @@ func (m *Members) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for usable tickets: %w", err)
 	}
+	tickets, err := m.usableTickets(ctx)
+	if err != nil {
+		return err
+	}
 	before := m.current.Load()
-	now := &roster{members: make(map[peer.ID]state.Member, len(list)), joinable: joinable}
+	now := &roster{members: make(map[peer.ID]state.Member, len(list)), joinable: joinable, tickets: tickets}
 	var present []peer.ID
 	for _, member := range list {
 		id, err := peer.Decode(member.PeerID)
@@ -146,6 +152,21 @@ func (m *Members) Load(ctx context.Context) error {
 	return nil
 }
 
+func (m *Members) usableTickets(ctx context.Context) (map[string]state.JoinToken, error) {
+	list, err := m.store.ListTokens(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the tickets: %w", err)
+	}
+	tickets := make(map[string]state.JoinToken)
+	now := time.Now()
+	for _, token := range list {
+		if usable(token, now) {
+			tickets[token.ID] = token
+		}
+	}
+	return tickets, nil
+}
+
 // admitted takes a new member in without reading all the others: when thousands join together,
 // each would have to wait for thousands of reads of thousands of members.
 func (m *Members) admitted(ctx context.Context, p peer.ID) error {
@@ -160,7 +181,8 @@ func (m *Members) admitted(ctx context.Context, p peer.ID) error {
 	if err != nil {
 		return fmt.Errorf("look for usable tickets: %w", err)
 	}
-	now := &roster{members: maps.Clone(m.current.Load().members), joinable: joinable}
+	before := m.current.Load()
+	now := &roster{members: maps.Clone(before.members), joinable: joinable, tickets: before.tickets}
 	now.members[p] = member
 	m.current.Store(now)
 	if member.RevokedAt.IsZero() {

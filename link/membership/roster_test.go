@@ -36,7 +36,8 @@ func (s *someMembers) Member(_ context.Context, peerID string) (state.Member, er
 	return state.Member{}, state.ErrNotFound
 }
 
-func (s *someMembers) UsableTokens(context.Context) (bool, error) { return s.joinable, nil }
+func (s *someMembers) UsableTokens(context.Context) (bool, error)            { return s.joinable, nil }
+func (s *someMembers) ListTokens(context.Context) ([]state.JoinToken, error) { return nil, nil }
 
 func newPeer(t *testing.T) peer.ID {
 	t.Helper()

@@ -132,13 +132,18 @@ func checkRole(role join.Role) error {
 }
 
 func ticketOf(t state.JoinToken, now time.Time) Ticket {
-	expired := !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
-	spent := t.MaxUses > 0 && t.Uses >= t.MaxUses
 	return Ticket{
 		ID: t.ID, Role: t.Role, MaxUses: t.MaxUses, Uses: t.Uses, CreatedAt: t.CreatedAt,
 		ExpiresAt: pointer(t.ExpiresAt), RevokedAt: pointer(t.RevokedAt),
-		Usable: !expired && !spent && t.RevokedAt.IsZero(),
+		Usable: usable(t, now),
 	}
+}
+
+// usable tells whether a ticket lets somebody in.
+func usable(t state.JoinToken, now time.Time) bool {
+	expired := !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
+	spent := t.MaxUses > 0 && t.Uses >= t.MaxUses
+	return !expired && !spent && t.RevokedAt.IsZero()
 }
 
 // pointer makes the zero time absent in JSON.

@@ -149,6 +149,57 @@ func TestTicketIsUsableUntilItIsSpent(t *testing.T) {
 	}
 }
 
+// The lobby is told of a ticket what a join with it would find.
+func TestLetsInByATicketThatIsUsable(t *testing.T) {
+	members, tickets := newFederation(t)
+	create := func(req TicketRequest) (string, join.Request) {
+		t.Helper()
+		made, err := tickets.Create(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := ticket.Parse(made.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.ID, join.Request{TokenID: parsed.TokenID, Secret: parsed.Secret}
+	}
+	id, good := create(TicketRequest{})
+	_, other := create(TicketRequest{})
+	_, once := create(TicketRequest{MaxUses: 1})
+	_, short := create(TicketRequest{LifeSeconds: 1})
+	if !members.LetsIn(good) || !members.LetsIn(once) {
+		t.Error("a usable ticket is not known")
+	}
+	for name, bad := range map[string]join.Request{
+		"nothing":          {},
+		"no secret":        {TokenID: good.TokenID},
+		"another's secret": {TokenID: good.TokenID, Secret: other.Secret},
+		"an unknown id":    {TokenID: "0123456789ab", Secret: good.Secret},
+	} {
+		if members.LetsIn(bad) {
+			t.Errorf("%s lets in", name)
+		}
+	}
+	if _, err := members.Join(t.Context(), newPeer(t), once); err != nil || !members.LetsIn(good) {
+		t.Errorf("another ticket is forgotten over a join (%v)", err)
+	}
+	if err := members.Load(t.Context()); err != nil { // as Follow does after a join
+		t.Fatal(err)
+	}
+	if members.LetsIn(once) {
+		t.Error("a ticket that is used up lets in")
+	}
+	if err := tickets.Revoke(t.Context(), id); err != nil || members.LetsIn(good) {
+		t.Errorf("a revoked ticket lets in (%v)", err)
+	}
+	for deadline := time.Now().Add(time.Minute); members.LetsIn(short); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("an expired ticket lets in")
+		}
+	}
+}
+
 // The relays must be open to a new member when it hears that it is in.
 func TestJoinIsAnsweredWhenTheOthersKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -111,11 +111,15 @@ func (c *Controller) Arrived(conn network.Conn) {
 
 // Gone forgets a connection.
 func (c *Controller) Gone(conn network.Conn) {
-	c.lobby.gone(conn)
+	c.lobby.guests.gone(conn)
 	if len(c.net.ConnsToPeer(conn.RemotePeer())) == 0 {
 		c.conns.Unprotect(conn.RemotePeer(), "member")
 	}
 }
+
+// ShowedTicket says that the peer at the other end of a connection has shown a ticket that lets
+// peers in. The peer may stay for as long as a join takes, and need not make room for others.
+func (c *Controller) ShowedTicket(conn network.Conn) { c.lobby.guests.showed(conn) }
 
 // ForMembers restricts a handler's protocol to members. Streams of others are reset: by the lobby,
 // and again here, since a standing may have changed in between.
@@ -132,6 +136,6 @@ func (c *Controller) ForMembers(handler network.StreamHandler) network.StreamHan
 // Close stops the clocks of peers that may not stay. The host must already be closed.
 func (c *Controller) Close() {
 	if c.lobby != nil {
-		c.lobby.close()
+		c.lobby.guests.close()
 	}
 }

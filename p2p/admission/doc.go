@@ -8,12 +8,14 @@
 //     forgets to ask is protected too, and identify's pushes obey it as well.
 //   - A host dials nobody but members, its relays, and peers that it is reaching for.
 //   - A peer that may not stay is gone after a time, and what strangers, one address or one peer
-//     can take of a host is bounded.
+//     can take of a host is bounded. One address cannot keep others from joining.
 //
 // # Who asks what
 //
 //	libp2p ── dial, connection up ──► gater         gater.go
 //	       ── stream arrives ───────► lobby         lobby.go ──► the host's protocols
+//	                                      │
+//	                                      └► guests   guests.go: who may wait there
 //	       ── stream, memory ───────► resources     resources.go
 //	reach  ── what does this error mean? ─────────► Refusal, StandingAt   refusal.go
 //

@@ -113,9 +113,9 @@ func TestStrangerMustGoAfterItsTime(t *testing.T) {
 }
 
 func guests(h *guarded) (all []*guest) {
-	h.lobby.mu.Lock()
-	defer h.lobby.mu.Unlock()
-	for _, g := range h.lobby.peers {
+	h.lobby.guests.mu.Lock()
+	defer h.lobby.guests.mu.Unlock()
+	for _, g := range h.lobby.guests.guests {
 		all = append(all, g)
 	}
 	return all
@@ -213,39 +213,6 @@ func (c *inbound) RemotePeer() peer.ID           { return "stranger" }
 func (c *inbound) RemoteMultiaddr() ma.Multiaddr { return c.addr }
 func (c *inbound) Stat() network.ConnStats {
 	return network.ConnStats{Stats: network.Stats{Direction: network.DirInbound}}
-}
-
-func TestLobbyIsBounded(t *testing.T) {
-	hub := newGuarded(t, &members{ticket: true}, "")
-	conns := make([]*lingering, lobbyPeers+10)
-	for i := range conns {
-		conns[i] = &lingering{inbound: inbound{addr: ma.StringCast("/ip4/11.0.0.1/tcp/1")}, closed: make(chan network.ConnErrorCode, 1)}
-		hub.lobby.arrived(conns[i])
-	}
-	if got := len(guests(hub)); got != lobbyPeers {
-		t.Errorf("%d guests", got)
-	}
-	for _, c := range conns[lobbyPeers:] {
-		if code := <-c.closed; code != network.ConnResourceLimitExceeded {
-			t.Errorf("closed with %v", code)
-		}
-	}
-	for _, c := range conns {
-		hub.lobby.gone(c)
-	}
-	if got := len(guests(hub)); got != 0 {
-		t.Errorf("%d guests stay", got)
-	}
-}
-
-type lingering struct {
-	inbound
-	closed chan network.ConnErrorCode
-}
-
-func (c *lingering) CloseWithError(code network.ConnErrorCode) error {
-	c.closed <- code
-	return nil
 }
 
 // Strangers cannot make a host dial anybody, whereas relays are dialled.

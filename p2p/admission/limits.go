@@ -42,9 +42,26 @@ const (
 
 // The lobby, where peers are that may only join.
 const (
-	// lobbyPeers at a time. 1,000 nodes that join at once get in by repeating.
+	// lobbyPeers may be there at a time. A peer that joins has its place for milliseconds, and one
+	// that finds none comes again.
 	lobbyPeers = 512
-	// lobbyTime is for one join over the slowest line; then the peer must go.
+	// addressGuests bounds the guests of one IPv4 address, or IPv6 /56, that have shown no ticket:
+	// half of the lobby, so that one address cannot fill it. As each can be displaced after
+	// leastTime, 204 places become free in a second. That is more than newConnsPerAddress, so that
+	// a peer finds one even during a flood from its own address.
+	addressGuests = 256
+	// relayGuests bounds the guests of one relay that have shown no ticket. This host does not see
+	// the addresses behind a relay, so the relay counts as the address. It gets more places than an
+	// address does, since it carries whole sites, but not all of them, so that peers that come
+	// directly find a place while strangers crowd a relay.
+	relayGuests = 384
+	// leastTime is what a silent guest has before another may take its place: enough for identify
+	// and the request to join, on a line with a round trip of half a second.
+	leastTime = 1250 * time.Millisecond
+	// silentTime is what a guest has for showing a ticket before it must go. The slowest line needs
+	// three round trips of a second each, and the doctor observes for up to 7 s.
+	silentTime = 8 * time.Second
+	// lobbyTime is what a guest that has shown a ticket has for its join, over the slowest line.
 	lobbyTime = 20 * time.Second
 	// refusedTime is for hearing so through a relay: four round trips on a slow line.
 	refusedTime = 4 * time.Second

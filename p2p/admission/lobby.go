@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -39,14 +38,7 @@ type lobby struct {
 
 	relay, joining, refused, stranger *doors
 
-	mu    sync.Mutex
-	peers map[network.Conn]*guest
-}
-
-// guest is a connection of a peer that may not stay.
-type guest struct {
-	timer   *time.Timer
-	streams int
+	guests *guestList
 }
 
 type doors struct {
@@ -55,7 +47,7 @@ type doors struct {
 }
 
 func newLobby(c *Controller, protocols protocol.Switch, through network.StreamHandler) *lobby {
-	l := &lobby{c: c, protocols: protocols, through: through, peers: make(map[network.Conn]*guest)}
+	l := &lobby{c: c, protocols: protocols, through: through, guests: newGuestList(c.Standing, c.background)}
 	l.relay = l.doors(ping.ID, identify.IDPush, circuit.ProtoIDv2Stop, autonatv2.DialBackProtocol)
 	l.joining = l.doors(JoinProtocol, ObserveProtocol)
 	l.refused = l.doors(refusedProtocol)
@@ -125,11 +117,11 @@ func (l *lobby) handle(s network.Stream) {
 		return
 	}
 	if d != l.relay {
-		if !l.enter(s.Conn()) {
+		if !l.guests.enter(s.Conn()) {
 			s.ResetWithError(network.StreamResourceLimitExceeded)
 			return
 		}
-		defer l.leave(s.Conn())
+		defer l.guests.leave(s.Conn())
 	}
 	s.SetDeadline(time.Now().Add(negotiateTime))
 	proto, handle, err := d.mux.Negotiate(s)
@@ -147,9 +139,9 @@ func (l *lobby) handle(s network.Stream) {
 	}
 }
 
-// arrived starts the clock of a connection that may not stay. It is called when the swarm
-// has announced the connection, and judges it a second time: whoever was revoked since the
-// gater let it in is among those that Disconnect could not see yet.
+// arrived gives a connection that may not stay a place, and starts its clock. It is called when
+// the swarm has announced the connection, and judges it a second time: a peer that was revoked
+// since the gater let it in is among those that Disconnect could not see yet.
 func (l *lobby) arrived(c network.Conn) {
 	if !l.c.mayConnect(c) {
 		l.c.background(func() { c.CloseWithError(network.ConnGated) })
@@ -158,67 +150,7 @@ func (l *lobby) arrived(c network.Conn) {
 	if c.Stat().Direction == network.DirOutbound || l.c.peers.IsRelay(c.RemotePeer()) || l.c.Standing(c.RemotePeer()) == Member {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.peers) >= lobbyPeers {
-		l.c.background(func() { c.CloseWithError(network.ConnResourceLimitExceeded) })
-		return
-	}
-	stay := lobbyTime
-	if l.c.Standing(c.RemotePeer()) == Refused {
-		stay = refusedTime
-	}
-	l.peers[c] = &guest{timer: time.AfterFunc(stay, func() {
-		switch l.c.Standing(c.RemotePeer()) {
-		case Refused:
-			c.CloseWithError(network.ConnGated)
-		case Joining: // it was slow, or this host was; it may come again
-			c.CloseWithError(network.ConnGarbageCollected)
-		}
-	})}
-}
-
-func (l *lobby) gone(c network.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if g := l.peers[c]; g != nil {
-		g.timer.Stop()
-		delete(l.peers, c)
-	}
-}
-
-// enter counts a stream of a guest. Connections that we dialled are no guests and count
-// under the resource manager only.
-func (l *lobby) enter(c network.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	g := l.peers[c]
-	if g == nil {
-		return true
-	}
-	if g.streams >= lobbyStreams {
-		return false
-	}
-	g.streams++
-	return true
-}
-
-func (l *lobby) leave(c network.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if g := l.peers[c]; g != nil {
-		g.streams--
-	}
-}
-
-// close stops the clocks.
-func (l *lobby) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, g := range l.peers {
-		g.timer.Stop()
-	}
-	clear(l.peers)
+	l.guests.admit(c)
 }
 
 // handlerOf finds the handler of a protocol in a switch, by asking as a peer would.

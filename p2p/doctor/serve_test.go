@@ -76,7 +76,7 @@ func newTestLink(t *testing.T, standing admission.Standing) *testLink {
 		t.Fatal(err)
 	}
 	l.Host = h
-	joins := join.Serve(h, func(context.Context, peer.ID, join.Request) (join.Answer, error) {
+	joins := join.Serve(h, func(join.Request) bool { return true }, func(context.Context, peer.ID, join.Request) (join.Answer, error) {
 		t.Error("the doctor joined")
 		return join.Answer{}, errors.New("not now")
 	})

@@ -10,12 +10,12 @@ const (
 	// maxDeciding bounds the requests that the handler decides at a time; the others wait their
 	// turn.
 	maxDeciding = 32
-	// maxWaiting may wait their turn: 1,000 nodes that join at once, most of which the lobby lets
-	// in.
+	// maxWaiting may wait their turn, or have yet to ask: as many as the 512 guests of a lobby can
+	// open, so that silent streams never take the place of one that asks.
 	maxWaiting = 1024
 	// maxPerPeer allows a peer to ask again, over another path, while its first question is
 	// decided.
-	maxPerPeer = 4
+	maxPerPeer = 2
 	// maxName bounds the name of a node, in bytes: what a table in a terminal can show.
 	maxName = 64
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/rhizome-fl/rhizome/internal/logs"
@@ -48,29 +49,41 @@ func (r *Refusal) Is(target error) bool { return target == admission.ErrRefused 
 // to the peer as it is; of any other error the peer learns only that it may try again.
 type Handler func(ctx context.Context, from peer.ID, req Request) (Answer, error)
 
-// Serve answers join requests with what decide says. The caller must close the server before the
-// host.
-func Serve(h streams.Host, decide Handler) *streams.Server {
+// Host is what Serve needs of a host.
+type Host interface {
+	streams.Host
+	// ShowedTicket says that the peer at the other end of a connection has shown a valid ticket,
+	// and need not make room for others until it has joined.
+	ShowedTicket(network.Conn)
+}
+
+// Serve answers join requests with what decide says. Before a request waits its turn, valid tells
+// from memory whether it shows a ticket that lets peers in; if so, the host is told. The caller must
+// close the server before the host.
+func Serve(h Host, valid func(Request) bool, decide Handler) *streams.Server {
 	opts := streams.Options{Places: maxDeciding, Queue: maxWaiting, PerPeer: maxPerPeer, Whole: timeout}
 	return streams.Serve(h, Protocol, opts, func(ctx context.Context, s *streams.Stream) error {
 		from := s.Conn().RemotePeer()
-		var req joinpb.Request
-		if err := delimited.Read(bufio.NewReader(s), maxMessage, &req); err != nil {
+		var asked joinpb.Request
+		if err := delimited.Read(bufio.NewReader(s), maxMessage, &asked); err != nil {
 			return fmt.Errorf("bad join request: %w", err)
+		}
+		req := Request{TokenID: asked.GetTokenId(), Secret: asked.GetSecret(), Name: asked.GetName()}
+		if valid(req) {
+			h.ShowedTicket(s.Conn())
 		}
 		if err := s.Turn(ctx); err != nil {
 			return err
 		}
-		return delimited.Write(s, answer(ctx, from, &req, decide))
+		return delimited.Write(s, answer(ctx, from, req, decide))
 	})
 }
 
-func answer(ctx context.Context, from peer.ID, req *joinpb.Request, decide Handler) *joinpb.Answer {
-	name := req.GetName()
-	err := checkName(name)
+func answer(ctx context.Context, from peer.ID, req Request, decide Handler) *joinpb.Answer {
+	err := checkName(req.Name)
 	var decided Answer
 	if err == nil {
-		decided, err = decide(ctx, from, Request{TokenID: req.GetTokenId(), Secret: req.GetSecret(), Name: name})
+		decided, err = decide(ctx, from, req)
 	}
 	var refusal *Refusal
 	switch {
