@@ -12,14 +12,18 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
+	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/p2p"
 	"github.com/rhizome-fl/rhizome/p2p/admission"
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/flwr"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
@@ -38,6 +42,7 @@ type fakeLink struct {
 	mu      sync.Mutex
 	members map[peer.ID]bool
 	asked   map[string]bool // objects that a node wanted
+	held    map[string]chan struct{}
 }
 
 func newLink(t testing.TB) *fakeLink {
@@ -46,7 +51,7 @@ func newLink(t testing.TB) *fakeLink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &fakeLink{t: t, sessions: make(chan *linkSession), members: make(map[peer.ID]bool), asked: make(map[string]bool)}
+	l := &fakeLink{t: t, sessions: make(chan *linkSession), members: make(map[peer.ID]bool), asked: make(map[string]bool), held: make(map[string]chan struct{})}
 	if l.objects, err = objects.OpenDir(filepath.Join(t.TempDir(), "objects"), objects.DirOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +81,20 @@ func newLink(t testing.TB) *fakeLink {
 		one.hello = frame.GetHello()
 		l.sessions <- one
 	})
-	server := objects.NewServer(l.host, l.objects, func(_ context.Context, _ peer.ID, _ uint64, id string) error {
+	server := objects.NewServer(l.host, l.objects, func(ctx context.Context, _ peer.ID, _ uint64, id string) error {
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		l.asked[id] = true
-		return nil
+		held := l.held[id]
+		l.mu.Unlock()
+		if held == nil {
+			return nil
+		}
+		select {
+		case <-held:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}, objects.ServerOptions{})
 	t.Cleanup(func() {
 		joins.Close()
@@ -105,6 +119,15 @@ func (l *fakeLink) wasAsked(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.asked[id]
+}
+
+// withhold keeps an object back until it is released.
+func (l *fakeLink) withhold(id string) (release func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := make(chan struct{})
+	l.held[id] = held
+	return sync.OnceFunc(func() { close(held) })
 }
 
 // ticket signs a ticket, changed by the test.
@@ -198,6 +221,31 @@ func (ls *linkSession) offer(m nodetest.Message) {
 	ls.write(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: m.Offer}})
 	if a := ls.next().GetAccept(); a.GetMessageId() != m.ID {
 		ls.t.Fatalf("accept = %v", a)
+	}
+}
+
+// verdict is what the node says of an offered message; other frames are passed over.
+func (ls *linkSession) verdict(m nodetest.Message) (accepted bool, declined *sessionpb.Decline) {
+	ls.t.Helper()
+	for {
+		frame := ls.next()
+		if frame.GetAccept().GetMessageId() == m.ID {
+			return true, nil
+		}
+		if d := frame.GetDecline(); d.GetMessageId() == m.ID {
+			return false, d
+		}
+	}
+}
+
+// wantRefusal reads the reply to a message, which says that its app may not run.
+func (ls *linkSession) wantRefusal(m nodetest.Message) {
+	ls.t.Helper()
+	reply := ls.next().GetReply()
+	var msg flwrpb.Message
+	if err := proto.Unmarshal(reply.GetMessage(), &msg); err != nil || msg.GetMetadata().GetReplyToMessageId() != m.ID ||
+		msg.GetError().GetCode() != flwr.ErrorInvalidFAB || msg.GetError().GetReason() != policy.Reason {
+		ls.t.Fatalf("reply = %v, %v; want a refusal of %s", &msg, err, m.ID)
 	}
 }
 

@@ -32,7 +32,7 @@ type Node struct {
 	started time.Time
 
 	nodeConfig appconfig.Config
-	trusted    policy.Entities
+	policy     policy.Entities
 
 	dir     *datadir.Dir
 	objects *objects.Dir
@@ -106,6 +106,9 @@ func (n *Node) addParts() {
 	part := n.daemon.Part
 	part("overlay", n.runOverlay)
 	part("Runtime API", n.serveRuntime)
+	part("policy", func(ctx context.Context) error {
+		return retry.Do(ctx, log, "decide about apps of before the start", func() error { return n.office.Review(ctx) })
+	})
 	part("tasks", func(ctx context.Context) error { n.apps.Run(ctx); return nil })
 	part("objects", n.collect)
 	n.daemon.Edge("SuperExec", func(ctx context.Context) error {

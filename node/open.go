@@ -23,7 +23,7 @@ func (n *Node) readSettings() (err error) {
 		return err
 	}
 	if n.cfg.TrustedEntities != "" {
-		if n.trusted, err = policy.Load(n.cfg.TrustedEntities); err != nil {
+		if n.policy, err = policy.Load(n.cfg.TrustedEntities); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (n *Node) openWork(context.Context) error {
 	})
 	n.office = messages.New(messages.Config{
 		Store: n.store, Objects: n.objects, Link: n.session, Fetch: n.fetch, Shared: n.swarm.share,
-		Slots: n.cfg.Slots, Trusted: n.trusted,
+		Slots: n.cfg.Slots, Policy: n.policy,
 	})
 	n.daemon.Opened(func() error { n.office.Close(); return nil })
 	host := apps.Config{Office: n.office, Store: n.store, NodeConfig: n.nodeConfig}

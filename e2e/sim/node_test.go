@@ -10,6 +10,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/node/apps"
 	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
@@ -82,7 +83,7 @@ func (n *nodeSide) start() {
 		},
 	})
 	one.office = messages.New(messages.Config{
-		Store: one.store, Objects: one.owned, Link: one.client, Slots: slots,
+		Store: one.store, Objects: one.owned, Link: one.client, Slots: slots, Policy: policy.Entities(nil),
 		Fetch: func(ctx context.Context, want messages.Want) error {
 			return w.fetchFromLink(ctx, one, want.RunID, want.IDs)
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/apps"
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -54,7 +55,7 @@ func newFixture(t testing.TB, change func(*apps.Config)) *fixture {
 	}
 	f.fetch = func([]string) error { return errors.New("the link is away") }
 	office := messages.New(messages.Config{
-		Store: s, Objects: f.objects, Slots: 1,
+		Store: s, Objects: f.objects, Slots: 1, Policy: policy.Entities(nil),
 		Fetch: func(_ context.Context, w messages.Want) error { return f.fetch(w.IDs) },
 	})
 	t.Cleanup(office.Close)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhizome-fl/rhizome/node/messages"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -16,11 +16,13 @@ import (
 
 // PullTaskInput starts the task: it gives the app its context, its run and its bundle.
 func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTaskInputResponse, error) {
-	known, err := h.cfg.Store.Run(ctx, t.RunID)
-	if errors.Is(err, state.ErrNotFound) {
+	known, bundle, err := h.cfg.Office.App(ctx, t)
+	switch {
+	case errors.Is(err, state.ErrNotFound):
 		return nil, flwr.NewError(flwr.CodeRunIDNotFound)
-	}
-	if err != nil {
+	case errors.Is(err, messages.ErrNotAllowed):
+		return nil, flwr.NewError(flwr.CodeTaskStartFailed)
+	case err != nil:
 		return nil, err
 	}
 	run := new(flwrpb.Run)
@@ -31,10 +33,6 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := h.bundle(ctx, known)
-	if err != nil {
-		return nil, err
-	}
 	err = h.cfg.Store.Activate(ctx, t.ID)
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
 		return nil, flwr.NewError(flwr.CodeTaskStartFailed)
@@ -42,7 +40,8 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 	if err != nil {
 		return nil, err
 	}
-	return &flwrpb.PullTaskInputResponse{Context: appContext, Run: run, Fab: bundle, TaskId: t.ID}, nil
+	return &flwrpb.PullTaskInputResponse{Context: appContext, Run: run, TaskId: t.ID,
+		Fab: &flwrpb.Fab{HashStr: known.FABHash, Content: bundle, Verifications: known.Verifications}}, nil
 }
 
 // context is what the run series knows on this node: within a run exactly what the last
@@ -78,22 +77,6 @@ func (h *Host) context(ctx context.Context, run state.Run) ([]byte, error) {
 		fresh.State = old.State
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(fresh)
-}
-
-func (h *Host) bundle(ctx context.Context, run state.Run) (*flwrpb.Fab, error) {
-	if run.FABHash == "" {
-		return nil, flwr.NewError(flwr.CodeFABNotFound)
-	}
-	file, err := h.cfg.Office.Open(ctx, run.ID, run.FABHash)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content := make([]byte, file.Size())
-	if _, err := io.ReadFull(file, content); err != nil {
-		return nil, fmt.Errorf("read app bundle %s: %w", run.FABHash, err)
-	}
-	return &flwrpb.Fab{HashStr: run.FABHash, Content: content, Verifications: run.Verifications}, nil
 }
 
 // PullMessages gives the app the instruction of its task, as often as it asks.

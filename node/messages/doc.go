@@ -12,9 +12,9 @@
 //
 // The life of a message, with its states, is drawn in package state. This is how it begins:
 //
-//	             objects and bundle fetched     bundle trusted and readable
+//	             objects and bundle fetched     app allowed and readable
 //	TakeIn ────► fetching ────────────────────► checking ──────────────────► accepted
-//	                │ gives up (link away,          │ not trusted, broken
+//	                │ gives up (link away,          │ not allowed, broken
 //	                │ disk full, run dropped)       ▼
 //	                ▼                            answered with error 7
 //	            declined: offered again later
@@ -24,6 +24,11 @@
 // time; that at most a bounded number is under way; that after DropRun has returned nothing
 // of the run is fetched or accepted any more; and that every leased message is answered, by
 // its app or for it.
+//
+// No task is handed out, and no bundle, unless the site's policy (package policy) has allowed
+// that very bundle for that run: it is asked when a message is taken in, when it is leased, and
+// when its ClientApp asks for the bundle, and decides once for each run, bundle and policy. What a
+// run is cannot change after its first message: an offer that contradicts it is declined for good.
 //
 // Fetches outlive the session that offered the message: a session that moves to a better
 // path does not start them over.

@@ -21,7 +21,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{}, []byte{0x0a, 0x00}, []byte{0x08, 0x07}, []byte{1})
 	f.Add(good.GetMessage(), good.GetTree()[:len(good.GetTree())/2], good.GetRun(), []byte(nil))
 	f.Fuzz(func(t *testing.T, message, tree, run, shares []byte) {
-		offer, _, shared, err := parse(&sessionpb.Offer{Message: message, Tree: tree, Run: run, Shared: shares}, nodetest.NodeID)
+		offer, shared, err := parse(&sessionpb.Offer{Message: message, Tree: tree, Run: run, Shared: shares}, nodetest.NodeID)
 		if err != nil {
 			if !errors.Is(err, ErrBadOffer) {
 				t.Fatalf("error does not blame the offer: %v", err)

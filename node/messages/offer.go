@@ -29,25 +29,25 @@ func MessageID(o *sessionpb.Offer) string {
 // parse checks an offer to the node and turns it into what the store keeps: the very bytes
 // of message and tree. Errors wrap ErrBadOffer. shared are the ids of all objects that go to
 // other nodes too.
-func parse(o *sessionpb.Offer, node uint64) (offer state.Offer, run *flwrpb.Run, shared []string, err error) {
-	run = new(flwrpb.Run)
+func parse(o *sessionpb.Offer, node uint64) (offer state.Offer, shared []string, err error) {
+	run := new(flwrpb.Run)
 	if err := proto.Unmarshal(o.GetRun(), run); err != nil {
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: run: %w", ErrBadOffer, err)
+		return state.Offer{}, nil, fmt.Errorf("%w: run: %w", ErrBadOffer, err)
 	}
 	switch {
 	case run.GetRunId() == 0:
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: it has no run", ErrBadOffer)
+		return state.Offer{}, nil, fmt.Errorf("%w: it has no run", ErrBadOffer)
 	case run.GetSeriesId() == 0:
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: run %d has no series", ErrBadOffer, run.GetRunId())
+		return state.Offer{}, nil, fmt.Errorf("%w: run %d has no series", ErrBadOffer, run.GetRunId())
 	case !object.Valid(run.GetFabHash()):
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: bundle hash %.80q", ErrBadOffer, run.GetFabHash())
+		return state.Offer{}, nil, fmt.Errorf("%w: bundle hash %.80q", ErrBadOffer, run.GetFabHash())
 	}
 	m, err := message.ParseInstruction(o.GetMessage(), o.GetTree(), message.Addressed{RunID: run.GetRunId(), Node: node})
 	if err != nil {
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: message of run %d: %w", ErrBadOffer, run.GetRunId(), err)
+		return state.Offer{}, nil, fmt.Errorf("%w: message of run %d: %w", ErrBadOffer, run.GetRunId(), err)
 	}
 	if shared, err = sharedIn(m.Tree(), o.GetShared()); err != nil {
-		return state.Offer{}, nil, nil, fmt.Errorf("%w: %w", ErrBadOffer, err)
+		return state.Offer{}, nil, fmt.Errorf("%w: %w", ErrBadOffer, err)
 	}
 	return state.Offer{
 		MessageID: m.ID(),
@@ -61,7 +61,7 @@ func parse(o *sessionpb.Offer, node uint64) (offer state.Offer, run *flwrpb.Run,
 			Proto:         o.GetRun(),
 			Verifications: o.GetFabVerifications(),
 		},
-	}, run, shared, nil
+	}, shared, nil
 }
 
 // sharedIn lists what is in the parts of a tree whose roots are named. The tree was found to

@@ -44,8 +44,8 @@ type Config struct {
 	Shared func(runID uint64, ids []string)
 	// Slots is how many messages may be leased at a time.
 	Slots int
-	// Trusted says whose apps may run; empty for all.
-	Trusted policy.Entities
+	// Policy says which apps may run on this node.
+	Policy policy.Policy
 }
 
 // Office is where all messages of a node pass through. Its methods may be called concurrently.

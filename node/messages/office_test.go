@@ -23,6 +23,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
+// everyApp may run on a node without trusted entities.
+var everyApp policy.Entities
+
 type result struct {
 	id  string
 	err error
@@ -46,7 +49,7 @@ type fixture struct {
 	*messages.Office
 }
 
-func newFixture(t testing.TB, trusted policy.Entities) *fixture {
+func newFixture(t testing.TB, p policy.Policy) *fixture {
 	t.Helper()
 	f := &fixture{t: t, objects: nodetest.NewMemory(), blobs: nodetest.Blobs{}, results: make(results, 1000)}
 	s, err := state.Open(context.Background(), filepath.Join(t.TempDir(), "node.db"), f.objects)
@@ -55,7 +58,7 @@ func newFixture(t testing.TB, trusted policy.Entities) *fixture {
 	}
 	f.store = s
 	f.Office = messages.New(messages.Config{
-		Store: s, Objects: f.objects, Link: f.results, Fetch: f.fetch, Trusted: trusted,
+		Store: s, Objects: f.objects, Link: f.results, Fetch: f.fetch, Policy: p, Slots: 1,
 	})
 	t.Cleanup(func() {
 		f.Close()
@@ -91,7 +94,7 @@ func (f *fixture) state(m nodetest.Message) state.State {
 }
 
 func TestAccept(t *testing.T) {
-	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 	run.Override = map[string]*flwrpb.Scalar{"lr": {Scalar: &flwrpb.Scalar_Double{Double: 0.5}}}
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
@@ -122,7 +125,7 @@ func TestAccept(t *testing.T) {
 }
 
 func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
-	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 	first, second := run.Instruction(t, 1, "model"), run.Instruction(t, 2, "model")
 	f.serve(run)
 	var wanted []string
@@ -170,7 +173,7 @@ func TestRejected(t *testing.T) {
 }
 
 func TestBadOffers(t *testing.T) {
-	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 	good := run.Instruction(t, 1, "model").Offer
 	other := nodetest.NewRun(t, 8).Instruction(t, 2, "model").Offer
 	for name, change := range map[string]func(*sessionpb.Offer){
@@ -209,7 +212,7 @@ func TestBadOffers(t *testing.T) {
 
 func TestFetchIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+		f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 		m := run.Instruction(t, 1, "model")
 		f.serve(run)
 		tries := 0
@@ -228,7 +231,7 @@ func TestFetchIsTriedAgain(t *testing.T) {
 
 func TestGivesUpAndTakesItLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+		f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 		m := run.Instruction(t, 1, "model")
 		f.serve(run)
 		down := errors.New("line is down")
@@ -250,7 +253,7 @@ func TestGivesUpAndTakesItLater(t *testing.T) {
 }
 
 func TestDropRun(t *testing.T) {
-	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 	m := run.Instruction(t, 1, "model")
 	f.serve(run)
 	fetching := make(chan struct{})
@@ -274,7 +277,7 @@ func TestDropRun(t *testing.T) {
 }
 
 func TestManyAtOnce(t *testing.T) {
-	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 	var fetching, most atomic.Int32
 	f.before = func(context.Context, messages.Want) error {
 		n := fetching.Add(1)
@@ -316,7 +319,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 func TestPrefetch(t *testing.T) {
-	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
+	f, run := newFixture(t, everyApp), nodetest.NewRun(t, 7)
 	f.serve(run)
 	arrived := make(chan struct{})
 	f.before = func(_ context.Context, w messages.Want) error {

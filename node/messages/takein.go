@@ -2,12 +2,12 @@ package messages
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rhizome-fl/rhizome/node/appconfig"
-	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/state"
 	"github.com/rhizome-fl/rhizome/protocol/fab"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
@@ -21,7 +21,7 @@ var ErrBusy = errors.New("too many messages are being fetched")
 // TakeIn takes in a message that is offered to this node, under the id by which the link
 // knows it; [Link] is told the end. A message that is under way already is left alone.
 func (o *Office) TakeIn(offered *sessionpb.Offer, node uint64) {
-	offer, run, shared, err := parse(offered, node)
+	offer, shared, err := parse(offered, node)
 	if err != nil {
 		o.tell(MessageID(offered), err)
 		return
@@ -30,7 +30,7 @@ func (o *Office) TakeIn(offered *sessionpb.Offer, node uint64) {
 		o.cfg.Shared(offer.Run.ID, shared)
 	}
 	started := o.begin(offer.MessageID, offer.Run.ID, func(ctx context.Context) error {
-		return o.take(ctx, offer, run)
+		return o.take(ctx, offer)
 	}, func(err error) { o.tell(offer.MessageID, err) })
 	if !started {
 		o.tell(offer.MessageID, ErrBusy)
@@ -47,7 +47,7 @@ func (o *Office) tell(messageID string, err error) {
 }
 
 // take brings one message from offered to accepted.
-func (o *Office) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) error {
+func (o *Office) take(ctx context.Context, offer state.Offer) error {
 	select {
 	case o.slots <- struct{}{}:
 		defer func() { <-o.slots }()
@@ -55,6 +55,10 @@ func (o *Office) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) e
 		return context.Cause(ctx)
 	}
 	now, err := o.cfg.Store.TakeIn(ctx, offer)
+	if errors.Is(err, state.ErrOtherRun) {
+		log.Warn("a message is offered for a run that is another one here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
+		return fmt.Errorf("%w: %w", ErrBadOffer, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -65,11 +69,10 @@ func (o *Office) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) e
 	if err := o.fetch(ctx, Want{RunID: offer.Run.ID, IDs: ids, Offered: true}); err != nil {
 		return err
 	}
-	err = o.check(ctx, offer.Run, run)
+	err = o.check(ctx, offer.Run.ID)
 	switch {
-	case errors.Is(err, policy.ErrNotTrusted):
-		log.Warn("app is not trusted here", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
-		return o.cfg.Store.Refuse(ctx, offer.MessageID, flwr.ErrorInvalidFAB, policy.Reason)
+	case errors.Is(err, ErrNotAllowed):
+		return o.refuse(ctx, offer.MessageID, offer.Run.ID, err)
 	case errors.Is(err, fab.ErrInvalid):
 		log.Warn("app bundle is broken", "run", offer.Run.ID, "message", offer.MessageID, "err", err)
 		return o.cfg.Store.Refuse(ctx, offer.MessageID, flwr.ErrorInvalidFAB, err.Error())
@@ -79,30 +82,31 @@ func (o *Office) take(ctx context.Context, offer state.Offer, run *flwrpb.Run) e
 	return o.cfg.Store.MarkComplete(ctx, offer.MessageID)
 }
 
-// check decides whether the app of a run may run here, and prepares its configuration.
-func (o *Office) check(ctx context.Context, known state.Run, run *flwrpb.Run) error {
-	var digest [32]byte
-	if _, err := hex.Decode(digest[:], []byte(known.FABHash)); err != nil {
-		return fmt.Errorf("bundle hash: %w", err)
-	}
-	if err := o.cfg.Trusted.Verify(digest, known.Verifications); err != nil {
-		return err
-	}
-	stored, err := o.cfg.Store.Run(ctx, known.ID)
+// check decides whether the app of a run may run here, and prepares its configuration. What
+// it goes by is the run as it was stored, whatever an offer says.
+func (o *Office) check(ctx context.Context, runID uint64) error {
+	known, err := o.cfg.Store.Run(ctx, runID)
 	if err != nil {
 		return err
 	}
-	if stored.Config != nil {
+	if err := o.mayRun(ctx, known); err != nil {
+		return err
+	}
+	if known.Config != nil {
 		return nil
+	}
+	run := new(flwrpb.Run)
+	if err := proto.Unmarshal(known.Proto, run); err != nil {
+		return fmt.Errorf("run %d: %w", runID, err)
 	}
 	bundle, err := o.cfg.Objects.Open(known.FABHash)
 	if err != nil {
-		return fmt.Errorf("open app bundle of run %d: %w", known.ID, err)
+		return fmt.Errorf("open app bundle of run %d: %w", runID, err)
 	}
 	defer bundle.Close()
 	defaults, err := appconfig.Defaults(bundle, bundle.Size())
 	if err != nil {
-		return fmt.Errorf("app bundle of run %d: %w", known.ID, err)
+		return fmt.Errorf("app bundle of run %d: %w", runID, err)
 	}
-	return o.cfg.Store.SetRunConfig(ctx, known.ID, appconfig.Fuse(defaults, run.GetOverrideConfig()))
+	return o.cfg.Store.SetRunConfig(ctx, runID, appconfig.Fuse(defaults, run.GetOverrideConfig()))
 }

@@ -1,33 +1,22 @@
-// Package policy is the site's word: what the people who run this node allow, whatever the
-// SuperLink asks for. Today it decides one thing, whether an app may run here: a node that
-// was given trusted entities (`--trusted-entities`) runs only bundles (FABs) that one of
-// them has signed. A node that was given none runs every app of its SuperLink.
-//
-// It is asked when a message is taken in, before the node accepts it (package messages).
-//
-// It guarantees that a bundle is accepted only with a valid Ed25519 signature, by a listed
-// key, over the very bytes that will run (their SHA-256) and the time of signing.
-//
-// It is not responsible for what a trusted app does, for the age of a signature, nor for
-// the licence that a hub attests beside it: that is only required to be present, as stock
-// Flower does.
 package policy
 
 import (
+	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
-
-// Reason is the text of the error reply (code 7) to a message of an app that is not trusted.
-const Reason = "The FAB could not be verified."
 
 // ErrNotTrusted says that no trusted entity vouches for a bundle.
 var ErrNotTrusted = errors.New("no trusted entity has signed the app bundle")
@@ -35,9 +24,17 @@ var ErrNotTrusted = errors.New("no trusted entity has signed the app bundle")
 // licenseKey is the verification that a hub sets for apps that it vouches for at all.
 const licenseKey = "valid_license"
 
+// Names of rules, as they are stored and logged.
+const (
+	ruleEveryApp = "every app"
+	ruleEntities = "trusted entities"
+)
+
 // Entities are the public keys that may vouch for apps, by key id. Without any, every app
 // is accepted. It is read-only after Load.
 type Entities map[string]ed25519.PublicKey
+
+var _ Policy = Entities(nil)
 
 // signature is the JSON value of one verification.
 type signature struct {
@@ -64,6 +61,34 @@ func Load(path string) (Entities, error) {
 		return nil, fmt.Errorf("trusted entities: %s: %w", path, err)
 	}
 	return entities, nil
+}
+
+// Fingerprint implements [Policy]. It depends on the keys and their ids alone: a comment in
+// their file changes nothing.
+func (e Entities) Fingerprint() string {
+	if len(e) == 0 {
+		return ruleEveryApp
+	}
+	sum := sha256.New()
+	for _, id := range slices.Sorted(maps.Keys(e)) {
+		fmt.Fprintf(sum, "%q %x\n", id, []byte(e[id]))
+	}
+	return ruleEntities + " " + hex.EncodeToString(sum.Sum(nil))
+}
+
+// Decide implements [Policy].
+func (e Entities) Decide(_ context.Context, app App) (Decision, error) {
+	if len(e) == 0 {
+		return Decision{Allowed: true, Rule: ruleEveryApp}, nil
+	}
+	digest, err := hex.DecodeString(app.Hash)
+	if err != nil || len(digest) != sha256.Size {
+		return Decision{}, fmt.Errorf("bundle hash %.80q of run %d is no SHA-256", app.Hash, app.RunID)
+	}
+	if err := e.Verify([sha256.Size]byte(digest), app.Verifications); err != nil {
+		return Decision{Rule: ruleEntities, Reason: err.Error()}, nil
+	}
+	return Decision{Allowed: true, Rule: ruleEntities}, nil
 }
 
 // Verify accepts a bundle with this SHA-256 if one of the entities has signed it, or if

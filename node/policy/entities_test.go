@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,55 @@ func TestVerify(t *testing.T) {
 		}
 		if err != nil && !errors.Is(err, ErrNotTrusted) {
 			t.Errorf("%s: error %v does not wrap ErrNotTrusted", name, err)
+		}
+	}
+}
+
+// The fingerprint changes with whom the site trusts, and with nothing else.
+func TestFingerprint(t *testing.T) {
+	a, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	different := map[string]string{}
+	for name, entities := range map[string]Entities{
+		"none": nil, "a": {"1": a}, "a by another id": {"2": a}, "b": {"1": b}, "both": {"1": a, "2": b}, "both, swapped": {"1": b, "2": a},
+	} {
+		mark := entities.Fingerprint()
+		if other, dup := different[mark]; dup {
+			t.Errorf("%s and %s have one fingerprint", name, other)
+		}
+		different[mark] = name
+		if again := maps.Clone(entities).Fingerprint(); again != mark {
+			t.Errorf("%s: %s, then %s", name, mark, again)
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := strings.Repeat("ab", 32)
+	for name, tc := range map[string]struct {
+		entities Entities
+		hash     string
+		allowed  bool
+		fails    bool
+	}{
+		"every app":    {nil, hash, true, false},
+		"not signed":   {Entities{"fpk_1": public}, hash, false, false},
+		"no hash":      {Entities{"fpk_1": public}, "x", false, true},
+		"part of hash": {Entities{"fpk_1": public}, hash[:16], false, true},
+	} {
+		d, err := tc.entities.Decide(t.Context(), App{RunID: 7, Hash: tc.hash})
+		if d.Allowed != tc.allowed || (err != nil) != tc.fails || err == nil && d.Rule == "" || err == nil && !d.Allowed && d.Reason == "" {
+			t.Errorf("%s: %+v, %v", name, d, err)
 		}
 	}
 }

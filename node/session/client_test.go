@@ -16,6 +16,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/node/internal/nodetest"
 	"github.com/rhizome-fl/rhizome/node/messages"
+	"github.com/rhizome-fl/rhizome/node/policy"
 	"github.com/rhizome-fl/rhizome/node/session"
 	"github.com/rhizome-fl/rhizome/node/state"
 	wire "github.com/rhizome-fl/rhizome/protocol/session"
@@ -25,6 +26,9 @@ import (
 
 // patience bounds every wait of these tests; it is only reached when something is broken.
 const patience = 20 * time.Second
+
+// everyApp may run on these nodes.
+var everyApp policy.Entities
 
 // fixture is a node's session client and a scripted link, on two hosts.
 type fixture struct {
@@ -58,7 +62,7 @@ func newFixture(t testing.TB) *fixture {
 		Hint: func(raw []byte) { f.hints <- raw },
 	})
 	f.office = messages.New(messages.Config{
-		Store: f.store, Objects: f.objects, Link: f.Client,
+		Store: f.store, Objects: f.objects, Link: f.Client, Policy: everyApp,
 		Fetch: func(_ context.Context, w messages.Want) error {
 			nodetest.Put(t, f.objects, f.blobs, w.IDs...)
 			return nil
@@ -188,7 +192,7 @@ func (l *peerLink) ended() error {
 // finish has an app answer the next message.
 func (f *fixture) finish(m nodetest.Message) nodetest.Message {
 	f.t.Helper()
-	t, _, ok, err := f.store.Lease(context.Background(), []string{task.TypeClientApp}, 1)
+	t, _, ok, err := f.store.Lease(context.Background(), []string{task.TypeClientApp}, 1, everyApp.Fingerprint())
 	if err != nil || !ok || t.MessageID != m.ID {
 		f.t.Fatalf("claim = %+v, %v, %v", t, ok, err)
 	}
@@ -304,7 +308,7 @@ func TestCancel(t *testing.T) {
 	defer func() { _ = l.end() }()
 	l.offer(m)
 	l.read()
-	claimed, token, _, err := f.store.Lease(t.Context(), []string{task.TypeClientApp}, 1)
+	claimed, token, _, err := f.store.Lease(t.Context(), []string{task.TypeClientApp}, 1, everyApp.Fingerprint())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,9 @@
 //   - What a method reports as done is on disk; after a kill at any moment the next Open
 //     finds a state from before or after each call, never between.
 //   - A waiting message stays until it is answered or its run is dropped.
+//   - What a run is, its bundle first of all, does not change from its first message until it is dropped.
+//   - A message is leased only if the site's policy has allowed its run with this very bundle, and such
+//     a decision never changes.
 //   - A message has at most one reply: the first that Answer, AnswerWithError or Refuse makes
 //     final. The reply, the end of the task and the new context of the series are one fact.
 //   - Tasks of one run series are worked on one after the other, so that each starts from

@@ -19,6 +19,9 @@ import (
 
 var clientApp = []string{task.TypeClientApp}
 
+// policy is the fingerprint of a policy that allows every app that is accepted here.
+const policy = "policy of the test"
+
 // fixture is a store on disk that can be closed and opened again.
 type fixture struct {
 	t       testing.TB
@@ -78,14 +81,22 @@ func (f *fixture) accept(r *nodetest.Run, m nodetest.Message) {
 		f.t.Fatal(err)
 	}
 	nodetest.Put(f.t, f.objects, r.Objects, append(m.Objects, r.FABHash)...)
+	f.allow(r)
 	if err := f.MarkComplete(f.t.Context(), m.ID); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
+// allow has the policy allow the app of a run.
+func (f *fixture) allow(r *nodetest.Run) {
+	f.t.Helper()
+	_, err := f.Decide(f.t.Context(), state.Decision{RunID: r.ID, FABHash: r.FABHash, Policy: policy, Allowed: true, Rule: "test"})
+	f.must(err)
+}
+
 func (f *fixture) claim(slots int) (task.Task, string) {
 	f.t.Helper()
-	t, token, ok, err := f.Lease(f.t.Context(), clientApp, slots)
+	t, token, ok, err := f.Lease(f.t.Context(), clientApp, slots, policy)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -97,7 +108,7 @@ func (f *fixture) claim(slots int) (task.Task, string) {
 
 func (f *fixture) claimNothing(slots int, why string) {
 	f.t.Helper()
-	if t, _, ok, err := f.Lease(f.t.Context(), clientApp, slots); err != nil || ok {
+	if t, _, ok, err := f.Lease(f.t.Context(), clientApp, slots, policy); err != nil || ok {
 		f.t.Fatalf("claimed %v, err %v: %s", t, err, why)
 	}
 }

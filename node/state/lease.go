@@ -17,9 +17,9 @@ import (
 const stopped = "ClientApp stopped responding."
 
 // Lease gives the next waiting message to a process, as a claimed task, if fewer than slots
-// are leased: of the runs whose series is idle, the one that was served longest ago. ok is
-// false if there is none. Rings KeyDeadline.
-func (s *Store) Lease(ctx context.Context, types []string, slots int) (t task.Task, token string, ok bool, err error) {
+// are leased: of the runs whose series is idle and whose app the policy has allowed, the one
+// that was served longest ago. ok is false if there is none. Rings KeyDeadline.
+func (s *Store) Lease(ctx context.Context, types []string, slots int, policy string) (t task.Task, token string, ok bool, err error) {
 	if !slices.Contains(types, task.TypeClientApp) {
 		return task.Task{}, "", false, nil
 	}
@@ -27,7 +27,7 @@ func (s *Store) Lease(ctx context.Context, types []string, slots int) (t task.Ta
 		var tired string // a message that was tried too often
 		err = s.db.Write(ctx, func(tx *sql.Tx) error {
 			t, token, tired = task.Task{}, "", ""
-			next, attempts, err := s.next(tx, slots)
+			next, attempts, err := s.next(tx, slots, policy)
 			if err != nil || next.MessageID == "" {
 				return err
 			}
@@ -67,7 +67,7 @@ func (s *Store) Unlease(ctx context.Context, taskID uint64) error {
 }
 
 // next finds the message whose turn it is; its MessageID is empty if there is none.
-func (s *Store) next(tx *sql.Tx, slots int) (t task.Task, attempts int, err error) {
+func (s *Store) next(tx *sql.Tx, slots int, policy string) (t task.Task, attempts int, err error) {
 	var leased int
 	if err := tx.QueryRow(`SELECT COUNT(*) FROM messages WHERE state = 'leased'`).Scan(&leased); err != nil {
 		return task.Task{}, 0, err
@@ -77,9 +77,9 @@ func (s *Store) next(tx *sql.Tx, slots int) (t task.Task, attempts int, err erro
 	}
 	var runID int64
 	err = tx.QueryRow(`SELECT m.message_id, m.run_id, m.attempts, r.fab_hash FROM messages m JOIN runs r USING (run_id)
-		WHERE m.state = 'waiting' AND r.series_id NOT IN
+		WHERE m.state = 'waiting' AND `+allowed+` AND r.series_id NOT IN
 			(SELECT b.series_id FROM messages w JOIN runs b USING (run_id) WHERE w.state = 'leased')
-		ORDER BY r.served, m.seq LIMIT 1`).Scan(&t.MessageID, &runID, &attempts, &t.FABHash)
+		ORDER BY r.served, m.seq LIMIT 1`, policy).Scan(&t.MessageID, &runID, &attempts, &t.FABHash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return task.Task{}, 0, nil
 	}

@@ -23,6 +23,8 @@ const (
 	// resumeGrace is how long a process of before a restart may take to show life. It
 	// covers an app's heartbeat interval and its longest pause between retries.
 	resumeGrace = 60 * time.Second
+	// maxReason bounds why an app may not run, which may quote what a SuperLink says.
+	maxReason = 1 << 10
 	// collectBatch bounds how many objects are removed under one lock, so that
 	// messages that arrive meanwhile wait for milliseconds.
 	collectBatch = 64

@@ -18,6 +18,9 @@ import (
 //	                 │                     Unlease, Expire, Lost: its process went down with us   │
 //	                 └── Refuse: the app cannot or must not run here ─────────────────────────────┘
 //
+// Refuse may also come later, from Waiting and Leased, when the site's policy has changed. Only a
+// message whose app the policy has allowed is leased (see [Decision]).
+//
 // DropRun removes all messages of a run, whatever their state. A message that is confirmed
 // is of no interest any more; its objects may be, for the messages that come next.
 type State string

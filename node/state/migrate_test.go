@@ -12,6 +12,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/sqldb"
 	"github.com/rhizome-fl/rhizome/internal/tasktable"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // upgrade opens, with the newest schema, what was written under the named migrations.
@@ -101,5 +102,27 @@ func TestOldWords(t *testing.T) {
 	}
 	if len(inv.Accepted) != 2 || !cmp.Equal(inv.Answered, []string{"answered"}) {
 		t.Errorf("inventory = %+v", inv)
+	}
+}
+
+// What was accepted before there were decisions is leased to nobody until it is decided about.
+func TestNothingWasDecidedBefore(t *testing.T) {
+	fab := strings.Repeat("cd", 32)
+	s := upgrade(t, []string{"00001_node.sql", "00002_held.sql", "00003_words.sql"},
+		`INSERT INTO runs (run_id, series_id, fab_hash, proto) VALUES (7, 8, '`+fab+`', x'0807')`,
+		`INSERT INTO messages (message_id, run_id, state, proto, tree) VALUES ('m', 7, 'waiting', x'', x'')`,
+	)
+	if leased, _, ok, err := s.Lease(t.Context(), []string{task.TypeClientApp}, 1, "p"); ok || err != nil {
+		t.Fatalf("leased %+v, %v", leased, err)
+	}
+	pending, err := s.Unallowed(t.Context(), "p")
+	if err != nil || len(pending) != 1 || pending[0].MessageID != "m" {
+		t.Fatalf("to be decided about: %+v, %v", pending, err)
+	}
+	if _, err := s.Decide(t.Context(), Decision{RunID: 7, FABHash: fab, Policy: "p", Allowed: true}); err != nil {
+		t.Fatal(err)
+	}
+	if leased, _, ok, err := s.Lease(t.Context(), []string{task.TypeClientApp}, 1, "p"); !ok || err != nil || leased.FABHash != fab {
+		t.Errorf("leased %+v, %v, %v", leased, ok, err)
 	}
 }

@@ -70,6 +70,7 @@ func (m *model) offer(rt *rapid.T) {
 func (m *model) accept(rt *rapid.T) {
 	e := m.pick(rt, state.Gathering)
 	nodetest.Put(m.t, m.objects, e.run.Objects, m.Missing(append(e.message.Objects, e.run.FABHash))...)
+	m.allow(e.run)
 	m.must(m.MarkComplete(m.t.Context(), e.message.ID))
 	e.state = state.Waiting
 }
@@ -82,7 +83,7 @@ func (m *model) reject(rt *rapid.T) {
 
 func (m *model) claim(rt *rapid.T) {
 	slots := rapid.IntRange(1, 2).Draw(rt, "slots")
-	claimed, _, ok, err := m.Lease(m.t.Context(), clientApp, slots)
+	claimed, _, ok, err := m.Lease(m.t.Context(), clientApp, slots, policy)
 	m.must(err)
 	busy, free := map[uint64]bool{}, false
 	for _, t := range m.tasks {

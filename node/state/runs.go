@@ -16,7 +16,8 @@ import (
 type Run struct {
 	ID, SeriesID uint64
 	FABHash      string
-	// Proto is flwr.proto.Run as it came; empty while the run is only announced.
+	// Proto is flwr.proto.Run as it came with the first message; empty while the run is only
+	// announced. From then on the run stays what it is until it is dropped.
 	Proto         []byte
 	Verifications map[string]string
 	// Config is the fused run configuration; nil until SetRunConfig.
@@ -24,7 +25,8 @@ type Run struct {
 }
 
 // AnnounceRun notes a run before its first message, so that its bundle may be fetched and
-// is kept. It changes nothing of a run that is known. ErrTooMany.
+// is kept. It changes nothing of a run that is known. ErrTooMany; ErrOtherRun if that run has
+// another bundle.
 func (s *Store) AnnounceRun(ctx context.Context, r Run) error {
 	s.refs.RLock()
 	defer s.refs.RUnlock()
@@ -32,9 +34,18 @@ func (s *Store) AnnounceRun(ctx context.Context, r Run) error {
 		if err := checkRoom(tx, r.ID); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`INSERT OR IGNORE INTO runs (run_id, series_id, fab_hash) VALUES (?, ?, ?)`,
-			signed(r.ID), signed(r.SeriesID), r.FABHash)
-		return err
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO runs (run_id, series_id, fab_hash) VALUES (?, ?, ?)`,
+			signed(r.ID), signed(r.SeriesID), r.FABHash); err != nil {
+			return err
+		}
+		known, err := readRun(tx, r.ID)
+		if err != nil {
+			return err
+		}
+		if known.FABHash != r.FABHash {
+			return otherRun(known, "bundle", known.FABHash, r.FABHash)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("store announced run %d: %w", r.ID, err)
@@ -169,21 +180,55 @@ func forgetSeries(tx *sql.Tx) error {
 	return err
 }
 
-// upsertRun keeps the newest description of a run; what was derived from its bundle stays.
-func upsertRun(tx *sql.Tx, r Run) error {
+// insertRun keeps what a run is, as its first message says. What an announcement said of it
+// was a hint only, and gives way.
+func insertRun(tx *sql.Tx, r Run) error {
 	verifications, err := json.Marshal(r.Verifications)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`INSERT OR IGNORE INTO garbage SELECT fab_hash FROM runs WHERE run_id = ? AND fab_hash <> ?`,
+	if _, err := tx.Exec(`INSERT OR IGNORE INTO garbage SELECT fab_hash FROM runs WHERE run_id = ? AND proto IS NULL AND fab_hash <> ?`,
 		signed(r.ID), r.FABHash); err != nil {
 		return err
 	}
 	_, err = tx.Exec(`INSERT INTO runs (run_id, series_id, fab_hash, proto, verifications) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (run_id) DO UPDATE SET series_id = excluded.series_id, proto = excluded.proto, verifications = excluded.verifications,
-			config = CASE WHEN fab_hash = excluded.fab_hash THEN config END, fab_hash = excluded.fab_hash`,
+			config = NULL, fab_hash = excluded.fab_hash WHERE runs.proto IS NULL`,
 		signed(r.ID), signed(r.SeriesID), r.FABHash, r.Proto, string(verifications))
 	return err
+}
+
+// checkSameRun refuses what contradicts a run that a message was taken in of. What changes
+// while a run goes on, such as its status, is no contradiction.
+func checkSameRun(tx *sql.Tx, r Run) error {
+	known, err := readRun(tx, r.ID)
+	if errors.Is(err, ErrNotFound) || err == nil && known.Proto == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var was, is flwrpb.Run
+	if err := errors.Join(proto.Unmarshal(known.Proto, &was), proto.Unmarshal(r.Proto, &is)); err != nil {
+		return err
+	}
+	switch {
+	case known.FABHash != r.FABHash:
+		return otherRun(known, "bundle", known.FABHash, r.FABHash)
+	case known.SeriesID != r.SeriesID:
+		return otherRun(known, "series", known.SeriesID, r.SeriesID)
+	case was.GetFabId() != is.GetFabId():
+		return otherRun(known, "app", was.GetFabId(), is.GetFabId())
+	case was.GetFabVersion() != is.GetFabVersion():
+		return otherRun(known, "version", was.GetFabVersion(), is.GetFabVersion())
+	case !proto.Equal(&flwrpb.Run{OverrideConfig: was.GetOverrideConfig()}, &flwrpb.Run{OverrideConfig: is.GetOverrideConfig()}):
+		return fmt.Errorf("%w: the run configuration of run %d changed", ErrOtherRun, known.ID)
+	}
+	return nil
+}
+
+func otherRun(known Run, what string, was, is any) error {
+	return fmt.Errorf("%w: the %s of run %d is %.80q, and not %.80q", ErrOtherRun, what, known.ID, fmt.Sprint(was), fmt.Sprint(is))
 }
 
 func readRun(tx *sql.Tx, runID uint64) (Run, error) {

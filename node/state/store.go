@@ -22,6 +22,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrAnswered: the message is answered already, or another reply was inserted.
 	ErrAnswered = errors.New("message is answered")
+	// ErrOtherRun: the run is known here and is another one than is said now.
+	ErrOtherRun = errors.New("this run is known as another one")
 	// ErrTooMany: a bound of limits.go is reached; worth trying again later.
 	ErrTooMany = errors.New("too many")
 )
@@ -72,7 +74,7 @@ func (s *Store) Close() error { return s.db.Close() }
 // Bell rings after a commit; see the Key functions for what is rung when.
 func (s *Store) Bell() *wake.Bell { return &s.bell }
 
-// KeyWaiting is rung when a message became Waiting or a slot became free.
+// KeyWaiting is rung when a message became Waiting, an app was decided about or a slot became free.
 func KeyWaiting() wake.Key { return wake.Key{Kind: "waiting"} }
 
 // KeyTask is rung when somebody other than its app has ended the task.

@@ -4,6 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
+
+	"github.com/rhizome-fl/rhizome/internal/tasktable"
+	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
 // Offer is an instruction that the SuperLink wants to hand over.
@@ -19,12 +23,15 @@ type Offer struct {
 // TakeIn notes an offered message and the objects it needs, so that they are kept while
 // they arrive, and returns the state the message is in. Offering a message again changes
 // nothing, unless its reply was confirmed: then the SuperLink has lost the reply, and the
-// message begins anew. ErrTooMany.
+// message begins anew. ErrTooMany; ErrOtherRun, whatever the state of the message.
 func (s *Store) TakeIn(ctx context.Context, o Offer) (State, error) {
 	s.refs.RLock()
 	defer s.refs.RUnlock()
 	var state State
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := checkSameRun(tx, o.Run); err != nil {
+			return err
+		}
 		var err error
 		state, err = messageState(tx, o.MessageID)
 		if err != nil {
@@ -39,7 +46,7 @@ func (s *Store) TakeIn(ctx context.Context, o Offer) (State, error) {
 		if err := deleteMessages(tx, "message_id = ?", o.MessageID); err != nil {
 			return err
 		}
-		if err := upsertRun(tx, o.Run); err != nil {
+		if err := insertRun(tx, o.Run); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`INSERT INTO messages (message_id, run_id, state, proto, tree) VALUES (?, ?, ?, ?, ?)`,
@@ -75,19 +82,38 @@ func (s *Store) MarkComplete(ctx context.Context, messageID string) error {
 	return nil
 }
 
-// Refuse accepts a gathering message and answers it at once with an error, because the app
-// cannot or must not run here. Rings KeyReplies.
+// Refuse answers a message with an error, because its app cannot or must not run here. The
+// task of one that is leased ends. ErrAnswered. Rings KeyTask of that task, KeyReplies and
+// KeyWaiting.
 func (s *Store) Refuse(ctx context.Context, messageID string, code int64, reason string) error {
+	var ended []uint64
 	err := s.answerError(ctx, messageID, code, reason, func(_ *sql.Tx, m Instruction) error {
-		if m.State != Gathering {
+		if m.State == Answered || m.State == Confirmed {
 			return ErrAnswered
 		}
 		return nil
-	}, nil)
+	}, func(tx *sql.Tx) error {
+		ended = nil
+		ids, err := column[int64](tx, `SELECT task_id FROM tasks WHERE message_id = ? AND status <> 'finished'`, messageID)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if _, err := tasktable.Finish(tx, time.Now(), uint64(id), task.Failed, reason); err != nil {
+				return err
+			}
+			ended = append(ended, uint64(id))
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	s.bell.Ring(KeyReplies())
+	for _, id := range ended {
+		s.seen(id) // it is nobody's any more
+		s.bell.Ring(KeyTask(id))
+	}
+	s.bell.Ring(KeyReplies(), KeyWaiting())
 	return nil
 }
 

@@ -45,7 +45,7 @@ func BenchmarkFetch(b *testing.B) {
 	}
 }
 
-// BenchmarkServe measures the sender alone: from the disk to a stream that takes everything.
+// BenchmarkServe is the sender alone: from the disk to a stream that takes everything.
 func BenchmarkServe(b *testing.B) {
 	for _, size := range []int{200, 5 << 20} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// commit makes a received object durable alongside the next ones, so that many small objects share
-// fsyncs.
+// commit makes a received object durable beside the next ones, so that many small ones
+// share fsyncs.
 func (j *fetch) commit(t taken, src *source) {
 	j.commits.Go(func() error {
 		err := t.partial.Commit(j.ctx)
@@ -26,7 +26,7 @@ func (j *fetch) commit(t taken, src *source) {
 	})
 }
 
-// right notes that a source has given an object correctly.
+// right notes that a source has given an object as it should be.
 func (j *fetch) right(src *source) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -51,7 +51,7 @@ func (j *fetch) wrong(it *item, src *source) {
 	j.wakeLocked()
 }
 
-// strikeLocked holds wrong bytes against a source. The first time, the source may look at its copy
+// strikeLocked holds wrong bytes against a source. The first time it may look at its copy
 // and try again if nobody else can be asked: its disk may have failed it.
 func (j *fetch) strikeLocked(it *item, src *source) {
 	src.strikes++
@@ -73,10 +73,10 @@ func (j *fetch) strikeLocked(it *item, src *source) {
 	}
 }
 
-// othersLocked reports whether somebody else may have the item.
+// othersLocked reports whether the item may be had from somebody else.
 func (j *fetch) othersLocked(it *item, src *source) bool {
 	if j.swarm != nil {
-		// Peers come and go; only the hub can tell that an object is unavailable.
+		// Peers come and go; the hub alone can tell that an object is not to be had.
 		hub := j.sources[0]
 		return hub != src && hub.out == nil && it.no[hub] == nil
 	}
@@ -88,7 +88,7 @@ func (j *fetch) othersLocked(it *item, src *source) bool {
 	return false
 }
 
-// refused notes that a source does not give out an item.
+// refused notes that a source does not give an item.
 func (j *fetch) refused(it *item, src *source, why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -101,7 +101,7 @@ func (j *fetch) refused(it *item, src *source, why error) {
 	j.hopeLocked(it)
 }
 
-// hopeLocked ends the fetch if no source can give the item.
+// hopeLocked ends the fetch if nobody can give the item.
 func (j *fetch) hopeLocked(it *item) {
 	if j.done[it] || j.othersLocked(it, nil) {
 		return

@@ -13,11 +13,10 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// liar is a Store that gives out wrong bytes for every object. Verify finds nothing wrong.
+// liar is a Store that gives wrong bytes for every object. Verify finds nothing wrong.
 type liar struct {
 	Store
-	// size maps the real size to that of what it gives for an object asked for from an offset; nil
-	// keeps it.
+	// size of what it gives for an object that is asked for from an offset, or as it is if nil.
 	size func(real int64) int64
 }
 
@@ -55,16 +54,16 @@ func TestWrongBytesAreBlamedOnWhoSentThem(t *testing.T) {
 	contents, ids := fillStore(t, dir, sizes...)
 	honest, lying := serve(t, dir, anybody, ServerOptions{}), serve(t, liar{Store: dir}, anybody, ServerOptions{})
 	to := newDir(t)
-	// Small chunks make each of the two continue where the other stopped.
+	// Small chunks have each of the two go on where the other one stopped.
 	f := NewFetcher(newHost(t), to, FetchOptions{Chunk: 30_000, Streams: 2})
 	if err := f.Fetch(t.Context(), testRun, ids, lying.provider(), honest.provider()); err != nil {
 		t.Fatal(err)
 	}
 	wantAll(t, to, contents)
 	if !f.blamed.has(lying.host.ID()) || f.blamed.has(honest.host.ID()) {
-		t.Errorf("blamed: the liar %v, the honest peer %v", f.blamed.has(lying.host.ID()), f.blamed.has(honest.host.ID()))
+		t.Errorf("blamed: the liar %v, the honest one %v", f.blamed.has(lying.host.ID()), f.blamed.has(honest.host.ID()))
 	}
-	// A peer that was blamed is not asked while there is somebody else.
+	// Who was blamed is not asked while there is somebody else.
 	content, id := blob(99, 500)
 	put(t, dir, content)
 	before := lying.meter.sent.Load()
@@ -94,7 +93,7 @@ func TestALiarAloneEndsTheFetch(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if to.Has(ids[0]) || len(filesIn(t, to, "partial")) > 0 {
-			t.Errorf("%s: wrong bytes were kept", name)
+			t.Errorf("%s: wrong bytes are kept", name)
 		}
 	}
 }
@@ -103,7 +102,7 @@ func TestAPeerLooksAtItsCopyAfterAComplaint(t *testing.T) {
 	dir := newDir(t)
 	content, id := blob(1, 200_000)
 	put(t, dir, content)
-	// The disk returns other bytes than it was given, and nothing else shows it.
+	// The disk gives other bytes than it was given, and nothing else shows it.
 	flip(t, dir, id, 100)
 	f, err := dir.Open("0" + id[1:])
 	if !errors.Is(err, ErrNotFound) {
@@ -124,7 +123,7 @@ func TestAPeerLooksAtItsCopyAfterAComplaint(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(get(t, to, id), content) {
-		t.Error("different bytes came")
+		t.Error("other bytes came")
 	}
 }
 
@@ -154,7 +153,7 @@ func TestBytesFromBeforeAreNobodysFault(t *testing.T) {
 	}
 	wantAll(t, to, contents)
 	if f.blamed.has(from.host.ID()) {
-		t.Error("an honest peer was blamed")
+		t.Error("an honest peer is blamed")
 	}
 }
 
@@ -164,7 +163,7 @@ func TestBlameIsForgottenAndBounded(t *testing.T) {
 		b.add("a")
 		time.Sleep(blameTime - time.Millisecond)
 		if !b.has("a") || b.has("b") {
-			t.Error("blame fell on another peer, or lasted too short a time")
+			t.Error("blame fell on another, or too short")
 		}
 		time.Sleep(time.Millisecond)
 		if b.has("a") {

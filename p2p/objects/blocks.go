@@ -2,7 +2,7 @@ package objects
 
 import "sync"
 
-// blocks holds the buffers of all transfers.
+// blocks are the buffers of all transfers.
 var blocks blockPool
 
 type blockPool struct{ pool sync.Pool }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// disk is the part of the file system whose order matters for durability. Tests replace it with a
-// disk that forgets at power loss what was not synced.
+// disk is the part of the file system whose order matters for durability. Tests put a
+// disk in its place that forgets at power loss what was not synced.
 type disk interface {
 	SyncFile(f *os.File) error
 	Rename(from, to string) error
@@ -36,23 +36,23 @@ func (osDisk) SyncDir(path string) error {
 // committer makes written files durable under their final name. Writers that come while
 // a batch is under way form the next one, and its fsyncs run side by side: the file system
 // merges them, so that a hundred small objects cost little more than one. Nothing is
-// skipped: each file is on disk before it gets its name, and its name is on disk before the
-// writer is told.
+// skipped; each file is on disk before it gets its name, and its name is before the writer
+// is told.
 //
 //	waiting ──► leading (the first of a batch) ──► done
 //	        └─► following ───────────────────────► done
 //
-// There is no goroutine to own: the first writer of a batch does the work for all.
+// There is no goroutine to own: the first writer of a batch does the work of all.
 type committer struct {
 	disk disk
 
 	mu      sync.Mutex
 	queue   []*commit
-	busy    bool                // a writer is leading
+	busy    bool                // somebody leads
 	pending map[string]*pending // by final path
 }
 
-// pending counts the commits to one name that are under way.
+// pending are the commits to one name that are under way.
 type pending struct {
 	count int
 	safe  bool // a file of this name would survive power loss
@@ -72,7 +72,7 @@ func newCommitter(disk disk) *committer {
 	return &committer{disk: disk, pending: make(map[string]*pending)}
 }
 
-// isPending reports whether a file may be visible under its name but might not survive power loss
+// isPending tells that a file may be seen under its name but might not survive power loss
 // yet.
 func (c *committer) isPending(path string) bool {
 	c.mu.Lock()
@@ -81,7 +81,7 @@ func (c *committer) isPending(path string) bool {
 	return p != nil && !p.safe
 }
 
-// forget notes that a file is being removed.
+// forget notes that a file is removed.
 func (c *committer) forget(path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,8 +90,8 @@ func (c *committer) forget(path string) {
 	}
 }
 
-// enterLocked counts a commit in. A file that has the name while no commit is under way is
-// durable.
+// enterLocked counts a commit in. A file that has the name while none is under way is a
+// durable one.
 func (c *committer) enterLocked(path string) {
 	p := c.pending[path]
 	if p == nil {
@@ -109,7 +109,7 @@ func (c *committer) leaveLocked(job *commit) {
 	case job.err == nil:
 		p.safe = true
 	case !p.safe:
-		// What may vanish must not be taken for stored by whoever looks next.
+		// What may vanish must not be taken for stored by the next who looks.
 		_ = os.Remove(job.to)
 	}
 	if p.count--; p.count == 0 {
@@ -117,8 +117,8 @@ func (c *committer) leaveLocked(job *commit) {
 	}
 }
 
-// commit returns when the file is durable under its new name, or could not be made so; it cannot
-// be interrupted, since that would not make the disk any faster.
+// commit returns when the file is durable under its new name, or could not be made so; it
+// is not interrupted, since the disk does not take less time for that.
 func (c *committer) commit(file *os.File, to string) error {
 	job := &commit{file: file, from: file.Name(), to: to, lead: make(chan struct{}), done: make(chan struct{})}
 	c.mu.Lock()
@@ -139,7 +139,7 @@ func (c *committer) commit(file *os.File, to string) error {
 	return job.err
 }
 
-// work commits the batch that is waiting, and hands the lead to the next one.
+// work commits the batch that waits now, and hands the lead to the next one.
 func (c *committer) work() {
 	c.mu.Lock()
 	batch := c.queue[:min(len(c.queue), maxBatch)]
@@ -159,7 +159,7 @@ func (c *committer) work() {
 	}
 }
 
-// flush takes a batch through the three steps, each step for all files before the next.
+// flush takes a batch through the three steps, all files through one before the next.
 func (c *committer) flush(batch []*commit) {
 	each(batch, func(job *commit) {
 		if err := c.disk.SyncFile(job.file); err != nil {
@@ -185,7 +185,7 @@ func (c *committer) flush(batch []*commit) {
 	}
 }
 
-// syncDirs fsyncs the folders and records the errors.
+// syncDirs fsyncs the folders and notes the errors.
 func syncDirs(disk disk, dirs map[string]error) {
 	paths := make([]string, 0, len(dirs))
 	for path := range dirs {
@@ -201,7 +201,7 @@ func syncDirs(disk disk, dirs map[string]error) {
 	})
 }
 
-// each calls do for all, a bounded number at a time.
+// each calls do for all, some at a time.
 func each[T any](all []T, do func(T)) {
 	if len(all) == 1 {
 		do(all[0])
@@ -209,8 +209,8 @@ func each[T any](all []T, do func(T)) {
 	}
 	var g errgroup.Group
 	g.SetLimit(syncers)
-	for _, item := range all {
-		g.Go(func() error { do(item); return nil })
+	for _, one := range all {
+		g.Go(func() error { do(one); return nil })
 	}
 	_ = g.Wait() // they return nil
 }

@@ -21,10 +21,10 @@ import (
 
 var log = logs.For("p2p/objects")
 
-// shards holds the names of the folders, one character each.
+// shards are the names of the folders.
 const shards = "0123456789abcdef"
 
-// DirOptions configures a Dir. Zero values mean the defaults in limits.go.
+// DirOptions of a Dir. Zero values mean the defaults of limits.go.
 type DirOptions struct {
 	MaxSize      int64         // of an object, bytes
 	MaxWriters   int           // objects written by Put at a time
@@ -48,8 +48,8 @@ func (o DirOptions) withDefaults() DirOptions {
 	return o
 }
 
-// Dir is the [Store] on disk. The caller must make sure that no other process uses the folder. It
-// has no goroutines and keeps no files open, so there is nothing to close.
+// Dir is the [Store] on disk. The caller must see to it that no other process uses the
+// folder. It has no goroutines and keeps no files open, so there is nothing to close.
 //
 // The folder:
 //
@@ -58,7 +58,7 @@ func (o DirOptions) withDefaults() DirOptions {
 //	tmp/           objects being written by Put; emptied by OpenDir
 //	corrupt/<id>   files that were found not to be what their name says
 //
-// There are only sixteen folders: the writers of a batch share the fsyncs of their folders, and
+// Sixteen folders, not more: the writers of a batch share the fsyncs of their folders, and
 // file systems find a name among a hundred thousand as fast as among a hundred.
 type Dir struct {
 	root    string
@@ -66,15 +66,14 @@ type Dir struct {
 	commits *committer
 	trusted *trustList
 	checks  singleflight.Group // hashing of files, by id
-	// There are two bounds, so that a thousand slow peers do not keep apps on this machine
-	// waiting.
+	// Two bounds, so that a thousand slow peers do not keep apps on this machine waiting.
 	writers, receivers *semaphore.Weighted
 
 	mu      sync.Mutex
 	partial map[string]chan struct{} // ids with an open Partial; closed when it ends
 }
 
-// OpenDir opens the store in a folder, which it makes if there is none, and clears away what
+// OpenDir opens the store in a folder, makes it if there is none, and clears away what
 // earlier processes left unfinished.
 func OpenDir(path string, opts DirOptions) (*Dir, error) { return openDir(path, opts, osDisk{}) }
 
@@ -97,7 +96,7 @@ func openDir(path string, opts DirOptions, disk disk) (*Dir, error) {
 	return d, nil
 }
 
-// layOut makes all folders up front, so that storing an object never has to.
+// layOut makes all folders at once, so that storing an object never has to.
 func (d *Dir) layOut(disk disk) error {
 	names := []string{"tmp", "partial", "corrupt"}
 	for _, shard := range shards {
@@ -122,8 +121,8 @@ func (d *Dir) layOut(disk disk) error {
 		}
 		return disk.SyncDir(filepath.Dir(d.root))
 	}
-	// A process that was killed between rename and fsync has left objects that are visible but
-	// could still vanish. From here on, what is visible is durable.
+	// A process that was killed between rename and fsync has left objects that are seen
+	// but could still vanish. From here on what is seen is durable.
 	return d.syncShards(disk)
 }
 
@@ -136,7 +135,7 @@ func (d *Dir) syncShards(disk disk) error {
 	return errors.Join(slices.Collect(maps.Values(dirs))...)
 }
 
-// sweep removes temporary files, and transfers that nobody continued.
+// sweep removes temporary files and transfers that nobody went on with.
 func (d *Dir) sweep(now time.Time) error {
 	tmp, err := os.ReadDir(filepath.Join(d.root, "tmp"))
 	if err != nil {
@@ -187,8 +186,8 @@ func (d *Dir) Size(id string) (int64, error) {
 	return info.Size(), nil
 }
 
-// Open implements [Store]. The first Open of a file that this process did not write reads the
-// whole file.
+// Open implements [Store]. The first Open of a file that this process did not write reads
+// all of it.
 func (d *Dir) Open(id string) (File, error) {
 	if err := object.CheckID(id); err != nil {
 		return nil, err
@@ -215,7 +214,7 @@ func (d *Dir) Verify(id string) error {
 	return f.Close()
 }
 
-// Remove implements [Store]. A transfer that is under way continues.
+// Remove implements [Store]. A transfer that is under way goes on.
 func (d *Dir) Remove(id string) error {
 	if err := object.CheckID(id); err != nil {
 		return err

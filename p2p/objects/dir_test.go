@@ -84,7 +84,7 @@ func TestVerifyLooksAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	flip(t, d, id, 5)
-	// A failing disk does not change the modification time.
+	// A disk that fails does not tell the time of it.
 	if err := os.Chtimes(d.path(id), time.Time{}, info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +126,10 @@ func TestOpenDirClearsWhatWasLeft(t *testing.T) {
 	}
 	d = reopen(t, d)
 	if left := filesIn(t, d, "tmp"); len(left) != 0 {
-		t.Errorf("tmp still has %v", left)
+		t.Errorf("tmp has %v", left)
 	}
 	if left := filesIn(t, d, "partial"); len(left) != 1 || left[0] != young {
-		t.Errorf("partial still has %v", left)
+		t.Errorf("partial has %v", left)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestFailedPutsLeaveNoFiles(t *testing.T) {
 		}
 	}
 	if left := filesIn(t, d, "tmp"); len(left) != 0 {
-		t.Errorf("tmp still has %v", left)
+		t.Errorf("tmp has %v", left)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestAFullDiskIsToldAsSuch(t *testing.T) {
 	inner.file = file
 	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
 		if err := storeError("store", id, &os.PathError{Op: "write", Err: cause}); !errors.Is(err, ErrNoSpace) {
-			t.Errorf("%v is not reported as a full disk", cause)
+			t.Errorf("%v is not told as a full disk", cause)
 		}
 	}
 }
@@ -316,7 +316,7 @@ func BenchmarkHas(b *testing.B) {
 	put(b, d, content)
 	for b.Loop() {
 		if !d.Has(id) {
-			b.Fatal("the object is gone")
+			b.Fatal("it is gone")
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// storeError says what could not be done to which object; where the cause is one of the errors
-// that callers branch on, it returns that one.
+// storeError says what could not be done to which object, as one of the errors that
+// callers branch on where it is one.
 func storeError(doing, id string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s object %s: %w", doing, id, ErrNotFound)

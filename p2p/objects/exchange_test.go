@@ -63,12 +63,12 @@ func wantAll(t testing.TB, s Store, contents map[string][]byte) {
 	t.Helper()
 	for id, content := range contents {
 		if !bytes.Equal(get(t, s, id), content) {
-			t.Errorf("object %s has different bytes", id)
+			t.Errorf("object %s has other bytes", id)
 		}
 	}
 }
 
-// fillStore puts blobs of these sizes into a store.
+// fill puts blobs of these sizes into a store.
 func fillStore(t testing.TB, s Store, sizes ...int) (contents map[string][]byte, ids []string) {
 	t.Helper()
 	contents = make(map[string][]byte)
@@ -93,7 +93,7 @@ func TestFetch(t *testing.T) {
 	f := NewFetcher(newHost(t), to, FetchOptions{
 		Chunk: 1 << 20, Meter: m, Arrived: func(id string) {
 			if !to.Has(id) {
-				t.Error("an object was reported that is not there")
+				t.Error("an object has arrived that is not there")
 			}
 			arrived.Add(1)
 		},
@@ -166,7 +166,7 @@ func TestFetchEndsForGood(t *testing.T) {
 		t.Error("a fetch from nobody succeeded")
 	}
 	if err := f.Fetch(t.Context(), testRun, ids, Provider{Peer: h.ID()}); err == nil {
-		t.Error("a fetch from the peer itself succeeded")
+		t.Error("a fetch from oneself succeeded")
 	}
 	if err := f.Fetch(t.Context(), testRun, nil); err != nil {
 		t.Errorf("a fetch of nothing: %v", err)
@@ -198,7 +198,7 @@ func TestFetchGoesOnAfterAPassingFailure(t *testing.T) {
 			return errors.New("the database is locked")
 		}
 		return nil
-	}, ServerOptions{PerPeer: 1}) // further streams are told to come back
+	}, ServerOptions{PerPeer: 1}) // other streams are told to come back
 	to := newDir(t)
 	if err := NewFetcher(newHost(t), to, FetchOptions{}).Fetch(t.Context(), testRun, ids, from.provider()); err != nil {
 		t.Fatal(err)
@@ -279,7 +279,7 @@ func TestAFetchGoesOnWhereAnotherOneEnded(t *testing.T) {
 	}
 }
 
-// stopAfter stops something once so many bytes were received.
+// stopAfter stops something when so many bytes were received.
 type stopAfter struct {
 	meter
 	bytes int64

@@ -8,9 +8,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// Export gives an object a second name outside the store, without copying it if that is on the
-// same file system: what is removed from the store stays readable there. Export does not look at
-// the content. It may return ErrNotFound.
+// Export returns an object a second name outside of the store, on the same file system
+// without copying it: what is removed from the store stays readable there. It does not
+// look at the content. ErrNotFound.
 func (d *Dir) Export(id, path string) error {
 	if err := object.CheckID(id); err != nil {
 		return err

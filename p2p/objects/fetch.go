@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// fetch is one Fetch under way. Each source has some workers; each worker takes a few items,
-// receives what fits on one stream, and gives the rest back. An item's life:
+// fetch is one Fetch under way. Each source has some workers; each worker takes a few
+// items, receives what fits on one stream, and gives the rest back. An item's life:
 //
 //	queued ──take──► receiving ──► committing ──► done
 //	   ▲  │ ▲            │             │
@@ -25,8 +25,8 @@ type fetch struct {
 	items   []*item
 	workers sync.WaitGroup
 	commits errgroup.Group  // objects that are being made durable
-	came    func(id string) // is told what this fetch itself has brought
-	swarm   *swarming       // nil: the sources are known from the start
+	came    func(id string) // is told of what this fetch has brought itself
+	swarm   *swarming       // nil: what the sources are is known from the start
 
 	mu      sync.Mutex
 	sources []*source
@@ -34,7 +34,7 @@ type fetch struct {
 	shared  []*item
 	done    map[*item]bool
 	moved   time.Time     // when something last came
-	waiting int           // workers that wait for another fetch, which has its own patience
+	waiting int           // workers that wait for another fetch, which has a patience of its own
 	changed chan struct{} // closed and replaced when a worker may find work
 }
 
@@ -51,7 +51,7 @@ func newFetch(ctx context.Context, f *Fetcher, runID uint64, items []*item, sour
 	return j
 }
 
-// run returns when everything is done, or nothing more can be.
+// run returns when all is done or nothing more can be.
 func (j *fetch) run() error {
 	j.workers.Go(j.watch)
 	for _, src := range j.sources {
@@ -66,7 +66,7 @@ func (j *fetch) run() error {
 	return nil
 }
 
-// start puts workers to asking a source.
+// start has workers ask a source.
 func (j *fetch) start(src *source) {
 	if src.streams == 0 {
 		src.streams = j.opts.Streams
@@ -99,7 +99,7 @@ func (j *fetch) watch() {
 	}
 }
 
-// stalled reports what each source last failed with.
+// stalled says what each source last failed with.
 func (j *fetch) stalled() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -14,20 +14,20 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// FetchOptions configures a Fetcher. Zero values mean the defaults in limits.go.
+// FetchOptions of a Fetcher. Zero values mean the defaults of limits.go.
 type FetchOptions struct {
 	Streams  int           // to each peer at a time
 	Chunk    int64         // bytes on one stream
 	Patience time.Duration // with peers that send nothing
 
-	// NoDial makes the fetcher use connections that exist or come up, and never dial: for a link,
-	// whose nodes dial it. If two peers dial each other at once, both may fail.
+	// NoDial has the fetcher use connections that exist or come up, and never dial: for a
+	// link, whose nodes dial it. Two that dial each other at once may both fail.
 	NoDial bool
 
-	// Meter is told what is received; nil for none.
+	// Meter is told what is received; nil for nobody.
 	Meter Meter
-	// Arrived, if set, is called for each object that a fetch has brought, once it is durable. It
-	// may be called concurrently and must not block.
+	// Arrived, if set, is called for each object that a fetch has brought, when it is
+	// durable. It may be called concurrently and must not block.
 	Arrived func(id string)
 }
 
@@ -50,12 +50,12 @@ func (o FetchOptions) withDefaults() FetchOptions {
 	return o
 }
 
-// Provider is a peer that may have objects. Addrs are passed to the host; they are nil where it
-// already knows the peer's addresses or is connected to it.
+// Provider is a peer that may have objects. Addrs are told to the host; nil where it knows
+// the peer's addresses or is connected to it.
 type Provider struct {
 	Peer  peer.ID
 	Addrs []ma.Multiaddr
-	// Direct providers are asked only over existing direct connections, and never dialled.
+	// Direct providers are asked on direct connections that exist, and never dialled.
 	Direct bool
 }
 
@@ -66,7 +66,7 @@ type Sink interface {
 	TryPartial(ctx context.Context, id string) (Partial, error)
 }
 
-// Fetcher brings objects from peers into a store. It remembers which peers sent wrong bytes. Its
+// Fetcher brings objects from peers into a store. It remembers who sent wrong bytes. Its
 // methods may be called concurrently; fetches that want the same object share it.
 type Fetcher struct {
 	net    overlay
@@ -91,18 +91,18 @@ func Fetch(ctx context.Context, h host.Host, from peer.ID, runID uint64, ids []s
 	return NewFetcher(h, store, opts).Fetch(ctx, runID, ids, Provider{Peer: from})
 }
 
-// Fetch returns nil when all objects are in the store, durably. It asks all providers at once, and
-// continues after any failure as long as one of them still sends something now and then.
+// Fetch returns nil when all objects are in the store, durably. It asks all providers at
+// once, and goes on after any failure while one of them still sends something now and then.
 //
 // It ends early with ErrNotFound or ErrRefused when every provider says so of one object, with
-// ErrMismatch when the remaining providers sent wrong bytes (see [Permanent]), with ErrStalled,
-// with ErrNoSpace or another error of the store, and with the cause of ctx's end. Whatever was
-// received is kept, so that the next Fetch continues there.
+// ErrMismatch when those that are left sent wrong bytes (see [Permanent]), with ErrStalled,
+// with ErrNoSpace or another error of the store, and with the cause of ctx's end. Whatever
+// was received is kept, so that the next Fetch goes on there.
 func (f *Fetcher) Fetch(ctx context.Context, runID uint64, ids []string, from ...Provider) error {
 	return f.fetch(ctx, runID, ids, from, func(string) {})
 }
 
-// fetch is Fetch; came is told of each object that this fetch itself has brought.
+// fetch is Fetch; came is told of each object that this fetch has brought itself.
 func (f *Fetcher) fetch(ctx context.Context, runID uint64, ids []string, from []Provider, came func(id string)) error {
 	items, err := f.missing(ids)
 	if err != nil || len(items) == 0 {
@@ -113,7 +113,7 @@ func (f *Fetcher) fetch(ctx context.Context, runID uint64, ids []string, from []
 		return fmt.Errorf("fetch %d objects of run %d: %w", len(items), runID, errors.New("there is no peer to ask"))
 	}
 	if len(sources) > 1 {
-		// Receivers that begin at different ends soon have something for each other.
+		// Receivers that begin at different ends have something for each other early.
 		rand.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 	}
 	j := newFetch(ctx, f, runID, items, sources)
@@ -124,7 +124,7 @@ func (f *Fetcher) fetch(ctx context.Context, runID uint64, ids []string, from []
 	return nil
 }
 
-// missing lists what is not in the store, each id once.
+// missing lists what is not in the store, each once.
 func (f *Fetcher) missing(ids []string) ([]*item, error) {
 	var items []*item
 	seen := make(map[string]struct{}, len(ids))
@@ -141,8 +141,8 @@ func (f *Fetcher) missing(ids []string) ([]*item, error) {
 	return items, nil
 }
 
-// sources returns the providers that may be asked: not this peer, and peers that recently sent
-// wrong bytes only when there is nobody else.
+// sources are the providers that may be asked: not this peer, and those who sent wrong
+// bytes lately only when there is nobody else.
 func (f *Fetcher) sources(from []Provider) []*source {
 	var good, bad []*source
 	seen := map[peer.ID]struct{}{f.self: {}}

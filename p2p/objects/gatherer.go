@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// ErrTooMany: a Gatherer is already waiting for too many objects.
-var ErrTooMany = errors.New("waiting for too many objects")
+// ErrTooMany: a Gatherer waits for too many objects already.
+var ErrTooMany = errors.New("too many objects are waited for")
 
-// Gatherer keeps account of which sets of objects are not complete yet: messages whose objects are
-// still being pushed. What an id is, and when it is there, is its user's business: a link's ids
-// name a run and an object. It is in memory only; its user adds the sets again after a restart.
-// Methods may be called concurrently.
+// Gatherer keeps account of which sets of objects are not complete yet: messages whose
+// objects are still being pushed. What an id is, and when it is there, is its user's
+// business: a link's ids name a run and an object. It is memory only; whoever uses it adds
+// the sets again after a restart. Methods may be called concurrently.
 //
-// No completion is lost, though one may be reported twice: Add asks what is there only after it
-// has noted what to wait for, so an object that comes at that moment is seen by Add, by Arrived,
-// or by both.
+// No completion is lost, and one may be told twice: Add asks what is there only after it
+// has noted what to wait for, so an object that comes at that moment is seen by Add, by
+// Arrived, or by both.
 type Gatherer struct {
 	mu      sync.Mutex
 	count   int                            // ids in sets
@@ -41,7 +41,7 @@ func NewGatherer() *Gatherer {
 	}
 }
 
-// Gathering is a set of objects being waited for in the name of a key.
+// Gathering is a set of objects that is waited for in the name of a key.
 type Gathering struct {
 	Key string
 	IDs []string
@@ -53,10 +53,10 @@ func (g *Gatherer) Add(key string, ids []string, lacking func(ids []string) ([]s
 	return missing, err
 }
 
-// AddAll waits for sets of objects, and returns which objects are not there, in the order of their
-// first mention and each once; lacking is asked about all of them at once. The keys of sets that
-// lack nothing are returned and forgotten. Earlier sets of the keys are replaced. After an error
-// ([ErrTooMany], or what lacking failed with) no set is waited for.
+// AddAll waits for sets of objects, and tells which objects are not there, in the order of
+// their first mention and each once; lacking is asked for that, about all of them at once.
+// The keys of sets that lack nothing are returned and forgotten. Earlier sets of the keys
+// are replaced. After an error ([ErrTooMany], or what lacking failed with) no set is waited for.
 func (g *Gatherer) AddAll(sets []Gathering, lacking func(ids []string) ([]string, error)) (missing, complete []string, err error) {
 	ids, err := g.note(sets)
 	if err != nil {
@@ -87,8 +87,8 @@ func (g *Gatherer) AddAll(sets []Gathering, lacking func(ids []string) ([]string
 	listed := make(map[string]struct{})
 	for _, set := range sets {
 		for _, id := range set.IDs {
-			// What has arrived meanwhile is not missing, even if a set of somebody else does not
-			// know that yet.
+			// What has arrived meanwhile is not missing, though a set of somebody else may
+			// not know it yet.
 			if _, lacks := g.sets[set.Key][id]; !lacks {
 				continue
 			}
@@ -101,7 +101,7 @@ func (g *Gatherer) AddAll(sets []Gathering, lacking func(ids []string) ([]string
 	return missing, complete, nil
 }
 
-// Arrived notes that an object is in the store, and returns the keys that have become complete
+// Arrived notes that an object is in the store, and tells which keys have become complete
 // with it. They are forgotten.
 func (g *Gatherer) Arrived(id string) (complete []string) {
 	g.mu.Lock()
@@ -125,8 +125,8 @@ func (g *Gatherer) Drop(key string) {
 	g.dropLocked(key)
 }
 
-// Wait returns nil when is reports that the object is there, or the cause of ctx's end. It relies
-// on Arrived being called for what comes.
+// Wait returns nil when the object is there, as is says, or the cause of ctx's end. It
+// needs Arrived to be called for what comes.
 func (g *Gatherer) Wait(ctx context.Context, id string, is func() (bool, error)) error {
 	g.mu.Lock()
 	wait := g.waits[id]
@@ -148,7 +148,7 @@ func (g *Gatherer) Wait(ctx context.Context, id string, is func() (bool, error))
 	}
 }
 
-// leave removes a wait that nobody needs any longer.
+// leave removes a wait that nobody needs any more.
 func (g *Gatherer) leave(id string, wait *arrival) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -157,7 +157,7 @@ func (g *Gatherer) leave(id string, wait *arrival) {
 	}
 }
 
-// note records sets as if all of their objects were missing, and lists their ids, each once.
+// note takes down sets as if all of them were missing, and lists their ids, each once.
 func (g *Gatherer) note(sets []Gathering) (ids []string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -166,7 +166,7 @@ func (g *Gatherer) note(sets []Gathering) (ids []string, err error) {
 		g.dropLocked(set.Key)
 		if g.count+len(set.IDs) > maxGathering {
 			g.dropAllLocked(sets)
-			return nil, fmt.Errorf("%w: %d already, and %d more asked for", ErrTooMany, g.count, len(set.IDs))
+			return nil, fmt.Errorf("%w: %d, and %d more are asked for", ErrTooMany, g.count, len(set.IDs))
 		}
 		lacks := make(map[string]struct{}, len(set.IDs))
 		for _, id := range set.IDs {
@@ -192,7 +192,7 @@ func (g *Gatherer) dropAllLocked(sets []Gathering) {
 	}
 }
 
-// settleLocked takes an id off a set, and forgets and reports a set that is then complete.
+// settleLocked takes an id off a set, and forgets and reports a set that is complete.
 func (g *Gatherer) settleLocked(key, id string) (complete bool) {
 	set, known := g.sets[key]
 	if !known {

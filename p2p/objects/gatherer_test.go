@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// present is the set of objects that are there.
+// present is what is there.
 type present struct {
 	mu  sync.Mutex
 	ids map[string]bool
@@ -219,7 +219,7 @@ func TestGathererAgainstAModel(t *testing.T) {
 					if delete(lacks, id); len(lacks) == 0 {
 						delete(model, key)
 						if !slices.Contains(complete, key) {
-							t.Fatalf("%s is complete but was not reported", key)
+							t.Fatalf("%s is complete and was not told", key)
 						}
 					}
 				}
@@ -235,15 +235,15 @@ func TestGathererAgainstAModel(t *testing.T) {
 					count += len(lacks)
 				}
 				if g.count != count || len(g.sets) != len(model) {
-					t.Fatalf("it counts %d ids in %d sets, want %d in %d", g.count, len(g.sets), count, len(model))
+					t.Fatalf("it counts %d ids in %d sets, and not %d in %d", g.count, len(g.sets), count, len(model))
 				}
 			},
 		})
 	})
 }
 
-// A complete set says so even when another set, which began to wait for the last object after that
-// had come, does not know it yet.
+// A set that is complete says so, also when another set, which began to wait for the last
+// object after that had come, does not know it yet.
 func TestGathererDoesNotMissWhatOnlyOthersLack(t *testing.T) {
 	g := NewGatherer()
 	missing, err := g.Add("a", []string{"x", "y"}, func([]string) ([]string, error) {

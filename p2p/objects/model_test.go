@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestDirAgainstAModel checks that a Dir does what a map does, even over restarts.
+// TestDirAgainstAModel has a Dir do what a map does, over restarts.
 func TestDirAgainstAModel(t *testing.T) {
 	root := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
@@ -57,7 +57,7 @@ func TestDirAgainstAModel(t *testing.T) {
 					return
 				}
 				if p.Offset() != int64(begun[n]) {
-					t.Fatalf("continues at %d, want %d", p.Offset(), begun[n])
+					t.Fatalf("goes on at %d, and not at %d", p.Offset(), begun[n])
 				}
 				end := rapid.IntRange(begun[n], len(content)).Draw(t, "until")
 				if err := p.Expect(ctx, int64(len(content))); err != nil {

@@ -12,17 +12,17 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// overlay is what a fetch needs from the network.
+// overlay is what a fetch needs of the network.
 type overlay interface {
 	// open opens a stream of the exchange on the best path.
 	open(ctx context.Context, to Provider) (network.Stream, error)
-	// outdated reports whether the stream is relayed although its peer is now connected directly.
+	// outdated tells that the stream is relayed and its peer is connected directly now.
 	outdated(stream network.Stream) bool
-	// connects delivers a value each time the peer connects, until stop is called.
+	// connects has a value each time the peer connects, until stop is called.
 	connects(p peer.ID) (c <-chan struct{}, stop func())
 }
 
-// hostOverlay is the overlay of a libp2p host.
+// hostOverlay is a libp2p host.
 type hostOverlay struct {
 	host   host.Host
 	noDial bool
@@ -33,13 +33,13 @@ func (o hostOverlay) open(ctx context.Context, to Provider) (network.Stream, err
 		o.host.Peerstore().AddAddrs(to.Peer, to.Addrs, peerstore.TempAddrTTL)
 	}
 	if !to.Direct {
-		// At worst a relay's limits end a transfer, and it continues from there.
+		// A relay's limits end a transfer at worst, and it goes on from there.
 		ctx = network.WithAllowLimitedConn(ctx, "objects")
 	}
 	if o.noDial || to.Direct {
 		ctx = network.WithNoDial(ctx, "objects")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errors.New("opening a stream took too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errors.New("opening a stream takes too long"))
 	defer cancel()
 	stream, err := o.host.NewStream(ctx, to.Peer, ProtocolID)
 	if err == nil && to.Direct && addr.Relayed(stream.Conn()) {

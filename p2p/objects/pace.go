@@ -14,12 +14,12 @@ var errSlow = errors.New("another peer is faster")
 // pace measures one stream.
 type pace struct {
 	bytes atomic.Int64
-	slow  atomic.Bool // the stream was ended for being slow
+	slow  atomic.Bool // the stream was ended for it
 }
 
-// keepPace resets the stream of a fetch in a swarm when another source has nothing to do and could
-// send the same sooner: what a slow peer has begun is continued there. Stop it when the stream is
-// over.
+// keepPace resets the stream of a fetch in a swarm when another source has nothing to do
+// and could send the same sooner: what a slow peer has begun goes on there. Stop it when
+// the stream is over.
 func (r *receiving) keepPace(stream network.Stream) (stop func()) {
 	if r.swarm == nil {
 		return func() {}
@@ -55,8 +55,8 @@ func (r *receiving) keepPace(stream network.Stream) (stop func()) {
 	}
 }
 
-// hopeless reports whether an idle source could give what this stream still has to bring, and is
-// known to be much faster, or is of unknown speed while this one is really slow.
+// hopeless reports whether an idle source could give what this stream still has to bring,
+// and is known to be much faster, or not known while this one is really slow.
 func (r *receiving) hopeless(rate float64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -58,16 +58,16 @@ type partial struct {
 	offset int64
 	hash   *object.Hash
 	file   *os.File // nil before Expect
-	claim  func()   // releases the id
-	place  func()   // releases the writer's place; nil before Expect
+	claim  func()   // gives the id free
+	place  func()   // gives the writer's place free; nil before Expect
 	ended  bool
 }
 
 func (p *partial) path() string { return filepath.Join(p.dir.root, "partial", p.id) }
 
-// recall hashes what an earlier transfer left. It does so now, and not when the bytes come,
-// because a sender would have to wait for it. It keeps neither file nor place: a caller that holds
-// many Partials and waits for places could wait for ever.
+// recall hashes what an earlier transfer left. It does so now, and not when the bytes
+// come, because a sender would have to wait for it. It keeps neither file nor place: who
+// holds many Partials and waits for places could wait for ever.
 func (p *partial) recall(ctx context.Context) error {
 	info, err := os.Lstat(p.path())
 	switch {
@@ -120,7 +120,7 @@ func (p *partial) Expect(ctx context.Context, size int64) error {
 		}
 		p.file, p.place = file, place
 	}
-	// Whatever is in the file beyond what was hashed is not ours.
+	// Whatever is in the file beyond what was hashed is none of ours.
 	if err := p.file.Truncate(p.offset); err != nil {
 		return p.failed(err)
 	}
@@ -178,7 +178,7 @@ func (p *partial) Discard() error {
 	return errors.Join(err, p.end())
 }
 
-// end releases everything.
+// end returns everything free.
 func (p *partial) end() (err error) {
 	p.ended = true
 	if p.file != nil {
@@ -193,7 +193,7 @@ func (p *partial) failed(err error) error {
 	return fmt.Errorf("receive object %s: %w", p.id, noSpace(err))
 }
 
-// claim waits until nobody else is receiving the object.
+// claim waits until nobody else receives the object.
 func (d *Dir) claim(ctx context.Context, id string) (release func(), err error) {
 	for {
 		d.mu.Lock()

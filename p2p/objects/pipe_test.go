@@ -75,7 +75,7 @@ type pipeConn struct {
 func (c pipeConn) RemotePeer() peer.ID           { return c.peer }
 func (c pipeConn) RemoteMultiaddr() ma.Multiaddr { return ma.StringCast("/ip4/11.0.0.1/tcp/4001") }
 
-// fetcherOver makes a Fetcher over pipes.
+// fetcherOver is a Fetcher on pipes.
 func fetcherOver(p *pipes, store Store, opts FetchOptions) *Fetcher {
 	return &Fetcher{net: p, self: "me", store: store, opts: opts.withDefaults(), blamed: newBlameList()}
 }
@@ -97,7 +97,7 @@ func serverFor(store Store, opts ServerOptions) *pipeServer {
 	return s
 }
 
-// asks makes a peer open a stream and ask for an object on it.
+// asks has a peer open a stream, on which it asks for an object.
 func (s *pipeServer) asks(t *testing.T, from peer.ID, id string) (near *pipeStream) {
 	t.Helper()
 	a, b := net.Pipe()
@@ -132,7 +132,7 @@ func TestSlowIsNotDead(t *testing.T) {
 		p.ends.Wait()
 	})
 	if !bytes.Equal(get(t, to, id), content) {
-		t.Error("different bytes came")
+		t.Error("other bytes came")
 	}
 }
 
@@ -178,7 +178,7 @@ func TestASilentPeerIsGivenUp(t *testing.T) {
 	}
 }
 
-// occupied makes a server with one place, which somebody else holds until free is called.
+// occupied is a server with one place, which somebody else has until free is called.
 func occupied(t *testing.T, store Store, id string) (s *pipeServer, free func()) {
 	served := make(chan struct{})
 	s = serverFor(store, ServerOptions{Serving: 1, Pace: func(_ context.Context, to peer.ID, _ int) error {
@@ -216,7 +216,7 @@ func TestWaitingInAQueueIsLife(t *testing.T) {
 	})
 }
 
-// wantFree checks that a server has a place free.
+// wantFree checks that a server has a place.
 func wantFree(t *testing.T, p *pipes, to Store, id string) {
 	t.Helper()
 	start := time.Now()
@@ -241,7 +241,7 @@ func TestAPeerThatLeavesTheQueueGivesItsPlaceBack(t *testing.T) {
 		if err := fetcherOver(p, to, FetchOptions{}).Fetch(ctx, testRun, ids, them); !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
-		p.ends.Wait() // while the place is still taken
+		p.ends.Wait() // while the place is taken still
 		free()
 		synctest.Wait()
 		wantFree(t, p, to, ids[0])

@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// forgetful is a disk that can lose power: files that were not synced then lose their content, and
-// names that were not synced with their folder are undone.
+// forgetful is a disk that can lose power: then files that were not synced lose their
+// content, and names that were not synced with their folder are undone.
 type forgetful struct {
 	mu      sync.Mutex
-	synced  map[string]bool     // files, by the name they had at the time
+	synced  map[string]bool     // files, by the name they had then
 	renamed map[string][]rename // not synced yet, by folder
 	calls   int
 	dieAt   int // the call at which power is lost; 0: never
@@ -48,7 +48,7 @@ func (f *forgetful) Rename(from, to string) error {
 			return errors.New("a file got its name before it was synced")
 		}
 		dir := filepath.Dir(to)
-		// A name that is already on disk stays: it then shows the old file or the new one.
+		// A name that is on disk already stays: it then shows the old file or the new one.
 		if _, err := os.Lstat(to); err != nil || f.unsynced(to) {
 			f.renamed[dir] = append(f.renamed[dir], rename{from, to})
 		}
@@ -121,14 +121,14 @@ func TestWhatIsReportedAsStoredSurvivesPowerLoss(t *testing.T) {
 			case !reported[i].Load():
 				lost++
 			case !d.Has(id) || !bytes.Equal(get(t, d, id), content):
-				t.Errorf("power lost at step %d: object %d was reported as stored but is gone", dieAt, i)
+				t.Errorf("power lost at step %d: object %d was reported as stored and is gone", dieAt, i)
 			default:
 				kept++
 			}
 		}
 	}
 	if lost == 0 || kept == 0 {
-		t.Errorf("the test has lost %d and kept %d objects: it covers one side only", lost, kept)
+		t.Errorf("the test has lost %d and kept %d objects: it looks at one side only", lost, kept)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestWritersThatWaitTogetherShareABatch(t *testing.T) {
 		})
 	}
 	commit("first")
-	<-disk.entered // the first commit leads, and its disk is slow
+	<-disk.entered // the first one leads, and its disk is slow
 	const more = 40
 	for i := range more {
 		commit(string(rune('A' + i)))
@@ -163,7 +163,7 @@ func TestWritersThatWaitTogetherShareABatch(t *testing.T) {
 	}
 	close(disk.gate)
 	all.Wait()
-	// There is one folder sync for the first, and one for all that waited meanwhile.
+	// One folder sync for the first, one for all that waited meanwhile.
 	if disk.dirs != 2 {
 		t.Errorf("the folder was synced %d times for %d files", disk.dirs, more+1)
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// FetchOwn is [Fetcher.Fetch] from one peer that has to have every object itself: those already in
-// the store are received as well, hashed and thrown away. Otherwise a peer could have the objects
-// of others counted as its own by naming their ids. shown is called for each object that the peer
-// has shown, concurrently, once it is durably in the store; what was shown need not be asked for
-// again. If the fetch is cut short, what was shown of an object counts in the next one, for the
-// same peer and run.
+// FetchOwn is [Fetcher.Fetch] from one peer that has to have every object itself: those
+// that the store has already are received as well, hashed and thrown away. Otherwise a peer
+// could have the objects of others counted as its own by naming their ids. shown is called
+// for each object that the peer has shown, concurrently, when it is in the store durably;
+// what was shown need not be asked for again. What was shown of an object when the fetch is
+// cut short counts in the next one, for the same peer and run.
 func (f *Fetcher) FetchOwn(ctx context.Context, runID uint64, ids []string, from Provider, shown func(id string)) error {
 	var mu sync.Mutex
 	own := make(map[string]struct{}, len(ids))
@@ -66,8 +66,8 @@ func (p *proofs) Partial(ctx context.Context, id string) (Partial, error) {
 	return p.TryPartial(ctx, id)
 }
 
-// TryPartial implements [Sink]. A fetch has each item in one hand at a time, so nothing is ever
-// busy.
+// TryPartial implements [Sink]. A fetch has an item in one hand at a time, so nothing is
+// ever busy.
 func (p *proofs) TryPartial(_ context.Context, id string) (Partial, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +89,7 @@ func (p *proof) Offset() int64 { return p.offset }
 
 func (p *proof) Expect(_ context.Context, size int64) error {
 	if size < 0 || size > p.limit {
-		return fmt.Errorf("object %s: %w: %d bytes; at most %d are allowed", p.id, ErrTooLarge, size, p.limit)
+		return fmt.Errorf("object %s: %w: %d bytes, %d are allowed", p.id, ErrTooLarge, size, p.limit)
 	}
 	if p.offset > size {
 		_ = p.Discard()
@@ -119,7 +119,7 @@ func (p *proof) Commit(context.Context) error {
 
 func (*proof) Close() error { return nil }
 
-// partly reports whether some of the object was shown, but not all.
+// partly reports whether some of the object was shown, and not all.
 func (p *proof) partly() bool { return 0 < p.offset && p.offset < p.size }
 
 func (p *proof) Discard() error {
@@ -127,8 +127,8 @@ func (p *proof) Discard() error {
 	return nil
 }
 
-// begunProofs are the proofs that were cut short. Over a line that fails again and again, an
-// object may never be shown in one go.
+// begunProofs are those that were cut short. Over a line that fails again and again, an object
+// may never be shown in one go.
 type begunProofs struct {
 	mu    sync.Mutex
 	parts map[proofKey]*proof
@@ -157,7 +157,7 @@ func (b *begunProofs) take(from peer.ID, runID uint64, ids []string) map[string]
 	return began
 }
 
-// keep remembers proofs for the next fetch; when there are too many, the rest begin anew.
+// keep remembers proofs for the next fetch; when there are too many, others begin anew.
 func (b *begunProofs) keep(from peer.ID, runID uint64, began map[string]*proof) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

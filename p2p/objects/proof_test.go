@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A peer also has to show what is already stored here, over as many streams as it takes; none of
-// that is written.
+// A peer has to show also what is stored here already, over as many streams as it takes;
+// nothing of that is written.
 func TestFetchOwnHasEverythingShown(t *testing.T) {
 	theirs := newDir(t)
 	contents, ids := fillStore(t, theirs, 10, 300_000, 5_000, 700_000)

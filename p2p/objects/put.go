@@ -35,8 +35,8 @@ func (d *Dir) Put(ctx context.Context, id string, size int64, r io.Reader) error
 	return d.write(ctx, id, size, r)
 }
 
-// putSmall reads an object before it takes one of the writers' places: a slow sender of a small
-// object holds memory, not a file.
+// putSmall reads an object before it takes one of the writers' places: a slow sender of
+// a small object holds memory, not a file.
 func (d *Dir) putSmall(ctx context.Context, id string, size int64, r io.Reader) error {
 	content := make([]byte, size)
 	if _, err := io.ReadFull(r, content); err != nil {
@@ -53,7 +53,7 @@ func (d *Dir) putSmall(ctx context.Context, id string, size int64, r io.Reader) 
 	return d.write(ctx, id, size, bytes.NewReader(content))
 }
 
-// write takes an object to its name by way of a temporary file.
+// write takes an object through a temporary file to its name.
 func (d *Dir) write(ctx context.Context, id string, size int64, r io.Reader) (err error) {
 	tmp, err := os.CreateTemp(filepath.Join(d.root, "tmp"), "put-*")
 	if err != nil {
@@ -104,13 +104,13 @@ func (d *Dir) checkNew(id string, size int64) error {
 		return err
 	}
 	if size < 0 || size > d.opts.MaxSize {
-		return fmt.Errorf("store object %s: %w: %d bytes; at most %d are allowed", id, ErrTooLarge, size, d.opts.MaxSize)
+		return fmt.Errorf("store object %s: %w: %d bytes, %d are allowed", id, ErrTooLarge, size, d.opts.MaxSize)
 	}
 	return nil
 }
 
-// alreadyThere reports whether an object need not be written. A stored file whose size differs
-// from what the sender says is checked: one of the two is wrong.
+// alreadyThere reports whether an object need not be written. A stored file of another size
+// than a sender says is looked at: one of the two is wrong.
 func (d *Dir) alreadyThere(id string, size int64) (bool, error) {
 	if !d.Has(id) {
 		return false, nil
@@ -132,8 +132,8 @@ func (d *Dir) alreadyThere(id string, size int64) (bool, error) {
 	return false, fmt.Errorf("store object %s: %w: it has %d bytes, not %d", id, ErrMismatch, stored, size)
 }
 
-// drain reads an object that is not needed to its end. It is hashed all the same: a caller that
-// gets nil from Put had the content.
+// drain reads off an object that is not needed. It is hashed all the same: who gets nil
+// from Put had the content.
 func drain(ctx context.Context, id string, size int64, r io.Reader) error {
 	hash := object.NewHash()
 	err := fill(ctx, io.Discard, hash, size, r)
@@ -150,7 +150,7 @@ func readError(id string, err error) error {
 	return fmt.Errorf("store object %s: %w", id, unexpected(err))
 }
 
-// unexpected turns the early end of a reader into a recognisable error.
+// unexpected makes the early end of a reader recognisable.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("the content ended early: %w", io.ErrUnexpectedEOF)

@@ -8,8 +8,8 @@ type taken struct {
 	partial Partial
 }
 
-// take waits for items that src may be asked for and nobody else is receiving. It returns none
-// when the worker should end.
+// take waits for items that src may be asked for and nobody else receives. It returns
+// none when the worker should end.
 func (j *fetch) take(src *source) []taken {
 	for j.ctx.Err() == nil {
 		items, waitFor, changed := j.pick(src)
@@ -37,8 +37,8 @@ func (j *fetch) take(src *source) []taken {
 	return nil
 }
 
-// pick takes a fair share of the queue, or else one of the items that another fetch is receiving,
-// or else says when to look again. If all are nil, the source is out.
+// pick takes a fair share of the queue, or else one of the items that another fetch
+// receives, or else says when to look again. All nil: the source is out.
 func (j *fetch) pick(src *source) (items []*item, waitFor *item, changed <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -87,7 +87,7 @@ func (j *fetch) leaveIdle(src *source) {
 	src.idle--
 }
 
-// claim makes sure that no other fetch receives the items. It does not wait for one: a caller that
+// claim makes sure that no other fetch receives the items. It does not wait for one: who
 // waits while holding others may wait for ever.
 func (j *fetch) claim(items []*item) []taken {
 	var batch []taken
@@ -110,14 +110,14 @@ func (j *fetch) claim(items []*item) []taken {
 	return batch
 }
 
-// await waits for the other fetch that is receiving an item, holding nothing itself.
+// await waits for the other fetch that receives an item, holding nothing.
 func (j *fetch) await(it *item) []taken {
 	j.wait(+1)
 	partial, err := j.store.Partial(j.ctx, it.id)
 	j.wait(-1)
 	switch {
 	case err != nil:
-		j.end(err) // has no effect if the fetch has ended
+		j.end(err) // without effect if the fetch has ended
 	case partial == nil:
 		j.finish(it)
 	default:
@@ -126,8 +126,8 @@ func (j *fetch) await(it *item) []taken {
 	return nil
 }
 
-// giveBack returns items that were not received in full. What was received is kept, unless it has
-// to come from one source alone and that source failed.
+// giveBack returns items that were not received in full. What was received is kept,
+// unless it has to come from one source alone and that one failed.
 func (j *fetch) giveBack(src *source, batch []taken, failed bool) {
 	if len(batch) == 0 {
 		return

@@ -15,8 +15,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/streams"
 )
 
-// errFresh ends a stream that is in order, in favour of a fresh one: a better path has come up, or
-// the rest of the answer is of no use.
+// errFresh ends a stream that is as it should be, in favour of a fresh one: a better path
+// has come up, or the rest of the answer is of no use.
 var errFresh = errors.New("a fresh stream is needed")
 
 // work is one worker of a source: a stream at a time, with pauses after failures.
@@ -45,12 +45,12 @@ func (j *fetch) work(src *source) {
 	}
 }
 
-// rest waits after a failure, but no longer than until the peer connects.
+// rest waits after a failure, until the peer connects at the latest.
 func (j *fetch) rest(src *source, why error, pause time.Duration) {
 	if j.ctx.Err() != nil {
 		return
 	}
-	log.Debug("transfer interrupted", "peer", src.Peer, "run", j.runID, "pause", pause, "err", why)
+	log.Debug("transfer was interrupted", "peer", src.Peer, "run", j.runID, "pause", pause, "err", why)
 	j.mu.Lock()
 	src.last = why
 	j.mu.Unlock()
@@ -64,7 +64,7 @@ type receiving struct {
 	*fetch
 	src   *source
 	batch []taken
-	asked []*item // the batch as it was at first
+	asked []*item // the batch as it was
 	came  bool    // something useful
 	buf   []byte
 	pace  pace
@@ -197,8 +197,8 @@ func (r *receiving) receive(stream network.Stream, in io.Reader, w want, a answe
 	return nil
 }
 
-// contradicted deals with a source whose object is smaller than what has already come: either what
-// came is wrong, or the source is.
+// contradicted deals with a source whose object is smaller than what came already: either
+// what came or the source is wrong.
 func (r *receiving) contradicted(t taken, offset int64) error {
 	r.batch = r.batch[1:]
 	if err := t.partial.Discard(); err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// behindRelay is a peer with objects that others reach through a relay, together with the streams
+// behindRelay is a peer with objects that others reach through a relay, and the streams
 // that came to it.
 type behindRelay struct {
 	*serving
@@ -67,7 +67,7 @@ func serveBehindRelay(t *testing.T, store Store, limit *relay.RelayLimit, listen
 	return from, newRelayHost(t, anyPort)
 }
 
-// newRelayHost makes a host with the relay transport.
+// newRelayHost is a host with the relay transport.
 func newRelayHost(t *testing.T, listen ...string) host.Host {
 	t.Helper()
 	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.EnableRelay(), libp2p.ResourceManager(&network.NullResourceManager{}))

@@ -16,21 +16,21 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/streams"
 )
 
-// ServerOptions configures a Server. Zero values mean the defaults in limits.go.
+// ServerOptions of a Server. Zero values mean the defaults of limits.go.
 type ServerOptions struct {
 	Serving int // streams that are sent on at a time
 	Queued  int // streams that wait for their turn
 	PerPeer int // streams of one peer, queued ones included
 
-	// Guest, if set, reports which peers are given only what is spare: on direct connections, on
-	// Guests streams at a time. Further streams are told to come again, not queued: those peers
+	// Guest, if set, tells which peers are given only what is spare: on direct connections,
+	// on Guests streams at a time. Further ones are told to come again, not queued: they
 	// have others to ask meanwhile.
 	Guest  func(peer.ID) bool
 	Guests int
 
-	// Meter is told what is sent; nil for none.
+	// Meter is told what is sent; nil for nobody.
 	Meter Meter
-	// Pace, if set, is called before each block and may wait: a limit on uploads. The time it
+	// Pace, if set, is called before each block and may wait: a limit on uploads. What it
 	// waits counts against the receiver's patience with a silent stream (30 s).
 	Pace func(ctx context.Context, to peer.ID, bytes int) error
 }
@@ -57,7 +57,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	return o
 }
 
-// Server gives out objects of a store to peers. A stream's life:
+// Server returns objects of a store to peers. A stream's life:
 //
 //	accepted ──► queued ──► serving ──► closed
 //	    │           │          └──────► reset: the peer is gone, silent or speaks nonsense
@@ -97,7 +97,7 @@ func (s *Server) handle(ctx context.Context, stream *streams.Stream) error {
 	return s.serve(ctx, to, stream)
 }
 
-// sayBusy tells a peer to come again.
+// sayBusy has a peer come again.
 func sayBusy(to io.Writer, why error) error {
 	return writeAnswer(to, answer{status: exchangepb.Answer_BUSY, detail: why.Error()})
 }
@@ -137,7 +137,7 @@ type sending struct {
 	buf   []byte
 }
 
-// answer sends the Answer to a want and the content that follows it. An error ends the stream.
+// answer sends the Answer to a want and what follows it. An error ends the stream.
 func (s *sending) answer(w want) error {
 	var f File
 	var refusal *answer
@@ -175,9 +175,9 @@ func (s *sending) open(ctx context.Context, w want) (File, *answer) {
 		return nil, &answer{status: exchangepb.Answer_FAILED, detail: "authorisation failed"}
 	}
 	if w.suspect {
-		// The outcome shows in Open: by then a bad file has been set aside.
+		// The outcome shows in Open: a bad file has been set aside.
 		if err := s.store.Verify(w.id); err != nil {
-			log.Warn("a peer complained about an object", "peer", s.to, "object", w.id, "err", err)
+			log.Warn("a peer complained of an object", "peer", s.to, "object", w.id, "err", err)
 		}
 	}
 	f, err := s.store.Open(w.id)
@@ -188,7 +188,7 @@ func (s *sending) open(ctx context.Context, w want) (File, *answer) {
 		return nil, &answer{status: exchangepb.Answer_NOT_FOUND}
 	}
 	log.Error("an object could not be read", "peer", s.to, "object", w.id, "err", err)
-	return nil, &answer{status: exchangepb.Answer_FAILED, detail: "the object could not be read"}
+	return nil, &answer{status: exchangepb.Answer_FAILED, detail: "it could not be read"}
 }
 
 // copy sends length bytes block by block.

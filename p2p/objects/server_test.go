@@ -37,7 +37,7 @@ func TestABusyServerHasPeersComeAgain(t *testing.T) {
 		}
 		close(free)
 		if a, err := readAnswer(bufio.NewReader(queued), want{id: ids[0]}, func() {}); a.status != exchangepb.Answer_OK || err != nil {
-			t.Errorf("the peer that waited is told %v (%v)", a.status, err)
+			t.Errorf("who waited is told %v (%v)", a.status, err)
 		}
 		s.Close()
 	})

@@ -10,17 +10,17 @@ import (
 // source is a provider in one fetch.
 type source struct {
 	Provider
-	out     error // why it is no longer asked
+	out     error // why it is not asked any more
 	strikes int   // objects of which it alone sent wrong bytes
 	last    error // its last failure, for the report
 
 	streams int // at a time
 	idle    int // workers that have nothing to ask it for
-	// has is what it is known to have, in a swarm; if nil, it may be asked for everything.
+	// has is what it is known to give, in a swarm; nil: it may be asked for everything.
 	has  map[*item]struct{}
 	rate float64 // of its last transfer in bytes per second; 0: none yet
-	// proven: an object from it has turned out right, or it is not on trial at all. Until then it
-	// is asked for one object at a time; onTrial is set while there is no verdict on that object.
+	// proven: an object of it has turned out right, or it is not on trial at all. Until then it
+	// is asked for one object at a time: onTrial while there is no verdict on that.
 	proven, onTrial bool
 }
 
@@ -29,17 +29,16 @@ type item struct {
 	id string
 	// no says which sources cannot give it, and why.
 	no map[*source]error
-	// sole is the source that sent everything that this fetch received of it; nil if there is none
-	// yet.
+	// sole is who sent everything that this fetch received of it; nil if nobody did yet.
 	sole *source
-	// mixed: what is there comes from several sources, or from before this fetch. If it turns out
+	// mixed: what is there comes from several, or from before this fetch. If it turns out
 	// wrong, nobody can be blamed.
 	mixed bool
-	// pinned: it once turned out wrong with nobody to blame. Now it has to come from one source
-	// alone, which is pinnedTo once a source has begun.
+	// pinned: it turned out wrong once with nobody to blame. Now it has to come from one
+	// source alone, which is pinnedTo once one has begun.
 	pinned   bool
 	pinnedTo *source
-	// suspect is the source that must check its copy before it sends it again.
+	// suspect is the source that is to look at its copy before it sends it again.
 	suspect *source
 	// holders is how many sources are known to have it, in a swarm.
 	holders int
@@ -74,7 +73,7 @@ func (it *item) credit(src *source, offset int64) {
 	}
 }
 
-// blameList remembers which peers sent wrong bytes.
+// blameList remembers who sent wrong bytes.
 type blameList struct {
 	mu    sync.Mutex
 	until map[peer.ID]time.Time

@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// blob makes content that is the same for the same seed, and returns its id too.
+// blob makes content that is the same for the same seed, and its id.
 func blob(seed uint64, size int) ([]byte, string) {
 	content := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), 1}).Read(content)
@@ -81,8 +81,8 @@ func filesIn(t testing.TB, d *Dir, name string) []string {
 	return names
 }
 
-// TestStore checks what every Store has to do; it runs on a fresh Dir and on one that was used and
-// reopened.
+// TestStore is what every Store has to do; it runs on a fresh Dir and on one that was used
+// and opened again.
 func TestStore(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) Store{
 		"fresh":    func(t *testing.T) Store { return newDir(t) },
@@ -105,7 +105,7 @@ func storeKeeps(t *testing.T, s Store) {
 		if s.Has(id) {
 			t.Errorf("size %d: it is there before it was put", size)
 		}
-		for range 2 { // the second time it is only read to its end
+		for range 2 { // the second time it is read off
 			r := bytes.NewReader(append(slices.Clip(content), "next"...))
 			if err := s.Put(t.Context(), id, int64(size), iotest.HalfReader(r)); err != nil {
 				t.Fatal(err)
@@ -121,7 +121,7 @@ func storeKeeps(t *testing.T, s Store) {
 			t.Error(err)
 		}
 		if !bytes.Equal(get(t, s, id), content) {
-			t.Errorf("size %d: different bytes came back", size)
+			t.Errorf("size %d: other bytes came back", size)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func storeRefuses(t *testing.T, s Store) {
 		t.Errorf("a stored object with another size: %v", err)
 	}
 	if !bytes.Equal(get(t, s, id), content) {
-		t.Error("and now its bytes differ")
+		t.Error("and now its bytes are others")
 	}
 }
 
@@ -236,14 +236,13 @@ func storeResumes(t *testing.T, s Store) {
 		}
 	}
 	if !bytes.Equal(get(t, s, id), content) {
-		t.Error("different bytes came back")
+		t.Error("other bytes came back")
 	}
 	if p, err := s.Partial(t.Context(), id); p != nil || err != nil {
 		t.Errorf("a Partial of a stored object: %v, %v", p, err)
 	}
 
-	// After wrong bytes, a discarded transfer, a size that shrinks, or a removal, the object
-	// starts anew.
+	// Wrong bytes, a discarded transfer, a size that shrinks, and a removed object start anew.
 	content, id = blob(5, 1000)
 	p := partial0(t, s, id, 0)
 	expectAndWrite(t, p, 1000, make([]byte, 1000))
@@ -324,7 +323,7 @@ func storeExcludes(t *testing.T, s Store) {
 	}
 	p := <-got
 	if p.Offset() != 10 {
-		t.Errorf("the one that waited starts at %d", p.Offset())
+		t.Errorf("the one who waited starts at %d", p.Offset())
 	}
 	if err := p.Close(); err != nil {
 		t.Error(err)
@@ -348,7 +347,7 @@ func storeParallel(t *testing.T, s Store) {
 	for i := range 100 {
 		content, id := blob(uint64(i), 1000*i)
 		if !bytes.Equal(get(t, s, id), content) {
-			t.Errorf("object %d came back with different bytes", i)
+			t.Errorf("object %d came back with other bytes", i)
 		}
 	}
 }

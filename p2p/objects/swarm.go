@@ -10,22 +10,22 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Swarm finds peers that have objects while these are being fetched. Package p2p/swarm provides
+// Swarm finds peers that have objects while these are being fetched. Package p2p/swarm has
 // one.
 type Swarm interface {
 	// Search looks for objects and tells the fetch what it finds, until it is closed.
 	Search(runID uint64, ids []string, found Found) Search
 }
 
-// Found is how a search sees its fetch. Its methods may be called concurrently until Close of the
-// search returns.
+// Found is a fetch, as a search sees it. Its methods may be called concurrently until Close
+// of the search returns.
 type Found interface {
-	// Has says that a provider has these objects to give.
+	// Has says that a provider gives these objects.
 	Has(from Provider, ids []string)
-	// Lost says that a provider can no longer be asked, unless Has names it again.
+	// Lost says that a provider cannot be asked any more, unless Has names it again.
 	Lost(from peer.ID)
-	// Alive says that the hub has not forgotten this peer, which may have to wait a long time
-	// until the hub or another peer can give it something.
+	// Alive says that the hub has not forgotten this peer, which may have to wait long until
+	// it or another can give it something.
 	Alive()
 }
 
@@ -35,26 +35,26 @@ type Search interface {
 	Got(id string)
 	// Liar says that a provider sent bytes that are not an object's.
 	Liar(who peer.ID)
-	// Close ends the search. After that, Found is told nothing.
+	// Close ends the search. After it nothing is told to Found.
 	Close()
 }
 
-// swarming is what a fetch in a swarm has that others lack. Its sources[0] is the hub.
+// swarming is what a fetch in a swarm has beyond others. Its sources[0] is the hub.
 type swarming struct {
 	swarm  Swarm
 	byID   map[string]*item
 	search Search // nil before and after the search; guarded by the fetch
 }
 
-// FetchSwarm is [Fetcher.Fetch] with the help of others: it asks the hub, and the peers that the
-// swarm names for the objects they are said to have, rare objects first. Only the hub's word that
-// an object is unavailable ends the fetch, not that of another peer.
+// FetchSwarm is [Fetcher.Fetch] with the help of others: it asks the hub and the peers that
+// the swarm names for what these are said to have, and rare objects first. Only the hub's word
+// that an object is not to be had ends it, not that of another.
 func (f *Fetcher) FetchSwarm(ctx context.Context, runID uint64, ids []string, hub Provider, swarm Swarm) error {
 	items, err := f.missing(ids)
 	if err != nil || len(items) == 0 {
 		return err
 	}
-	// Receivers that begin at different ends soon have something for each other.
+	// Receivers that begin at different ends have something for each other early.
 	rand.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 	j := newFetch(ctx, f, runID, items, []*source{{Provider: hub, has: make(map[*item]struct{}), proven: true}})
 	j.swarm = &swarming{swarm: swarm, byID: make(map[string]*item, len(items))}
@@ -79,7 +79,7 @@ func (j *fetch) search() {
 	search := j.swarm.swarm.Search(j.runID, ids, (*found)(j))
 	j.mu.Lock()
 	j.swarm.search = search
-	for it := range j.done { // done before there was a search to tell
+	for it := range j.done { // before it was known whom to tell
 		search.Got(it.id)
 	}
 	j.mu.Unlock()
@@ -128,7 +128,7 @@ func (f *found) Has(from Provider, ids []string) {
 	j.wakeLocked()
 }
 
-// sourceLocked finds or begins a source; it returns nil for one that may not be asked.
+// sourceLocked finds or begins a source; nil for one that may not be asked.
 func (j *fetch) sourceLocked(from Provider) *source {
 	for _, src := range j.sources {
 		if src.Peer == from.Peer {
@@ -138,7 +138,7 @@ func (j *fetch) sourceLocked(from Provider) *source {
 	if j.ctx.Err() != nil || from.Peer == j.self || len(j.sources) > maxSources || j.blamed.has(from.Peer) {
 		return nil
 	}
-	// Not proven: the peer may be anybody, and what it sends takes up its receiver's line.
+	// Not proven: a peer may be anybody, and what it sends takes its receiver's line.
 	src := &source{Provider: from, has: make(map[*item]struct{}), streams: swarmStreams}
 	j.sources = append(j.sources, src)
 	j.start(src)
@@ -170,8 +170,8 @@ func (src *source) hasNotLocked(it *item) {
 	}
 }
 
-// rarestFirstLocked brings forward what few sources have: whoever gets it first has something to
-// give, and it is not lost when the next peer leaves.
+// rarestFirstLocked brings forward what few sources have: whoever gets that first has
+// something to give, and it is not lost with the next who leaves.
 func (j *fetch) rarestFirstLocked(src *source) {
 	if src.has != nil {
 		slices.SortStableFunc(j.queue, func(a, b *item) int { return cmp.Compare(a.holders, b.holders) })

@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 )
 
-// script is a Swarm that says what a test says, and keeps what it is told.
+// script is a Swarm that tells what a test says, and keeps what it is told.
 type script struct {
 	tell func(ids []string, found Found)
 
@@ -65,8 +65,8 @@ func (p places) connects(peer.ID) (<-chan struct{}, func()) {
 }
 
 func (p places) wait() {
-	for _, far := range p {
-		far.ends.Wait()
+	for _, one := range p {
+		one.ends.Wait()
 	}
 }
 
@@ -79,24 +79,24 @@ func (s *script) checkEnd(t *testing.T, contents map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed || len(s.got) != len(contents) {
-		t.Errorf("the search was told of %d of %d objects; closed: %v", len(s.got), len(contents), s.closed)
+		t.Errorf("the search was told of %d objects of %d, and is closed: %v", len(s.got), len(contents), s.closed)
 	}
 }
 
 func TestASwarmGivesWhatItSaysItHas(t *testing.T) {
 	dir, to := newDir(t), newDir(t)
 	contents, ids := fillStore(t, dir, 300_000, 200_000, 100, 0)
-	hub, first, second := serve(t, dir, anybody, ServerOptions{}), serve(t, dir, anybody, ServerOptions{}), serve(t, dir, anybody, ServerOptions{})
+	hub, one, two := serve(t, dir, anybody, ServerOptions{}), serve(t, dir, anybody, ServerOptions{}), serve(t, dir, anybody, ServerOptions{})
 	h := newHost(t)
-	for _, p := range []*serving{first, second} {
+	for _, p := range []*serving{one, two} {
 		if err := h.Connect(t.Context(), peer.AddrInfo{ID: p.host.ID(), Addrs: p.host.Addrs()}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	direct := func(s *serving) Provider { return Provider{Peer: s.host.ID(), Direct: true} }
 	s := &script{tell: func(_ []string, found Found) {
-		found.Has(direct(first), []string{ids[0], ids[2], "unknown"})
-		found.Has(direct(second), ids[1:2])
+		found.Has(direct(one), []string{ids[0], ids[2], "unknown"})
+		found.Has(direct(two), ids[1:2])
 		found.Has(hub.provider(), ids[3:])
 	}}
 	if err := NewFetcher(h, to, FetchOptions{}).FetchSwarm(t.Context(), testRun, ids, hub.provider(), s); err != nil {
@@ -104,8 +104,8 @@ func TestASwarmGivesWhatItSaysItHas(t *testing.T) {
 	}
 	wantAll(t, to, contents)
 	s.checkEnd(t, contents)
-	if first.meter.sent.Load() != 300_100 || second.meter.sent.Load() != 200_000 || hub.meter.sent.Load() != 0 {
-		t.Errorf("sent: %d, %d, hub %d", first.meter.sent.Load(), second.meter.sent.Load(), hub.meter.sent.Load())
+	if one.meter.sent.Load() != 300_100 || two.meter.sent.Load() != 200_000 || hub.meter.sent.Load() != 0 {
+		t.Errorf("sent: %d, %d, hub %d", one.meter.sent.Load(), two.meter.sent.Load(), hub.meter.sent.Load())
 	}
 }
 

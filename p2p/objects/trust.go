@@ -12,14 +12,14 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// trustList remembers which files were hashed and found good, and what they looked like at the
-// time. A file that was touched since is not trusted.
+// trustList remembers which files were hashed and found good, and what they looked like
+// then. A file that was touched since is not trusted.
 type trustList struct {
 	mu   sync.Mutex
 	seen map[string]look
 }
 
-// look is what reveals that a file was touched.
+// look is what shows that a file was touched.
 type look struct {
 	size    int64
 	changed time.Time
@@ -54,15 +54,15 @@ func (t *trustList) forget(id string) {
 	delete(t.seen, id)
 }
 
-// check returns the size of an open file of an object after making sure that its content is the
-// object's. A file with other content is set aside.
+// check returns the size of an open file of an object after making sure that its content
+// is the object's. A file that is not is set aside.
 func (d *Dir) check(id string, f *os.File) (size int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, storeError("look at", id, err)
 	}
 	for !d.trusted.trusts(id, lookOf(info)) {
-		// After a restart, many may ask for the same model at once; one of them hashes it.
+		// Many may ask for the same model at once, after a restart; one of them hashes it.
 		_, err, shared := d.checks.Do(id, func() (any, error) { return nil, d.hashFile(id, f, info) })
 		if err != nil {
 			return 0, err
@@ -97,7 +97,7 @@ func (d *Dir) setAside(id string, found os.FileInfo) {
 	}
 	if kept, err := os.ReadDir(filepath.Join(d.root, "corrupt")); err == nil && len(kept) >= maxSetAside {
 		err = os.Remove(d.path(id))
-		log.Error("stored object is corrupt; removed, since enough others have been set aside", "object", id, "err", err)
+		log.Error("stored object is corrupt; removed, since enough others are set aside", "object", id, "err", err)
 		return
 	}
 	to := filepath.Join(d.root, "corrupt", id)
@@ -105,7 +105,7 @@ func (d *Dir) setAside(id string, found os.FileInfo) {
 	log.Error("stored object is corrupt; set aside", "object", id, "file", to, "err", err)
 }
 
-// sizeOnDisk returns the size of an object's file, or false if it is missing.
+// sizeOnDisk is the size of an object's file, or false if it is missing.
 func (d *Dir) sizeOnDisk(id string) (int64, bool, error) {
 	size, err := d.Size(id)
 	switch {

@@ -8,9 +8,9 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects/exchangepb"
 )
 
-// whileWaiting runs do, and every waitSign tells the other end that it is not forgotten. If that
-// cannot be sent, do's ctx ends. It returns when do has returned: the error of sending the sign,
-// or else that of do.
+// whileWaiting runs do, and tells the other end every waitSign that it is not forgotten.
+// When that cannot be told, do's ctx ends. It returns when do has returned: the error of
+// telling, or else that of do.
 func whileWaiting(ctx context.Context, out io.Writer, do func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -15,14 +15,14 @@ import (
 // errProtocol: the other end does not speak the exchange as it should.
 var errProtocol = delimited.ErrMalformed
 
-// want is a Want that has been checked.
+// want is a Want that was checked.
 type want struct {
 	id      string
 	offset  int64
 	suspect bool
 }
 
-// request is a Request that has been checked.
+// request is a Request that was checked.
 type request struct {
 	runID  uint64
 	wants  []want
@@ -40,7 +40,7 @@ func readRequest(r *bufio.Reader) (request, error) {
 		req.budget = int64(b)
 	}
 	if len(msg.GetWants()) > maxWants {
-		return request{}, fmt.Errorf("%w: %d objects in one request; at most %d are allowed", errProtocol, len(msg.GetWants()), maxWants)
+		return request{}, fmt.Errorf("%w: %d objects in one request, %d are allowed", errProtocol, len(msg.GetWants()), maxWants)
 	}
 	for _, w := range msg.GetWants() {
 		id := hex.EncodeToString(w.GetId())
@@ -67,7 +67,7 @@ func writeRequest(w io.Writer, req request) error {
 	return delimited.Write(w, msg)
 }
 
-// answer is an Answer that has been checked.
+// answer is an Answer that was checked.
 type answer struct {
 	status exchangepb.Answer_Status
 	size   int64
@@ -75,8 +75,8 @@ type answer struct {
 	detail string
 }
 
-// readAnswer reads the next Answer to w that is not a sign of waiting; it calls alive for each
-// sign. io.EOF means that the sender has ended the stream properly.
+// readAnswer reads the next Answer to w that is not a sign of waiting; it calls alive for
+// those. io.EOF means that the sender has ended the stream in due form.
 func readAnswer(r *bufio.Reader, w want, alive func()) (answer, error) {
 	for {
 		var msg exchangepb.Answer
@@ -104,7 +104,7 @@ func writeAnswer(w io.Writer, a answer) error {
 	})
 }
 
-// shorten cuts a text to less than maxDetail bytes of valid UTF-8, which protobuf insists on.
+// shorten keeps a text below maxDetail bytes and valid UTF-8, which protobuf insists on.
 func shorten(s string) string {
 	if len(s) <= maxDetail {
 		return s

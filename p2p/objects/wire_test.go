@@ -60,7 +60,7 @@ func TestBadRequests(t *testing.T) {
 		"half":             {whole[:10], io.ErrUnexpectedEOF},
 		"half a length":    {[]byte{0x80}, io.ErrUnexpectedEOF},
 		"too long":         {[]byte{0xff, 0xff, 0xff, 0x7f}, errProtocol},
-		"not a protobuf":   {[]byte{2, 0xff, 0xff}, errProtocol},
+		"no protobuf":      {[]byte{2, 0xff, 0xff}, errProtocol},
 		"too many objects": {delimited(&exchangepb.Request{Wants: many}), errProtocol},
 		"short id":         {delimited(&exchangepb.Request{Wants: []*exchangepb.Want{{Id: []byte{1}}}}), errProtocol},
 		"no id":            {delimited(&exchangepb.Request{Wants: []*exchangepb.Want{{}}}), errProtocol},
@@ -80,11 +80,11 @@ func TestBadRequests(t *testing.T) {
 
 func TestBadAnswers(t *testing.T) {
 	for name, msg := range map[string]*exchangepb.Answer{
-		"more than the object":        {Status: exchangepb.Answer_OK, Size: 10, Length: 11},
-		"more than what is left":      {Status: exchangepb.Answer_OK, Size: 10, Length: 6},
-		"content beyond the end":      {Status: exchangepb.Answer_OK, Size: 3, Length: 1},
-		"a size beyond all bounds":    {Status: exchangepb.Answer_OK, Size: math.MaxUint64, Length: 1},
-		"content where there is none": {Status: exchangepb.Answer_NOT_FOUND, Size: 10, Length: 1},
+		"more than the object":       {Status: exchangepb.Answer_OK, Size: 10, Length: 11},
+		"more than what is left":     {Status: exchangepb.Answer_OK, Size: 10, Length: 6},
+		"content beyond the end":     {Status: exchangepb.Answer_OK, Size: 3, Length: 1},
+		"a size beyond all bounds":   {Status: exchangepb.Answer_OK, Size: math.MaxUint64, Length: 1},
+		"content where there is not": {Status: exchangepb.Answer_NOT_FOUND, Size: 10, Length: 1},
 	} {
 		b := encoded(t, func(w io.Writer) error { _, err := protodelim.MarshalTo(w, msg); return err })
 		if a, err := readAnswer(reader(b), want{offset: 5}, nil); !errors.Is(err, errProtocol) {

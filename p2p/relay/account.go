@@ -10,7 +10,7 @@ import (
 // account is what an owner or a federation uses.
 type account struct {
 	circuits  int
-	strangers int // for a federation: how many of them are strangers'
+	strangers int // of a federation: circuits of strangers among them
 	used      int64
 	ends      time.Time // of the budget's window; zero before the first byte
 
@@ -30,7 +30,7 @@ func (a *account) idle(now time.Time) bool {
 }
 
 // books are the accounts of all owners and federations and the circuits that they have.
-// maxAccounts bounds what is remembered of them.
+// What is remembered of them is bounded by maxAccounts.
 type books struct {
 	limits Limits
 
@@ -51,8 +51,8 @@ func newBooks(limits Limits) *books {
 	}
 }
 
-// open books a circuit, or returns the limit that forbids it. Every booked circuit must be closed
-// once.
+// open books a circuit, or says which limit stands against it. Every booked circuit must
+// be closed once.
 func (b *books) open(s *stream) *Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,31 +82,31 @@ func (b *books) against(r route, owner, fed *account) *Refusal {
 	l := b.limits
 	switch {
 	case len(b.circuits) >= l.Circuits:
-		return refuse(ReasonRelayFull, "the relay carries %d circuits, which is its limit: use another relay, or ask its operator for more", l.Circuits)
+		return refuse(ReasonRelayFull, "the relay carries %d circuits, its limit: use another relay, or ask its operator for more", l.Circuits)
 	case r.stranger && owner.circuits >= StrangerCircuits:
-		return refuse(ReasonPeerCircuits, "no link vouches for this peer, and it has %d circuits, the most it may have until it has joined", StrangerCircuits)
+		return refuse(ReasonPeerCircuits, "no link vouches for this peer, and it has %d circuits, all it may have until it joined", StrangerCircuits)
 	case r.stranger && fed.strangers >= StrangersPerLink:
-		return refuse(ReasonStrangers, "%d peers that are not members are already knocking at this link: try again in a minute", StrangersPerLink)
+		return refuse(ReasonStrangers, "%d peers that are no members knock at this link already: try again in a minute", StrangersPerLink)
 	case owner.circuits >= l.PeerCircuits:
-		return refuse(ReasonPeerCircuits, "this peer has %d circuits, which is its limit: close some, or ask the relay's operator for more", l.PeerCircuits)
+		return refuse(ReasonPeerCircuits, "this peer has %d circuits, its limit: close some, or ask the relay's operator for more", l.PeerCircuits)
 	case fed.circuits >= l.FederationCircuits:
-		return refuse(ReasonFederationCircuits, "the federation has %d circuits, which is its limit: ask the relay's operator for more", l.FederationCircuits)
+		return refuse(ReasonFederationCircuits, "the federation has %d circuits, its limit: ask the relay's operator for more", l.FederationCircuits)
 	}
 	return b.spent(owner, fed)
 }
 
-// spent returns the byte budget that is used up, if there is one.
+// spent names the byte budget that is used up, if one is.
 func (b *books) spent(owner, fed *account) *Refusal {
 	if l := b.limits.PeerBytes; l > 0 && owner.used >= l {
-		return refuse(ReasonPeerBytes, "this peer has used its %d bytes: its budget is renewed at %s", l, owner.ends.UTC().Format(time.RFC3339))
+		return refuse(ReasonPeerBytes, "this peer used its %d bytes; there are new ones at %s", l, owner.ends.UTC().Format(time.RFC3339))
 	}
 	if l := b.limits.FederationBytes; l > 0 && fed.used >= l {
-		return refuse(ReasonFederationBytes, "the federation has used its %d bytes: its budget is renewed at %s", l, fed.ends.UTC().Format(time.RFC3339))
+		return refuse(ReasonFederationBytes, "the federation used its %d bytes; there are new ones at %s", l, fed.ends.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-// charge counts n bytes of a circuit, and returns the limit that ends it now, if one does.
+// charge counts n bytes of a circuit and says whether a limit ends it now.
 func (b *books) charge(s *stream, n int) *Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,7 +119,7 @@ func (b *books) charge(s *stream, n int) *Refusal {
 	fed.used += int64(n)
 	s.bytes += int64(n)
 	if s.route.stranger && s.bytes > StrangerBytes {
-		return refuse(ReasonStrangerBytes, "no link vouches for this peer, and its circuit has carried the %d bytes that joining may take", StrangerBytes)
+		return refuse(ReasonStrangerBytes, "no link vouches for this peer, and its circuit carried the %d bytes that joining may take", StrangerBytes)
 	}
 	return nil
 }
@@ -141,7 +141,8 @@ func (b *books) close(s *stream) bool {
 	return true
 }
 
-// promote lifts the limits on strangers from the circuits that a new member has to its link.
+// promote lifts the limits of strangers from the circuits that a new member has to its
+// link.
 func (b *books) promote(link peer.ID, members []peer.ID) {
 	joined := make(map[peer.ID]bool, len(members))
 	for _, p := range members {
@@ -170,14 +171,14 @@ func (b *books) find(match func(*stream) bool) []*stream {
 	return found
 }
 
-// stranger reports whether the circuit is one that may only join.
+// stranger reports whether the circuit is one that only joins.
 func (b *books) stranger(s *stream) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return s.route.stranger
 }
 
-// usage returns an owner's bytes in this window and its open circuits.
+// usage of an owner: bytes of this window and open circuits.
 func (b *books) usage(p peer.ID) (used int64, circuits int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -191,8 +192,8 @@ func (b *books) usage(p peer.ID) (used int64, circuits int) {
 	return a.used, a.circuits
 }
 
-// fill adds what the books know to the status of federations, and returns the total number of
-// circuits.
+// fill adds what the books know to the status of federations, and returns the number of
+// all circuits.
 func (b *books) fill(all []FederationStatus) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -218,9 +219,9 @@ func (b *books) account(of map[peer.ID]*account, p peer.ID, now time.Time) *acco
 	return a
 }
 
-// sweep forgets accounts that are not in use. When all of them are in use, as strangers in open
-// mode can bring about with a byte each, those without a circuit go before their time: giving them
-// a new budget costs less than memory without end.
+// sweep forgets accounts that are not in use. When all of them are, as strangers in open
+// mode can bring about with a byte each, those without a circuit go before their time:
+// giving them a new budget costs less than memory without end.
 func (b *books) sweep(of map[peer.ID]*account, now time.Time) {
 	if len(of) < b.sweepAt {
 		return

@@ -14,12 +14,12 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// deadline ends a test that waits for something that never comes.
+// deadline ends a test that waits for what never comes.
 const deadline = 20 * time.Second
 
 const echoProtocol = "/test/echo"
 
-// newHost makes a plain peer on loopback that echoes what a stream brings.
+// newHost is a plain peer on loopback that echoes what a stream brings.
 func newHost(t testing.TB) host.Host {
 	t.Helper()
 	h, err := libp2p.New(
@@ -131,8 +131,7 @@ func echo(s network.Stream, n int) error {
 	return err
 }
 
-// vouch makes a link vouch for its members until the test ends, and waits until that has taken
-// effect.
+// vouch has a link vouch for its members until the test ends, and waits until it is so.
 func (l *lab) vouch(link host.Host, members ...host.Host) *Members {
 	l.t.Helper()
 	var ids []peer.ID
@@ -181,7 +180,7 @@ func (l *lab) lastRefusal(h host.Host) Reason {
 		return ""
 	}
 	if st.Refusal.Detail == "" {
-		l.t.Errorf("refusal %s has no detail for people", st.Refusal.Reason)
+		l.t.Errorf("refusal %s says nothing to people", st.Refusal.Reason)
 	}
 	return st.Refusal.Reason
 }

@@ -19,15 +19,15 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// serviceHost is the host as go-libp2p's relay service sees it: the service's handler of hop
-// streams gets them through the door of this package. Circuit v2's ACL hook would not do: it can
-// neither count bytes, nor cut, nor say why.
+// serviceHost is the host as go-libp2p's relay service sees it: the service's handler of
+// hop streams gets them through the door of this package. Circuit v2's ACL hook would not
+// do: it can neither count bytes, nor cut, nor say why.
 type serviceHost struct {
 	host.Host
 	relay *Relay
 }
 
-// SetStreamHandler puts the door in front of the service's handler.
+// SetStreamHandler puts the door before the service's handler.
 func (h *serviceHost) SetStreamHandler(id protocol.ID, handler network.StreamHandler) {
 	if id == circuit.ProtoIDv2Hop {
 		service := handler
@@ -39,8 +39,8 @@ func (h *serviceHost) SetStreamHandler(id protocol.ID, handler network.StreamHan
 // Hop streams are not served through package streams: the handler, its limits and its
 // resource scope are go-libp2p's, and a circuit outlives the handler that opened it.
 
-// serveHop judges one request and hands what is allowed to the service. It returns when the
-// request is answered; a circuit goes on without it.
+// serveHop judges one request and hands what is allowed to the service. It returns when
+// the request is answered; a circuit goes on without it.
 func (r *Relay) serveHop(s network.Stream, service network.StreamHandler) {
 	if !r.enter() {
 		_ = s.Reset()
@@ -89,7 +89,7 @@ func (r *Relay) connect(hop *stream, msg *pbv2.HopMessage, service network.Strea
 	}
 	r.hand(hop, service)
 	if hop.answer.status != pbv2.Status_OK {
-		hop.end() // the service has already closed it, unless it failed to answer
+		hop.end() // the service has closed it already, unless it failed to answer
 	}
 }
 
@@ -101,8 +101,8 @@ func (r *Relay) hand(hop *stream, service network.StreamHandler) {
 	}
 }
 
-// admit books the circuit. Judging and booking are not one step, so a revocation may come between
-// them: the judgement is repeated once the circuit can be found by a revocation.
+// admit books the circuit. Judging and booking are not one step, so a revocation may come
+// between them: the judgement is made again when the circuit can be found by one.
 func (r *Relay) admit(hop *stream) *Refusal {
 	verdict, allowed := r.roster.judge(hop.src, hop.dst)
 	if !allowed {
@@ -132,13 +132,13 @@ func (r *Relay) admit(hop *stream) *Refusal {
 
 func (r *Relay) notTogether(hop *stream) *Refusal {
 	if r.roster.role(hop.src) == Stranger {
-		return refuse(ReasonNotAllowed, "%s is not a link of this relay, and no link vouches for you: join the federation first", hop.dst)
+		return refuse(ReasonNotAllowed, "%s is no link of this relay, and no link vouches for you: join the federation first", hop.dst)
 	}
-	return refuse(ReasonOtherFederation, "%s is not a member of a federation that you are in", hop.dst)
+	return refuse(ReasonOtherFederation, "%s is no member of a federation that you are in", hop.dst)
 }
 
-// endWhenStillStranger cuts the circuit after StrangerTime if nobody vouches for its owner by
-// then.
+// endWhenStillStranger cuts the circuit after StrangerTime, if nobody vouches for its
+// owner by then.
 func (s *stream) endWhenStillStranger() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,7 @@ func (s *stream) endWhenStillStranger() {
 	})
 }
 
-// answerNo refuses a request in the words of circuit v2, and remembers the real reason.
+// answerNo refuses a request in the words of circuit v2 and remembers the real ones.
 func (r *Relay) answerNo(s network.Stream, what string, refusal *Refusal) {
 	r.refused(s.Conn().RemotePeer(), what, refusal)
 	_ = s.SetWriteDeadline(time.Now().Add(handshakeTimeout))
@@ -178,7 +178,7 @@ func readRequest(r io.Reader) (raw []byte, msg *pbv2.HopMessage, err error) {
 	}
 	msg = &pbv2.HopMessage{}
 	if err := proto.Unmarshal(content, msg); err != nil {
-		return nil, nil, errors.New("request is not a hop message")
+		return nil, nil, errors.New("request is no hop message")
 	}
 	return append(varint.ToUvarint(uint64(len(content))), content...), msg, nil
 }

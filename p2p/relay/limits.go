@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Limits are what an operator may want to set. Zero means the default where the comment names one,
-// otherwise no limit.
+// Limits are what an operator may want to set. Zero means the default where the comment
+// names one, else no limit.
 type Limits struct {
 	// PeerRate is bytes per second for each owner, all circuits and both directions together.
 	PeerRate int64
 	// PeerBytes is how much an owner may send and receive within one [Window].
 	PeerBytes int64
-	// PeerCircuits is how many circuits an owner may have at a time. Default 16: a session, a few
-	// members to fetch from, and those not yet known to be dead.
+	// PeerCircuits is how many circuits an owner may have at a time. Default 16: a session,
+	// a few members to fetch from, and what was not yet noticed to be dead.
 	PeerCircuits int
 
 	// FederationRate, FederationBytes and FederationCircuits are the same for all that one
@@ -23,86 +23,86 @@ type Limits struct {
 	FederationBytes    int64
 	FederationCircuits int
 
-	// Rate is bytes per second for the whole relay. Set it slightly below the uplink so that the
-	// relay shares the line, fairly, rather than the operator's router.
+	// Rate is bytes per second for the whole relay. Set it a little below the uplink to
+	// have the relay share the line fairly, and not the operator's router.
 	Rate int64
 	// Circuits is how many circuits the relay carries at a time. Default 2048, which is
 	// 256 MiB of buffers when all of them are in use.
 	Circuits int
 
-	// CircuitBytes (each direction) and CircuitTime end a single circuit. They are announced to
-	// both ends, for which the connection is then a limited one.
+	// CircuitBytes (each direction) and CircuitTime end a single circuit. They are told to
+	// both ends, for which the connection is a limited one then.
 	CircuitBytes int64
 	CircuitTime  time.Duration
 }
 
 const (
-	// Window is the period of the byte budgets: a day, so that an operator can think in traffic
-	// per day. A window starts with the first byte after the last one ended.
+	// Window is the period of the byte budgets: a day, so that an operator can think in
+	// traffic per day. It starts with the first byte after the last one ended.
 	Window = 24 * time.Hour
 
-	// DefaultBufferSize is for each direction of a circuit. go-libp2p's 2 KiB costs half the
+	// DefaultBufferSize of a circuit's direction. go-libp2p's 2 KiB costs half the
 	// throughput and twice the CPU; beyond 64 KiB little is gained.
 	DefaultBufferSize = 64 << 10
 
 	// StrangerBytes is what a circuit of a peer that nobody vouches for may carry: two TLS
 	// handshakes, identify, and a join with room to spare.
 	StrangerBytes = 1 << 20
-	// StrangerTime ends a stranger's circuit: many times what a join needs that waits for a slow
-	// line and a link's disk.
+	// StrangerTime ends a stranger's circuit: a join that waits for a slow line and a
+	// link's disk, many times over.
 	StrangerTime = time.Minute
-	// StrangerCircuits bounds those of one stranger; clients race several addresses.
+	// StrangerCircuits that one stranger may have, since clients race several addresses.
 	StrangerCircuits = 4
-	// StrangersPerLink bounds the strangers that knock at one link at a time. A peer that floods
-	// it keeps others from joining, not members from working.
+	// StrangersPerLink bounds the strangers that knock at one link at a time. Whoever
+	// floods it keeps others from joining, not members from working.
 	StrangersPerLink = 128
 
 	// reservationTTL is circuit v2's usual; clients renew long before.
 	reservationTTL = time.Hour
-	// openReservationsPerIP: in open mode an address is the only thing that costs a stranger
-	// anything; 32 let in a site behind one NAT.
+	// openReservationsPerIP: in open mode an address is the only thing that costs a
+	// stranger anything; 32 lets a site behind one NAT in.
 	openReservationsPerIP = 32
-	// maxReservations exceeds any member set that this relay has circuits for.
+	// maxReservations is above any member set that this relay has the circuits for.
 	maxReservations = 16 << 10
 
-	// maxMembers is how many a link may vouch for: 16 Ki ids are about 2 MiB of memory.
+	// maxMembers a link may vouch for: 16 Ki ids are about 2 MiB of memory.
 	maxMembers = 16 << 10
-	// maxLinks bounds the allow-list, and with it everything that is kept per federation.
+	// maxLinks bounds the allow-list, and with it all that is kept per federation.
 	maxLinks = 1 << 10
-	// maxFederationName is what metrics and logs keep of a link's self-description.
+	// maxFederationName is what metrics and logs take from a link's self-description.
 	maxFederationName = 64
-	// maxReason and maxDetail are how much of a relay's explanations is shown, in characters.
+	// maxReason and maxDetail are what is shown of a relay's explanations, in characters.
 	maxReason = 32
 	maxDetail = 400
 	// maxVouchMessage holds updatePart ids of 42 bytes with their framing.
 	maxVouchMessage = 64 << 10
-	// maxUnneeded is what a link may send that need not vouch: all of its first update, which
-	// leaves with the hello.
+	// maxUnneeded is what a link may send that need not vouch: the whole of its first
+	// update, which leaves with the hello.
 	maxUnneeded = (maxMembers/updatePart + 1) * maxVouchMessage
-	// updatePart is how many ids a part of an update may name.
+	// updatePart is how many ids a part of an update names at most.
 	updatePart = 1000
 
-	// vouchGrace keeps the members of a link whose vouch stream broke: a link that restarts must
-	// not cut the transfers between its members, and one that is gone for good must not leave them
-	// a relay for ever.
+	// vouchGrace keeps members of a link whose vouch stream broke: a link that restarts
+	// must not cut the transfers between its members, and one that is gone for good must
+	// not leave them a relay for ever.
 	vouchGrace = 10 * time.Minute
 	// handshakeTimeout is for each message of a peer that owes us one.
 	handshakeTimeout = 20 * time.Second
 
-	// maxVouches may be open at a time: as many for each link as it may have, and, at a relay open
-	// to anybody, those of links that nobody has allowed.
+	// maxVouches are open at a time: all links, as often as one of them may have, and links
+	// that nobody has allowed, at a relay for anybody.
 	maxVouches = 4 << 10
-	// vouchesPerLink: the newest counts, and earlier ones may not have ended yet.
+	// vouchesPerLink: the newest counts, and those before it may have yet to end.
 	vouchesPerLink = 4
-	// maxAskers may ask for their standing at a time, asksPerPeer of them from one peer. An answer
-	// is one packet, so only dead lines hold a place.
+	// maxAskers for their standing at a time, and asksPerPeer of them from one peer. An answer
+	// is one packet, so that only dead lines hold a place.
 	maxAskers   = 1 << 10
 	asksPerPeer = 4
 
 	// maxHopMessage is circuit v2's own bound on a message.
 	maxHopMessage = 4096
-	// maxAccounts bounds the budgets that are remembered; beyond it the one that ends first is
-	// forgotten. Only open mode can have that many peers.
+	// maxAccounts bounds the budgets that are remembered; past it the one that ends first
+	// is forgotten. Only open mode can have as many peers.
 	maxAccounts = 64 << 10
 	// maxRefusals bounds what [Ask] can explain; the oldest is forgotten.
 	maxRefusals = 1 << 10
@@ -110,11 +110,11 @@ const (
 	maxStanding = 4 << 10
 
 	// DefaultPeerCircuits and DefaultCircuits: a peer needs one, and a few while it moves to
-	// another path; a thousand nodes that return at once have two each.
+	// another path; a thousand nodes that come back at once have two each.
 	DefaultPeerCircuits = 16
 	DefaultCircuits     = 2 << 10
-	// minBufferSize and maxBufferSize: libp2p's default costs half the throughput, and more than
-	// the maximum gains nothing and is held for every circuit.
+	// minBufferSize and maxBufferSize: libp2p's default costs half the throughput, and what is
+	// beyond gains none and is held for every circuit.
 	minBufferSize = 2 << 10
 	maxBufferSize = 4 << 20
 )
@@ -148,7 +148,7 @@ func (l Limits) validate() error {
 		}
 	}
 	if l.CircuitTime != 0 && l.CircuitTime < time.Second {
-		errs = append(errs, fmt.Errorf("relay limit %q is %v, which circuit v2 cannot express: set at least 1s", "circuit time", l.CircuitTime))
+		errs = append(errs, fmt.Errorf("relay limit %q is %v, which circuit v2 cannot say: at least 1s", "circuit time", l.CircuitTime))
 	}
 	return errors.Join(errs...)
 }

@@ -18,20 +18,20 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// ErrVouchRefused: the relay does not take this link's word. Trying again helps only once the
-// relay's operator has changed something.
+// ErrVouchRefused: the relay does not take this link's word. Trying again helps only when
+// the relay's operator has changed something.
 var ErrVouchRefused = errors.New("the relay refuses to take the link's word for its members")
 
-// Members is the member set that a link vouches for, and its side of the vouch protocol. One set
-// serves any number of relays: each stream sends what its relay lacks. All methods may be called
-// from any goroutine.
+// Members is the member set that a link vouches for, and its side of the vouch protocol.
+// One set serves any number of relays: each stream sends what its relay lacks. All methods
+// may be called from any goroutine.
 type Members struct {
 	federation string
 
 	mu      sync.Mutex
 	set     map[peer.ID]struct{}
 	version uint64               // grows with each change of set
-	acked   map[*vouching]uint64 // by each relay that is connected now
+	acked   map[*vouching]uint64 // by the relays that are connected now
 	changed chan struct{}        // closed at the next change of anything above
 }
 
@@ -41,7 +41,7 @@ type vouching struct {
 	sent   map[peer.ID]struct{} // what the relay has; nil before the first update
 	acks   chan uint64          // sequence numbers that the relay acknowledged
 
-	notNeeded chan struct{} // closed when the relay serves anybody and needs no members
+	notNeeded chan struct{} // closed when the relay serves anybody and asks for no members
 }
 
 // NewMembers starts with the given set. The federation's name is for the relay's operator.
@@ -68,20 +68,20 @@ func (m *Members) Set(members []peer.ID) {
 	m.mu.Lock()
 	same := maps.Equal(set, m.set)
 	m.mu.Unlock()
-	if !same { // otherwise every relay would have to acknowledge nothing
+	if !same { // else every relay would have to acknowledge nothing
 		m.edit(func() { m.set = set })
 	}
 }
 
-// Add vouches for one more. Call [Members.Sync] before the new member is told of its membership,
-// or the relay may refuse its first reservation.
+// Add vouches for one more. Call [Members.Sync] before the new member is told of its
+// membership, or the relay may refuse its first reservation.
 func (m *Members) Add(p peer.ID) { m.edit(func() { m.set[p] = struct{}{} }) }
 
-// Remove withdraws the word for a member: each connected relay cuts its circuits.
+// Remove takes the word for a member back: each connected relay cuts its circuits.
 func (m *Members) Remove(p peer.ID) { m.edit(func() { delete(m.set, p) }) }
 
-// Sync waits until every connected relay has put all changes so far into force. A relay that is
-// lost meanwhile is not waited for: it gets the whole set when it is back.
+// Sync waits until every relay that is connected has put all changes so far into force.
+// A relay that is lost meanwhile is not waited for: it gets the whole set when it is back.
 func (m *Members) Sync(ctx context.Context) error {
 	m.mu.Lock()
 	target := m.version
@@ -102,9 +102,9 @@ func (m *Members) Sync(ctx context.Context) error {
 	}
 }
 
-// Vouch speaks [VouchProtocol] on a stream to a relay until ctx ends or the stream is lost, and
-// always returns an error; the caller connects again. The error is [ErrVouchRefused] with the
-// relay's reason when it does not want this link. Vouch owns the stream.
+// Vouch speaks [VouchProtocol] on a stream to a relay until ctx ends or the stream is
+// lost, and always returns an error; the caller connects again. [ErrVouchRefused] with
+// the relay's reason when it does not want this link. It owns the stream.
 func (m *Members) Vouch(ctx context.Context, s network.Stream) error {
 	v := &vouching{stream: s, acks: make(chan uint64, 1), notNeeded: make(chan struct{})}
 	m.connect(v)
@@ -178,7 +178,7 @@ func (v *vouching) listen() error {
 		select {
 		case v.acks <- msg.GetAck().GetSeq():
 		default:
-			return errors.New("the relay acknowledged something that was not sent")
+			return errors.New("the relay acknowledges what was not sent")
 		}
 	}
 }
@@ -192,11 +192,11 @@ func (v *vouching) awaitEnd() error {
 	if _, err := v.stream.Read(one[:]); err != nil {
 		return fmt.Errorf("wait for the end of the relay's answer: %w", err)
 	}
-	return errors.New("the relay keeps answering although it needs no members")
+	return errors.New("the relay goes on to answer what it does not need")
 }
 
-// send writes a message. When the stream breaks, the listener's error tells why, since a relay
-// says so before it closes: send waits for that error.
+// send writes a message. When the stream breaks it is the listener's error that tells
+// why, since a relay says so before it closes: wait for it.
 func (v *vouching) send(ctx context.Context, msg *relaypb.ToRelay) error {
 	_ = v.stream.SetWriteDeadline(time.Now().Add(handshakeTimeout))
 	err := delimited.Write(v.stream, msg)
@@ -217,7 +217,7 @@ func (v *vouching) awaitAck(ctx context.Context, version uint64) error {
 	select {
 	case seq := <-v.acks:
 		if seq != version {
-			return fmt.Errorf("the relay acknowledged update %d instead of %d", seq, version)
+			return fmt.Errorf("the relay acknowledges update %d instead of %d", seq, version)
 		}
 		return nil
 	case <-v.notNeeded:
@@ -229,8 +229,8 @@ func (v *vouching) awaitAck(ctx context.Context, version uint64) error {
 	}
 }
 
-// update leads from what the relay has to the set, in parts. Without a start it is a replacement;
-// it always has a part, since even the empty set must be sent.
+// update is the way from what the relay has to set, in parts. Without a start it is a
+// replacement; it always has a part, since the empty set must be said too.
 func update(version uint64, from, to map[peer.ID]struct{}) []*relaypb.VouchUpdate {
 	var removed, added [][]byte
 	for p := range from {

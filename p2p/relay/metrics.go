@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// direction is that of bytes, as seen from the peer that opened the circuit.
+// direction of bytes, seen from the peer that opened the circuit.
 type direction string
 
 const (
@@ -15,8 +15,8 @@ const (
 	backward direction = "backward"
 )
 
-// metrics of the relay. Labels name links, of which there are no more than maxLinks, and never
-// members. Without a registerer they are counted but not exposed.
+// metrics of the relay. Labels name links, of which there are at most maxLinks, and never
+// members. Without a registerer they are counted and not seen.
 type metrics struct {
 	registerer prometheus.Registerer
 	collectors []prometheus.Collector
@@ -78,7 +78,7 @@ func (m *metrics) refused(what string, reason Reason) {
 	m.refusals.WithLabelValues(what, string(reason)).Inc()
 }
 
-// carried counts every block that passes, so it must not format a peer id each time.
+// carried counts at every block that passes, so it must not spell out a peer id each time.
 func (m *metrics) carried(link peer.ID, d direction, n int) {
 	key := flow{link, d}
 	counter, known := m.flows.Load(key)
@@ -106,8 +106,8 @@ var (
 	vouchingDesc = prometheus.NewDesc("rhizome_relay_link_vouching", "1 while the link's vouch stream is up.", []string{"link"}, nil)
 )
 
-// rosterCollector reads the roster when it is scraped, so that nothing has to be kept in step with
-// it.
+// rosterCollector reads the roster when it is scraped, so that nothing has to be kept in
+// step with it.
 type rosterCollector struct{ roster *roster }
 
 func (c rosterCollector) Describe(ch chan<- *prometheus.Desc) {

@@ -15,21 +15,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ErrServesNobody: no link is allowed, nor is open mode asked for.
+// ErrServesNobody: neither a link is allowed nor open mode asked for.
 var ErrServesNobody = errors.New("the relay would serve nobody: allow a link by its peer id, or ask for open mode")
 
 // Options of a relay.
 type Options struct {
-	// Links are those whose federations the relay serves. [Relay.SetLinks] changes them later.
+	// Links whose federations the relay serves. [Relay.SetLinks] changes them later.
 	Links []peer.ID
 	// Open lets anybody use the relay, within the limits.
 	Open bool
-	// Limits has no byte or rate limits in its zero value.
+	// Limits; the zero value has no byte or rate limits.
 	Limits Limits
-	// BufferSize is the number of bytes for each direction of a circuit; default
-	// [DefaultBufferSize].
+	// BufferSize in bytes of each direction of a circuit; default [DefaultBufferSize].
 	BufferSize int
-	// Registerer receives the metrics of this package and those of circuit v2; nil means none.
+	// Registerer receives the metrics, this package's and those of circuit v2. Nil: none.
 	Registerer prometheus.Registerer
 }
 
@@ -56,7 +55,7 @@ func (o Options) validate() error {
 
 func validateLinks(links []peer.ID) error {
 	if len(links) > maxLinks {
-		return fmt.Errorf("%d links to relay for; at most %d are allowed", len(links), maxLinks)
+		return fmt.Errorf("%d links to relay for: at most %d", len(links), maxLinks)
 	}
 	for _, id := range links {
 		if err := id.Validate(); err != nil {
@@ -66,9 +65,9 @@ func validateLinks(links []peer.ID) error {
 	return nil
 }
 
-// circuitOptions sizes go-libp2p's service. Its own limits are set so that ours bind first, since
-// it knows neither members nor federations; only what circuit v2 announces to the ends of a
-// circuit is left to it.
+// circuitOptions sizes go-libp2p's service. Its own limits are set to where ours bind
+// first, since it knows neither members nor federations; only what circuit v2 announces
+// to the ends of a circuit is left to it.
 func (o Options) circuitOptions(h host.Host) []circuit.Option {
 	perIP := maxReservations
 	if o.Open {
@@ -92,8 +91,8 @@ func (o Options) circuitOptions(h host.Host) []circuit.Option {
 	return options
 }
 
-// announcedLimit is nil unless a limit on single circuits is set: with any, the ends treat their
-// connection as a limited one.
+// announcedLimit is nil unless a limit of single circuits is set: with any, the ends treat
+// their connection as a limited one.
 func announcedLimit(l Limits) *circuit.RelayLimit {
 	if l.CircuitBytes == 0 && l.CircuitTime == 0 {
 		return nil
@@ -108,8 +107,8 @@ func announcedLimit(l Limits) *circuit.RelayLimit {
 	return limit
 }
 
-// dialable chooses the addresses that a reservation names: public ones, as usual, but all of them
-// when the relay has only private ones, as on a LAN or in a laboratory.
+// dialable chooses the addresses that a reservation names: public ones, as usual, but all
+// of them when the relay has only private ones, as in a LAN or a laboratory.
 func dialable(h host.Host) circuit.ReservationAddressFilterFunc {
 	return func(addr ma.Multiaddr) bool {
 		if manet.IsPublicAddr(addr) {

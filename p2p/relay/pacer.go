@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// minSweep is the number of keys from which it is worth walking over them to forget some.
+// minSweep is where forgetting keys becomes worth a walk over them.
 const minSweep = 64
 
-// pacer lets bytes through at a rate and shares it between keys in equal parts: of all that wait,
-// the key that was served least goes next (start-time fair queueing), so that neither many
-// requests nor large ones buy a larger part. What a key did not use while it was away is not owed
-// to it.
+// pacer lets bytes through at a rate and shares it between keys in equal parts: of all
+// that wait, the key that was served least goes next (start-time fair queueing), so that
+// neither many requests nor large ones buy a larger part. What a key did not use while it
+// was away is not owed to it.
 //
 // It keeps no goroutine; one timer runs while somebody waits. The zero rate never blocks.
 type pacer[K comparable] struct {
@@ -45,8 +45,8 @@ type request struct {
 func newPacer[K comparable](rate int64) *pacer[K] {
 	return &pacer[K]{
 		rate: float64(rate),
-		// A tenth of a second, so that timers fire no more than ten times a second, and a whole
-		// buffer, so that a buffer does not need two turns.
+		// A tenth of a second, so that timers fire ten times a second at most, and a whole
+		// buffer, so that one does not need two turns.
 		burst:   max(float64(rate)/10, DefaultBufferSize),
 		tokens:  max(float64(rate)/10, DefaultBufferSize),
 		updated: time.Now(),
@@ -55,7 +55,7 @@ func newPacer[K comparable](rate int64) *pacer[K] {
 	}
 }
 
-// wait returns true when n bytes of key may go, false if cancel came first.
+// wait returns true when n bytes of key may go, false when cancel came first.
 func (p *pacer[K]) wait(key K, n int, cancel <-chan struct{}) bool {
 	if p.rate == 0 {
 		return true
@@ -96,7 +96,7 @@ func (p *pacer[K]) enqueue(key K, r request) {
 	}
 }
 
-// sweep forgets keys that rest, are owed nothing and owe nothing.
+// sweep forgets keys that rest and are owed nothing and owe nothing.
 func (p *pacer[K]) sweep() {
 	if len(p.served) < p.sweepAt {
 		return
@@ -115,7 +115,7 @@ func (p *pacer[K]) refill() {
 	p.updated = now
 }
 
-// grant serves those that wait while there are tokens.
+// grant serves who waits while there are tokens.
 func (p *pacer[K]) grant() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func (p *pacer[K]) forget(key K, granted chan struct{}) {
 	}
 }
 
-// schedule makes sure that grant is called when the next byte may go.
+// schedule has grant called when the next byte may go.
 func (p *pacer[K]) schedule() {
 	if p.timer != nil || len(p.waiting) == 0 {
 		return

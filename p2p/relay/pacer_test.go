@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// drain takes chunks for key as fast as the pacer allows, and counts bytes.
+// drain takes chunks for key as fast as the pacer lets it, and counts bytes.
 func drain(p *pacer[string], key string, chunk int, stop <-chan struct{}, total *int) {
 	for p.wait(key, chunk, stop) {
 		*total += chunk
@@ -91,7 +91,7 @@ func TestPacerForgetsWhoGivesUp(t *testing.T) {
 		if len(p.waiting) != 0 {
 			t.Errorf("%d still wait", len(p.waiting))
 		}
-		p.timer.Stop() // it would find nobody waiting
+		p.timer.Stop() // it would find nobody
 	})
 }
 
@@ -111,7 +111,7 @@ func TestPacerRemembersFewKeys(t *testing.T) {
 			p.wait(i, 64<<10, nil)
 		}
 		if n := len(p.served); n > 4*minSweep {
-			t.Errorf("%d keys are remembered although none waits", n)
+			t.Errorf("%d keys remembered, and none waits", n)
 		}
 	})
 }

@@ -30,7 +30,7 @@ const (
 	ReasonClosing            Reason = "closing"
 )
 
-// Refusal is a "no" from the relay, or the cut of a circuit.
+// Refusal is a "no" of the relay, or the cut of a circuit.
 type Refusal struct {
 	Reason Reason
 	// Detail names the limit and what can be done about it, for people.
@@ -48,7 +48,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("relay: %s: %s", r.Reason, r.Detail)
 }
 
-// status returns the nearest that circuit v2 can say.
+// status is the nearest that circuit v2 can say.
 func (r *Refusal) status() pbv2.Status {
 	switch r.Reason {
 	case ReasonNotAllowed, ReasonOtherFederation, ReasonRevoked:
@@ -59,7 +59,7 @@ func (r *Refusal) status() pbv2.Status {
 	return pbv2.Status_RESOURCE_LIMIT_EXCEEDED
 }
 
-// explained turns a status from go-libp2p's service into words, or nil if it is a yes.
+// explained turns a status that go-libp2p's service answered into words, nil if it is a yes.
 func explained(status pbv2.Status, dst peer.ID) *Refusal {
 	switch status {
 	case pbv2.Status_OK:
@@ -77,10 +77,10 @@ func explained(status pbv2.Status, dst peer.ID) *Refusal {
 }
 
 func revoked(p peer.ID) *Refusal {
-	return refuse(ReasonRevoked, "the link that vouched for %s no longer does", p)
+	return refuse(ReasonRevoked, "the link that vouched for %s does so no longer", p)
 }
 
-// refusals remembers the last refusal of each peer, forgetting the oldest first.
+// refusals remembers the last refusal of each peer, the oldest leaving first.
 type refusals struct {
 	mu    sync.Mutex
 	last  map[peer.ID]*Refusal

@@ -35,8 +35,8 @@ type Relay struct {
 	work   sync.WaitGroup // hop requests and circuits
 }
 
-// New starts the relay service on h. It needs no reachability verdict: whoever starts a relay
-// claims that others can reach it. Close it before the host.
+// New starts the relay service on h. It needs no reachability verdict: whoever starts a
+// relay says that others can reach it. Close it before the host.
 func New(h host.Host, options Options) (*Relay, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
@@ -80,7 +80,7 @@ func (r *Relay) Close() error {
 	r.vouches.Close()
 	r.standings.Close()
 	err := r.service.Close()
-	closing := refuse(ReasonClosing, "the relay is shutting down")
+	closing := refuse(ReasonClosing, "the relay shuts down")
 	for _, s := range r.books.find(func(*stream) bool { return true }) {
 		s.cut(closing)
 	}
@@ -93,8 +93,8 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// SetLinks replaces the links that the relay serves. Circuits and members of links that are no
-// longer named are cut off before it returns.
+// SetLinks replaces the links that the relay serves. Circuits and members of links that
+// are not named any more are cut off before it returns.
 func (r *Relay) SetLinks(links []peer.ID) error {
 	if len(links) == 0 && !r.options.Open {
 		return ErrServesNobody
@@ -107,7 +107,7 @@ func (r *Relay) SetLinks(links []peer.ID) error {
 	return nil
 }
 
-// enter counts one piece of work; it returns false when the relay is closed.
+// enter counts one piece of work, or is false when the relay is closed.
 func (r *Relay) enter() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,9 +117,9 @@ func (r *Relay) enter() bool {
 	return !r.closed
 }
 
-// cutOff enforces the roster on peers that lost a standing: circuits that would no longer be
-// allowed end, and a peer that has no standing left loses its connection, and with it the
-// reservation, which circuit v2 has no other way to take back.
+// cutOff enforces the roster on peers that lost a standing: circuits that would not be
+// allowed now end, and whoever has no standing left loses its connection, and with it
+// the reservation, which circuit v2 has no other way to take back.
 func (r *Relay) cutOff(peers []peer.ID) {
 	if len(peers) == 0 || !r.enter() {
 		return
@@ -157,7 +157,7 @@ func (r *Relay) disconnect(p peer.ID) {
 	}
 }
 
-// refused records a refusal where it can be found: log, metrics, and [Ask].
+// refused notes a refusal where it can be found: log, metrics, and [Ask].
 func (r *Relay) refused(p peer.ID, what string, refusal *Refusal) {
 	log.Info("refused", "peer", p, "what", what, "reason", refusal.Reason, "detail", refusal.Detail)
 	r.metrics.refused(what, refusal.Reason)
@@ -172,25 +172,25 @@ func (r *Relay) ended(s *stream) {
 	}
 }
 
-// Status is what the relay is carrying.
+// Status is what the relay carries now.
 type Status struct {
 	Open        bool
 	Circuits    int
 	Federations []FederationStatus // by link
 }
 
-// FederationStatus is the part of the status for one link.
+// FederationStatus is the part of one link.
 type FederationStatus struct {
 	Link     peer.ID
 	Name     string // as the link calls it; empty before it vouched
 	Vouching bool   // the link is connected and vouches
 	Members  int
 	Circuits int
-	// Bytes were carried in the current [Window].
+	// Bytes carried in the current [Window].
 	Bytes int64
 }
 
-// Status returns what the relay is carrying.
+// Status of the relay.
 func (r *Relay) Status() Status {
 	status := Status{Open: r.options.Open, Federations: r.roster.status()}
 	status.Circuits = r.books.fill(status.Federations)

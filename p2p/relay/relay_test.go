@@ -212,7 +212,7 @@ func TestSetLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := echo(s, 10); err == nil {
-		t.Error("a circuit to a link that is no longer allowed goes on")
+		t.Error("a circuit to a link that is not allowed any more goes on")
 	}
 	if err := l.relay.SetLinks(nil); !errors.Is(err, ErrServesNobody) {
 		t.Errorf("SetLinks(nil) = %v", err)
@@ -300,7 +300,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// eventually waits for something that another goroutine brings about.
+// eventually waits for what another goroutine brings about.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); !cond(); {

@@ -16,9 +16,9 @@ const (
 	Stranger Role = iota
 	// Member: a link vouches for it.
 	Member
-	// Link: it is on the operator's allow-list.
+	// Link: on the operator's allow-list.
 	Link
-	// Anybody: a stranger at a relay in open mode, which may do everything.
+	// Anybody: a stranger of a relay in open mode, which may do everything.
 	Anybody
 )
 
@@ -66,7 +66,7 @@ func newRoster(open bool) *roster {
 	}
 }
 
-// role returns the best standing of a peer.
+// role of a peer in its best standing.
 func (r *roster) role(p peer.ID) Role {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -85,7 +85,7 @@ func (r *roster) roleLocked(p peer.ID) Role {
 	return Stranger
 }
 
-// route is the judgement on a circuit: whom it counts for.
+// route is the judgement about a circuit: whom it counts for.
 type route struct {
 	federation peer.ID // the link
 	owner      peer.ID
@@ -110,8 +110,8 @@ func (r *roster) judge(src, dst peer.ID) (route, bool) {
 	return route{federation: openFederation, owner: src}, r.open
 }
 
-// belongsLocked reports whether p is a member of link's federation. Links are at home in any
-// federation: two links that name each other's are the operator's own choice.
+// belongsLocked reports whether p is a member of link's federation. Links are at home in
+// any: two links that name each other's federation are the operator's own choice.
 func (r *roster) belongsLocked(p, link peer.ID) bool {
 	if r.links[p] != nil {
 		return true
@@ -120,8 +120,8 @@ func (r *roster) belongsLocked(p, link peer.ID) bool {
 	return member
 }
 
-// setLinks replaces the allow-list and returns the peers that lost a standing by it: links that
-// left it, and those they vouched for.
+// setLinks replaces the allow-list and returns who lost a standing by it: links that left
+// it, and those they vouched for.
 func (r *roster) setLinks(links []peer.ID) (gone []peer.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,9 +152,9 @@ type change struct {
 	remove, add []peer.ID
 }
 
-// apply puts a change of link into force if stream is the one that speaks for it, and returns the
-// peers that are no longer members. ok is false when the stream was replaced, its link is no
-// longer allowed, or the set would exceed maxMembers.
+// apply puts a change of link into force if stream is the one that speaks for it, and
+// returns the members that are so no longer. ok is false when the stream was replaced,
+// its link is not allowed any more, or the set would exceed maxMembers.
 func (r *roster) apply(link peer.ID, stream voice, c change) (removed []peer.ID, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -208,8 +208,8 @@ func (r *roster) applyLocked(link peer.ID, f *federation, c change) (removed []p
 	return left
 }
 
-// attach makes stream the one that speaks for link, in place of any earlier one. It returns false
-// when the link is not allowed.
+// attach makes stream the one that speaks for link, in place of any earlier one. It is
+// false when the link is not allowed.
 func (r *roster) attach(link peer.ID, stream voice, name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -225,8 +225,8 @@ func (r *roster) attach(link peer.ID, stream voice, name string) bool {
 	return true
 }
 
-// detach starts the grace period of a link whose stream ended, unless another took over. expired
-// is called, on a goroutine of its own, with what the link vouched for.
+// detach starts the grace period of a link whose stream ended, unless another took over.
+// expired is called, on a goroutine of its own, with what the link vouched for.
 func (r *roster) detach(link peer.ID, stream voice, expired func(removed []peer.ID)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -262,7 +262,7 @@ func (r *roster) close() {
 	}
 }
 
-// status returns the federations, without what is in the books.
+// status of the federations, without what is in the books.
 func (r *roster) status() []FederationStatus {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -12,13 +12,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// silent is a link's stream from which nothing comes.
-type silent struct{ _ byte } // it has a size, or two would share one address
+// silent is a link's stream that nothing comes from.
+type silent struct{ _ byte } // of a size, or two would have one address
 
 func (*silent) close() {}
 
-// TestRosterAgreesWithItsModel drives a roster and a plain description of the rules with the same
-// changes, and compares every judgement.
+// TestRosterAgreesWithItsModel drives a roster and a plain description of the rules with
+// the same changes, and compares every judgement.
 func TestRosterAgreesWithItsModel(t *testing.T) {
 	ids := make([]peer.ID, 6)
 	for i := range ids {
@@ -132,7 +132,7 @@ func TestMembersOutliveTheirLinkForAWhile(t *testing.T) {
 		if r.role(member) != Member {
 			t.Error("a member lost its standing although its link is back")
 		}
-		r.detach(link, v, nil) // the old stream no longer has a say
+		r.detach(link, v, nil) // the old stream has no say any more
 		r.detach(link, again, func(removed []peer.ID) { expired <- removed })
 		if removed := <-expired; !slices.Equal(removed, []peer.ID{member}) {
 			t.Errorf("expired: %v", removed)
@@ -154,9 +154,9 @@ func TestRosterBoundsMembers(t *testing.T) {
 		many[i] = peer.ID(fmt.Sprint(i))
 	}
 	if _, ok := r.apply(link, v, change{replace: true, add: many}); !ok {
-		t.Error("the largest allowed number of members was refused")
+		t.Error("the most members that are allowed were refused")
 	}
 	if _, ok := r.apply(link, v, change{add: []peer.ID{"one more"}}); ok {
-		t.Error("one member too many was accepted")
+		t.Error("one member too many was taken")
 	}
 }

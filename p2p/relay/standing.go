@@ -21,25 +21,25 @@ import (
 // StandingProtocol lets a peer ask how a relay sees it. See [Ask].
 const StandingProtocol = "/rhizome/standing/1"
 
-// ErrNotRhizome: the relay is not one of ours, and cannot explain itself.
+// ErrNotRhizome: the relay is none of ours, and cannot explain itself.
 var ErrNotRhizome = errors.New("not a rhizome relay: it cannot say why it refuses")
 
 // Standing is how a relay sees the peer that asks.
 type Standing struct {
 	Role Role
-	// These limits hold for this peer; 0 means none.
+	// Limits that hold for this peer; 0 means none.
 	BytesPerSecond int64
 	Bytes          int64 // within one [Window]
 	Circuits       int
-	// This is how much of them is used now.
+	// Used of them now.
 	BytesUsed    int64
 	CircuitsUsed int
 	// Refusal is the last "no" to this peer that the relay remembers, or nil.
 	Refusal *Refusal
 }
 
-// Ask asks a relay that h is connected to, or has addresses of. Circuit v2 has only a status for a
-// refusal and no words; this is where the words are.
+// Ask asks the relay that h is connected to, or has addresses of. Circuit v2 has a status
+// for a refusal and no words; this is where the words are.
 func Ask(ctx context.Context, h host.Host, relay peer.ID) (Standing, error) {
 	s, err := h.NewStream(ctx, relay, StandingProtocol)
 	if err != nil {

@@ -13,9 +13,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// stream is a hop stream as go-libp2p's service sees it: the request that was read from it comes
-// first, then what the client sends. Since both directions of a circuit pass through the stream of
-// the peer that opened it, counting, pacing and cutting that stream does so for the circuit.
+// stream is a hop stream as go-libp2p's service sees it: the request that was read off it
+// comes first, then what the client sends. Since both directions of a circuit pass
+// through the stream of the peer that opened it, counting, pacing and cutting it does so
+// for the circuit.
 //
 //	request ──► refused ─────────────────────────► ended
 //	   └──────► handed on ──► answered no ──────────┤
@@ -34,7 +35,7 @@ type stream struct {
 	byCircuit *pacer[*stream] // of the owner; set while booked
 	byOwner   *pacer[peer.ID] // of the federation; set while booked
 
-	answer answer // the service's; used by its goroutine until the circuit runs
+	answer answer // of the service; used by its goroutine until the circuit runs
 
 	ended   chan struct{} // closed when the stream is over
 	endOnce sync.Once
@@ -93,7 +94,7 @@ func (s *stream) explain() {
 	}
 }
 
-// pay waits for n bytes' turn and books them. It fails when the circuit is over.
+// pay waits for n bytes' turn and books them. It is an error when the circuit is over.
 func (s *stream) pay(n int, d direction) error {
 	r := s.relay
 	select {
@@ -112,7 +113,7 @@ func (s *stream) pay(n int, d direction) error {
 	return s.why()
 }
 
-// why returns why the stream is over.
+// why it is over.
 func (s *stream) why() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +129,7 @@ func (s *stream) cut(reason *Refusal) {
 	_ = s.Stream.Reset() // the service notices and resets the other end
 }
 
-// halt is the part of cut that never waits for a peer: after it no byte passes.
+// halt is the part of cut that never waits for a peer: after it not a byte passes.
 func (s *stream) halt(reason *Refusal) {
 	s.mu.Lock()
 	if s.reason == nil {
@@ -139,7 +140,7 @@ func (s *stream) halt(reason *Refusal) {
 	s.end()
 }
 
-// Close is, with Reset, how the service ends a stream.
+// Close and Reset are how the service ends a stream.
 func (s *stream) Close() error {
 	defer s.end()
 	return s.Stream.Close()

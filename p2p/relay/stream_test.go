@@ -30,7 +30,7 @@ func TestStrangersCircuitEndsInTime(t *testing.T) {
 		time.Sleep(StrangerTime - time.Second)
 		select {
 		case <-stranger.ended:
-			t.Error("a stranger had less time than it is allowed")
+			t.Error("a stranger had less time than it may have")
 		default:
 		}
 		time.Sleep(2 * time.Second)

@@ -13,9 +13,9 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// BenchmarkThroughput sends over one stream: as stock libp2p does over TCP, as our hosts do, and
-// as they do through our relay. All ends share this machine's processors, and a relayed byte is
-// encrypted three times and decrypted three times on its way.
+// BenchmarkThroughput sends over one stream: as stock libp2p does over TCP, as our hosts do,
+// and as they do through our relay. All ends share this machine's processors, and a relayed
+// byte is encrypted three times and decrypted three times on its way.
 func BenchmarkThroughput(b *testing.B) {
 	b.Run("stock", func(b *testing.B) {
 		link, node := newHost(b), newHost(b)
@@ -42,7 +42,7 @@ func BenchmarkThroughput(b *testing.B) {
 	})
 }
 
-// newOwnHost makes a host such as the daemons have, on TCP.
+// newOwnHost is a host as the daemons have it, on TCP.
 func newOwnHost(t testing.TB, kind p2p.Kind) host.Host {
 	t.Helper()
 	id, err := identity.New()

@@ -22,7 +22,7 @@ const VouchProtocol = "/rhizome/vouch/1"
 // vouchVersion is the version of the messages; a link that speaks another is refused.
 const vouchVersion = 1
 
-// vouchStream is the relay's end of a link's stream. A link's newest stream counts.
+// vouchStream is the relay's end of a link's stream. The newest of a link counts.
 //
 //	opened ──Hello──► attached ──Update──► acknowledged ──┐
 //	   │ │               │  ▲                             │
@@ -30,9 +30,9 @@ const vouchVersion = 1
 //	   └─Hello─► not needed: of no known link, at a relay for anybody
 type vouchStream struct {
 	network.Stream
-	begun   func() // called when the hello is here
+	begun   func() // the hello is here
 	link    peer.ID
-	pending change // parts of an update that has not come in full yet
+	pending change // parts of an update that has not come whole yet
 	started bool   // pending has parts
 }
 
@@ -66,17 +66,17 @@ func (r *Relay) leaveVouch(v *vouchStream) {
 func (r *Relay) vouch(v *vouchStream) error {
 	role := r.roster.role(v.link)
 	if role != Link && !r.options.Open {
-		return fmt.Errorf("%s is not a link of this relay: have its operator allow it", v.link)
+		return fmt.Errorf("%s is no link of this relay: have its operator allow it", v.link)
 	}
 	in := bufio.NewReader(v)
 	var first relaypb.ToRelay
 	if err := delimited.Read(in, maxVouchMessage, &first); err != nil {
 		return fmt.Errorf("read hello: %w", err)
 	}
-	v.begun() // from here on a quiet link is not a dead one; the connection has keepalives
+	v.begun() // from here on a quiet link is no dead one; the connection has keepalives
 	hello := first.GetHello()
 	if hello == nil {
-		return errors.New("the first message is not a hello")
+		return errors.New("the first message is no hello")
 	}
 	if hello.GetVersion() != vouchVersion {
 		return fmt.Errorf("version %d of the vouch protocol: this relay speaks %d", hello.GetVersion(), vouchVersion)
@@ -85,7 +85,7 @@ func (r *Relay) vouch(v *vouchStream) error {
 		return v.notNeeded()
 	}
 	if !r.roster.attach(v.link, v, printable.Name(hello.GetFederation(), maxFederationName)) {
-		return fmt.Errorf("%s is no longer a link of this relay", v.link)
+		return fmt.Errorf("%s is no link of this relay any more", v.link)
 	}
 	log.Info("a link vouches", "link", v.link, "federation", printable.Name(hello.GetFederation(), maxFederationName))
 	for {
@@ -99,23 +99,23 @@ func (r *Relay) vouch(v *vouchStream) error {
 	}
 }
 
-// notNeeded keeps a link that nobody has allowed here waiting until an open relay ends.
+// notNeeded lets a link that nobody has allowed here wait for the end of an open relay.
 func (v *vouchStream) notNeeded() error {
 	if err := delimited.Write(v, &relaypb.FromRelay{Body: &relaypb.FromRelay_NotNeeded{NotNeeded: &relaypb.VouchNotNeeded{}}}); err != nil {
 		return fmt.Errorf("answer hello: %w", err)
 	}
-	// What the link had sent before it read the answer is of no interest.
+	// What the link had sent before it read the answer is not of interest.
 	n, err := io.Copy(io.Discard, io.LimitReader(v, maxUnneeded))
 	if n == maxUnneeded {
-		return errors.New("the link keeps sending what is not needed")
+		return errors.New("the link goes on to send what is not needed")
 	}
 	return err
 }
 
-// update takes in one part, and puts the update into force with the last one.
+// update takes one part, and puts the update into force with the last.
 func (r *Relay) update(v *vouchStream, u *relaypb.VouchUpdate) error {
 	if u == nil {
-		return errors.New("message is not an update")
+		return errors.New("message is no update")
 	}
 	if err := v.collect(u); err != nil {
 		return err

@@ -90,7 +90,7 @@ func TestLargeSetTravelsInParts(t *testing.T) {
 	members.Add(many[0])
 	sync(len(many) - updatePart)
 	if l.relay.roster.role(many[0]) != Member || l.relay.roster.role(many[1]) != Stranger {
-		t.Error("the relay's members differ from the link's")
+		t.Error("the relay has other members than the link")
 	}
 }
 
@@ -131,7 +131,7 @@ func TestAskOfAForeignRelay(t *testing.T) {
 	}
 }
 
-// script is the far end of a stream: it says what it was given, and hears everything.
+// script is the far end of a stream: it says what it was given and hears all.
 type script struct {
 	network.Stream
 	in    *bytes.Reader
@@ -164,7 +164,7 @@ func updates(u *relaypb.VouchUpdate) *relaypb.ToRelay {
 	return &relaypb.ToRelay{Body: &relaypb.ToRelay_Update{Update: u}}
 }
 
-// FuzzVouch: whatever an allowed link sends, the relay survives and stays within its bounds.
+// FuzzVouch: whatever an allowed link sends, the relay survives and stays in its bounds.
 func FuzzVouch(f *testing.F) {
 	id := []byte("\x00\x24\x08\x01\x12\x20" + strings.Repeat("k", 32))
 	f.Add([]byte{})
@@ -187,7 +187,7 @@ func FuzzVouch(f *testing.F) {
 	})
 }
 
-// FuzzReadRequest: what is read from a hop stream is exactly one message.
+// FuzzReadRequest: what is read off a hop stream is one message, exactly.
 func FuzzReadRequest(f *testing.F) {
 	f.Add([]byte{0})
 	f.Add([]byte{2, 8, 0, 'r', 'e', 's', 't'})
@@ -205,7 +205,7 @@ func FuzzReadRequest(f *testing.F) {
 	})
 }
 
-// Setting the same members again costs no relay an acknowledgement.
+// A set that stays as it is costs no relay an acknowledgement.
 func TestSameMembersAreNoChange(t *testing.T) {
 	a, b := peer.ID("a"), peer.ID("b") // only compared
 	m := NewMembers("test", []peer.ID{a})

@@ -12,19 +12,19 @@ import (
 // ErrNobody means that the configuration lets nobody use the relay.
 var ErrNobody = errors.New("nobody is allowed to use this relay")
 
-// Config of a relay. DataDir is required, and so is either Links or Open.
+// Config of a relay. DataDir is required, and either Links or Open.
 type Config struct {
-	// DataDir keeps the identity and the port. It is created if missing.
+	// DataDir keeps the identity and the port. It is created.
 	DataDir string
 
-	// Links are served, with those they vouch for.
+	// Links are served, with those whom they vouch for.
 	Links []peer.ID
 	// Open serves everybody, within the limits.
 	Open bool
-	// Limits bound what is carried; package relay has the defaults.
+	// Limits of what is carried; package relay has the defaults.
 	Limits relay.Limits
 
-	// Metrics is the host:port on which to serve Prometheus metrics; empty means none.
+	// Metrics is host:port to serve Prometheus metrics at; empty: nowhere.
 	Metrics string
 
 	p2p.Overlay

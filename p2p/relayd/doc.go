@@ -5,8 +5,8 @@
 //	doctors ══► host ──► doctor
 //	Prometheus ─► metrics      rhizome status ─► AdminHandler
 //
-// It guarantees that nobody is relayed unless the configuration or an allowed link vouches for
-// them, or the relay was explicitly opened to everybody.
+// It guarantees that nobody is relayed for whom neither the configuration nor an allowed link
+// vouches, unless it was opened to everybody in so many words.
 //
 // It is a daemon like SuperLink and SuperNode, made of the rooms of p2p and standing above
 // their assembly; nothing in p2p imports it. It is not responsible for the command line, nor

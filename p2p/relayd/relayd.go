@@ -37,7 +37,7 @@ type Status struct {
 	Relay     relay.Status `json:"relay"`
 }
 
-// Open takes the data directory and the ports. From then on peers are relayed. If it fails, it
+// Open takes the data directory and the ports. Peers are relayed for from then on. An error
 // leaves nothing behind.
 func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := cfg.validate(); err != nil {
@@ -59,14 +59,13 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	return d, nil
 }
 
-// Run serves until ctx ends, which is not an error, or a part fails.
+// Run serves until ctx ends, which is no error, or a part fails.
 func (d *Daemon) Run(ctx context.Context) error { return d.daemon.Run(ctx) }
 
 // Close gives back ports and the data directory. Run must have returned.
 func (d *Daemon) Close() error { return d.daemon.Close() }
 
-// Status returns the relay's current state. Its addresses include its peer id, ready to be handed
-// on.
+// Status of the relay as it is now. Its addresses have its peer id, ready to be handed on.
 func (d *Daemon) Status() Status {
 	s := Status{PeerID: d.host.ID().String(), Relay: d.service.Status()}
 	for _, address := range d.host.Addresses() {

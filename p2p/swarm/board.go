@@ -9,14 +9,14 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// Board is a node's part: whom the link has named, what may be given to them, and who is waiting
+// Board is a node's part: whom the link has named, what may be given to them, and who waits
 // for what here. Its methods may be called concurrently, and answer from memory.
 type Board struct {
 	has func(id string) bool
 
 	mu    sync.Mutex
 	runs  map[uint64]*boardRun
-	known map[peer.ID]int // how many runs each is in
+	known map[peer.ID]int // in how many runs
 }
 
 // boardRun is one run on a Board.
@@ -28,13 +28,13 @@ type boardRun struct {
 	changed chan struct{} // closed and replaced when peers or shared change
 }
 
-// NewBoard makes an empty Board of a node with a store; has reports whether an object is in it.
+// NewBoard makes an empty Board of a node with a store; has tells whether an object is in it.
 func NewBoard(has func(id string) bool) *Board {
 	return &Board{has: has, runs: make(map[uint64]*boardRun), known: make(map[peer.ID]int)}
 }
 
-// SetPeers replaces the peers of a run. Peers that are no longer in any run are returned, for the
-// caller to cut off.
+// SetPeers replaces the peers of a run. Those that are in no run any more are returned: the
+// caller cuts them off.
 func (b *Board) SetPeers(runID uint64, peers []objects.Provider) (gone []peer.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,7 +58,7 @@ func (b *Board) SetPeers(runID uint64, peers []objects.Provider) (gone []peer.ID
 	return gone
 }
 
-// run finds or begins a run; it returns nil when there are too many.
+// run finds or begins a run; nil when there are too many.
 func (b *Board) run(runID uint64) *boardRun {
 	r := b.runs[runID]
 	if r == nil && len(b.runs) < maxCourses {
@@ -71,7 +71,7 @@ func (b *Board) run(runID uint64) *boardRun {
 	return r
 }
 
-// forget takes peers of a run out of the count.
+// forget counts peers of a run out.
 func (b *Board) forget(peers map[peer.ID]objects.Provider) (gone []peer.ID) {
 	for p := range peers {
 		if b.known[p]--; b.known[p] == 0 {
@@ -105,7 +105,7 @@ func (b *Board) Share(runID uint64, ids []string) {
 	r.wake()
 }
 
-// End forgets a run, and returns what SetPeers does.
+// End forgets a run, and returns as SetPeers does.
 func (b *Board) End(runID uint64) (gone []peer.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,7 +125,7 @@ func (b *Board) endLocked(runID uint64) []peer.ID {
 	return gone
 }
 
-// Clear forgets everything, and returns what SetPeers does: nobody vouches for anybody any longer.
+// Clear forgets everything, and returns as SetPeers does: nobody vouches for anybody any more.
 func (b *Board) Clear() (gone []peer.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -142,7 +142,7 @@ func (b *Board) Knows(p peer.ID) bool {
 	return b.known[p] > 0
 }
 
-// Count returns how many peers are known.
+// Count is how many peers are known.
 func (b *Board) Count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -171,7 +171,7 @@ func (b *Board) Arrived(id string) {
 	}
 }
 
-// tellWaiting tells the peers that wait for an object, if they may have it.
+// tellWaiting tells those who wait for an object that it can be had, if so.
 func (b *Board) tellWaiting(r *boardRun, id string) {
 	if _, shared := r.shared[id]; !shared || len(r.askers) == 0 || !b.has(id) {
 		return
@@ -184,8 +184,8 @@ func (b *Board) tellWaiting(r *boardRun, id string) {
 	}
 }
 
-// look returns what a search needs from a run: its peers, and a channel that is closed when those
-// or the shared objects change.
+// look returns what a search needs of a run: its peers, a test for what is shared, and a channel
+// that is closed when either changes.
 func (b *Board) look(runID uint64) (peers []objects.Provider, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -199,7 +199,7 @@ func (b *Board) look(runID uint64) (peers []objects.Provider, changed <-chan str
 	return peers, r.changed
 }
 
-// sharedOf filters the ids that other nodes may be asked for.
+// sharedOf filters the ids that may be asked of others.
 func (b *Board) sharedOf(runID uint64, ids []string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -226,7 +226,7 @@ func (b *Board) Begin(p peer.ID, runID uint64, tell func([]string)) (Asker, erro
 	return a, nil
 }
 
-// leave ends the matching askers.
+// leave ends the askers that match.
 func (r *boardRun) leave(match func(peer.ID) bool) {
 	for a := range r.askers {
 		if match(a.peer) {
@@ -241,7 +241,7 @@ func (r *boardRun) wake() {
 	r.changed = make(chan struct{})
 }
 
-// boardAsker is a stream of a peer at a Board, which guards it.
+// boardAsker is a stream of a peer at a Board, and guarded by it.
 type boardAsker struct {
 	board *Board
 	run   *boardRun
@@ -251,8 +251,8 @@ type boardAsker struct {
 	ended bool
 }
 
-// Heard implements [Asker]. What is not shared is remembered too: the link may not have said yet
-// that it is.
+// Heard implements [Asker]. What is not shared is remembered too: the link may not have said
+// so yet.
 func (a *boardAsker) Heard(ask Ask) error {
 	a.board.mu.Lock()
 	defer a.board.mu.Unlock()

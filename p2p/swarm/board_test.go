@@ -41,7 +41,7 @@ func TestABoardLetsWhoIsNamedHaveWhatIsShared(t *testing.T) {
 	may("b", 2, model, false)
 	may("c", 1, model, false)
 	if !b.Knows("a") || b.Knows("c") || b.Count() != 2 {
-		t.Error("it knows peers that were not named")
+		t.Error("it knows others than were named")
 	}
 	if gone := b.SetPeers(1, named("c")); !slices.Equal(gone, []peer.ID{"a"}) {
 		t.Errorf("%v are gone", gone)
@@ -102,11 +102,11 @@ func TestABoardTellsWhatHasCome(t *testing.T) {
 		many[i] = object.Sum([]byte{byte(i), byte(i >> 8)})
 	}
 	if err := asker.Heard(Ask{Want: many}); err == nil {
-		t.Error("it may ask for any number of objects")
+		t.Error("it may ask for anything")
 	}
 	b.SetPeers(1, nil)
 	if err := asker.Heard(Ask{}); !errors.Is(err, ErrRefused) {
-		t.Errorf("a node that is no longer named: %v", err)
+		t.Errorf("a node that is named no longer: %v", err)
 	}
 	asker.Close()
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// HubConfig is what a Hub works with. Everything is required. The functions are called under the
-// Hub's lock: they must not block, nor call the Hub.
+// HubConfig is what a Hub works with. All is required. The functions are called under the
+// Hub's lock: they must not block, and not call it.
 type HubConfig struct {
-	// Size returns the size of an object of the link.
+	// Size of an object of the link.
 	Size func(id string) (int64, error)
-	// Seen returns where a node was seen.
+	// Seen tells where a node was seen.
 	Seen func(p peer.ID) Seen
 	// News says that Take has something for a node.
 	News func(p peer.ID)
@@ -35,7 +35,7 @@ type Hub struct {
 // NewHub makes a Hub. The caller must Close it.
 func NewHub(cfg HubConfig) *Hub { return &Hub{cfg: cfg, courses: make(map[uint64]*course)} }
 
-// Close ends what the Hub does on its own.
+// Close ends what the Hub does by itself.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,18 +45,18 @@ func (h *Hub) Close() {
 	}
 }
 
-// News is what a node is to be told about a run.
+// News is what a node is to be told of a run.
 type News struct {
 	RunID uint64
-	// Peers are the only nodes that it may exchange objects with from now on; nil if nothing has
-	// changed.
+	// Peers are the nodes that it may exchange objects with from now on, and no others; nil
+	// if nothing has changed.
 	Peers []objects.Provider
-	// Shared are objects that were first offered to it alone, and since then to others.
+	// Shared are objects that it was offered alone, and that others were offered since.
 	Shared []string
 }
 
-// Offer notes that a node is offered a message with these objects, and returns which of them also
-// go to others: the roots of all parts of the tree that do.
+// Offer notes that a node is offered a message with these objects, and tells which of them
+// go to others as well: the roots of all parts of the tree that do.
 func (h *Hub) Offer(runID uint64, p peer.ID, tree *flwrpb.ObjectTree) (shared []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,7 +86,7 @@ func (h *Hub) Leave(p peer.ID) {
 	}
 }
 
-// End forgets a run. The session tells its nodes.
+// End forgets a run. Its nodes are told so by the session.
 func (h *Hub) End(runID uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -118,7 +118,7 @@ func (h *Hub) Take(p peer.ID) []News {
 	return all
 }
 
-// Begin implements [Source]. A node has to have been offered something first.
+// Begin implements [Source]. A node has to be offered something first.
 func (h *Hub) Begin(p peer.ID, runID uint64, tell func([]string)) (Asker, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -129,14 +129,14 @@ func (h *Hub) Begin(p peer.ID, runID uint64, tell func([]string)) (Asker, error)
 	return c.begin(p, tell), nil
 }
 
-// watchLocked keeps the timer running while somebody is waiting for something.
+// watch has the timer run while somebody waits for something.
 func (h *Hub) watchLocked() {
 	if h.timer == nil && !h.closed {
 		h.timer = time.AfterFunc(tick, h.look)
 	}
 }
 
-// look gives up on slow copies, and gives stuck objects once more.
+// look gives up slow copies and gives stuck objects once more.
 func (h *Hub) look() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -39,7 +39,7 @@ func (p *play) thing(name string, size int64) *flwrpb.ObjectTree {
 	return &flwrpb.ObjectTree{ObjectId: id}
 }
 
-// tree makes some large chunks below a small root.
+// tree has some large chunks below a small root.
 func (p *play) tree(name string, chunks int) *flwrpb.ObjectTree {
 	root := p.thing(name, 100)
 	for i := range chunks {
@@ -56,7 +56,7 @@ func idsOf(tree *flwrpb.ObjectTree) []string {
 	return ids
 }
 
-// actor is a node that asks. What it is told is passed to react in order.
+// actor is a node that asks. What it is told is given to react in order.
 type actor struct {
 	Asker
 	play *play
@@ -79,7 +79,7 @@ func (a *actor) got(ids ...string) {
 	must(a.play.t, a.Heard(Ask{Got: ids}))
 }
 
-// large returns those it was told of that are not given at once.
+// large are those told that are not given at once.
 func (a *actor) large() (ids []string) {
 	a.play.hub.mu.Lock()
 	defer a.play.hub.mu.Unlock()
@@ -104,12 +104,12 @@ func TestAHubKnowsWhatGoesToSeveral(t *testing.T) {
 	if news := p.hub.Take("a"); len(news) != 1 || len(news[0].Shared) != 3 || len(news[0].Peers) != 1 || news[0].Peers[0].Peer != "b" {
 		t.Errorf("the first node is told %+v", news)
 	}
-	// Offer a part of a tree in another place, and a thing to one node twice.
+	// A part of a tree that was offered in another place, and a node that is offered a thing twice.
 	if shared := p.hub.Offer(testRun, "b", message("b again", model.Children[0], other.Children[0])); len(shared) != 2 {
 		t.Errorf("%v are shared", shared)
 	}
 	if shared := p.hub.Offer(testRun, "a", message("a again", other)); !slices.Equal(shared, []string{other.Children[0].ObjectId}) {
-		t.Errorf("%v are shared, want only the chunk", shared)
+		t.Errorf("%v are shared, and only the chunk is", shared)
 	}
 	if shared := p.hub.Offer(testRun+1, "b", message("b", model)); shared != nil {
 		t.Errorf("another run has a part in it: %v", shared)
@@ -249,8 +249,8 @@ func TestANodeAloneGetsAllAndHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// TestEverybodyGetsEverything lets nodes come, go, pass on, lie, be slow and be alone by chance. A
-// node that stays and asks gets everything in the end, and the accounts balance.
+// TestEverybodyGetsEverything has nodes come, go, pass on, lie, be slow and be alone by
+// chance. Who stays and asks gets all in the end, and the account is even.
 func TestEverybodyGetsEverything(t *testing.T) {
 	for seed := range uint64(300) {
 		synctest.Test(t, func(t *testing.T) {
@@ -364,7 +364,7 @@ func TestAnAskerOfTooMuchIsLeft(t *testing.T) {
 	asker, err := p.hub.Begin("a", testRun, func([]string) {})
 	must(t, err)
 	if err := asker.Heard(Ask{Want: idsOf(model)}); err == nil {
-		t.Error("it may ask for any number of objects")
+		t.Error("it may ask for anything")
 	}
 	if _, err := p.hub.Begin("stranger", testRun, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("a stranger: %v", err)

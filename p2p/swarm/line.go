@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// lineState is the state of a line.
+// lineState is how a line stands.
 //
 //	trying ──► up ──► down ──► up ...
 //	   └───────────────▲
@@ -28,21 +28,21 @@ const (
 	lineDown
 )
 
-// line is a search's stream to one peer, made anew whenever it breaks. The search guards what the
-// line tells the peer.
+// line is a search's stream to one peer, made anew after it broke. What it tells the peer
+// is guarded by the search.
 type line struct {
 	search *search
 	to     objects.Provider
 	hub    bool
-	stop   context.CancelFunc // of a neighbour's line
+	stop   context.CancelFunc // of a neighbour's
 	wake   chan struct{}
 
 	state lineState
-	asked map[string]struct{} // but not here yet
-	next  int                 // where to continue in the search's ids
+	asked map[string]struct{} // and not here yet
+	next  int                 // where to go on in the search's ids
 	got   []string            // to be told
-	liars []peer.ID           // to be reported to the hub
-	alone bool                // as the hub was last told
+	liars []peer.ID           // to be told to the hub
+	alone bool                // as the hub was told
 }
 
 func newLine(q *search, to objects.Provider, hub bool) *line {
@@ -64,8 +64,8 @@ func (l *line) gotLocked(id string) {
 	}
 }
 
-// run holds the line until ctx ends. A hub that cannot be asked, or does not know this node in the
-// run, is treated as one that gives everything.
+// run holds the line until ctx ends. A hub that cannot be asked, or does not know this node
+// in the run, is taken as one that gives everything.
 func (l *line) run(ctx context.Context) {
 	q := l.search
 	pause := retry.Between(firstPause, maxPause)
@@ -79,7 +79,7 @@ func (l *line) run(ctx context.Context) {
 			}
 			return
 		}
-		log.Debug("swarm line broke", "peer", l.to.Peer, "run", q.runID, "err", err)
+		log.Debug("no line of a swarm", "peer", l.to.Peer, "run", q.runID, "err", err)
 		if time.Since(began) > maxPause {
 			failed = 1
 			pause.Reset()
@@ -94,7 +94,7 @@ func (l *line) run(ctx context.Context) {
 	}
 }
 
-// rest pauses, but no longer than until the peer connects.
+// rest pauses, until the peer connects at the latest.
 func (l *line) rest(ctx context.Context, pause time.Duration, joins <-chan struct{}) {
 	q := l.search
 	for end := time.Now().Add(pause); ctx.Err() == nil && time.Now().Before(end); {
@@ -106,7 +106,7 @@ func (l *line) rest(ctx context.Context, pause time.Duration, joins <-chan struc
 	}
 }
 
-// down notes that the peer is unavailable for now; it has forgotten what it was asked.
+// down notes that the peer cannot be had for now; it has forgotten what it was asked.
 func (l *line) down() {
 	q := l.search
 	q.mu.Lock()
@@ -116,7 +116,7 @@ func (l *line) down() {
 	q.hubLine.wakeUp()
 }
 
-// hold opens a stream, asks, and listens until it breaks.
+// hold opens a stream, asks and hears until it breaks.
 func (l *line) hold(ctx context.Context) error {
 	stream, err := l.open(ctx)
 	if err != nil {
@@ -161,7 +161,7 @@ func (l *line) ask(ctx context.Context, stream network.Stream) error {
 	}
 }
 
-// compose takes what is to be said next; news is false if there is nothing.
+// compose takes what is to be said next; news is false when there is nothing.
 func (l *line) compose() (ask Ask, news bool) {
 	q := l.search
 	q.mu.Lock()
@@ -199,7 +199,7 @@ func (l *line) wantsLocked() (wants []string) {
 	return wants
 }
 
-// hear takes in what the peer says it has.
+// hear takes what the peer says it has.
 func (l *line) hear(stream network.Stream) error {
 	in := bufio.NewReaderSize(stream, lineBuffer)
 	for {
@@ -218,7 +218,7 @@ func (l *line) hear(stream network.Stream) error {
 	}
 }
 
-// wanted reports whether this peer was asked for the object. It gets no say about any other.
+// wanted reports whether the peer was asked for it. Nobody else's word is taken for anything.
 func (l *line) wanted(id string) bool {
 	l.search.mu.Lock()
 	defer l.search.mu.Unlock()
@@ -226,8 +226,8 @@ func (l *line) wanted(id string) bool {
 	return asked
 }
 
-// open opens a stream: to the hub on any existing connection, to a neighbour on a direct one,
-// which it dials.
+// open returns a stream: to the hub on any connection that there is, to a neighbour on a direct
+// one, which it dials.
 func (l *line) open(ctx context.Context) (network.Stream, error) {
 	h := l.search.host
 	if !l.hub {
@@ -268,7 +268,7 @@ func (l *line) connect(ctx context.Context) error {
 		}
 	}
 	if len(l.to.Addrs) == 0 {
-		return errors.New("this node may know none of its addresses")
+		return errors.New("it has no address that this node may know")
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()

@@ -18,7 +18,7 @@ type mate struct {
 	shared []string          // to be told
 }
 
-// enter takes a node into the run, and lets it meet others.
+// enter takes a node into the run, and has it meet others.
 func (c *course) enter(p peer.ID) {
 	if c.mates[p] != nil {
 		return
@@ -29,8 +29,8 @@ func (c *course) enter(p peer.ID) {
 	c.hub.cfg.News(p)
 }
 
-// meet gives a node neighbours, preferring those that have few themselves. The order among equals
-// is random, so that paths in the graph are short whatever order nodes come in.
+// meet returns a node neighbours, those first that have few themselves. The order among
+// equals is random, so that the graph has short ways whatever order nodes come in.
 func (c *course) meet(m *mate) {
 	var others []*mate
 	for _, other := range c.mates {
@@ -52,7 +52,7 @@ func (c *course) dueFor(m *mate) {
 	c.hub.cfg.News(m.id)
 }
 
-// leave takes a node out of the run, and finds new neighbours for those who lose it.
+// leave takes a node out of the run, and finds others for those who lose it.
 func (c *course) leave(p peer.ID) {
 	m := c.mates[p]
 	if m == nil {

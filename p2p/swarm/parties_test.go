@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// liar gives out zeros for everything.
+// liar returns zeros for everything.
 type liar struct{ objects.Store }
 
 func (l liar) Verify(string) error { return nil }
@@ -62,16 +62,16 @@ func TestLiarsAreFoundAndAvoided(t *testing.T) {
 	if liars == 0 {
 		t.Error("the link has not heard of the liars")
 	}
-	// Later models: none of the liars can lie to anybody more than once, and a node that has not
-	// proven itself is asked for one object only. Over four models, liars that nobody avoids would
+	// Later models: nobody is lied to by one of them more than once, and a node that has not
+	// proven itself is asked for one object. Of four models liars whom nobody avoids would
 	// send four times what they sent of the first.
 	for range 3 {
 		model, contents = p.model(8, 1<<20)
 		p.all(model, contents, nodes...)
 	}
-	// Headers and ids come on top of the bytes.
+	// Heads and ids come on top of the bytes.
 	if most := int64(5*2)<<20 + 64<<10; lied() > most {
-		t.Errorf("liars sent %d bytes in all, but could be found out after %d", lied(), most)
+		t.Errorf("liars sent %d bytes in all, and could be found out after %d", lied(), most)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestNodesThatLeaveTakeNothingWithThem(t *testing.T) {
 		defer leave()
 		work.Go(func() { _ = n.offer(leaving, model) })
 		work.Go(func() {
-			// It leaves once it has got something, as a process that is killed does.
+			// It goes when it has got something, as a process that is killed does.
 			for n.meter.received.Load() == 0 && ctx.Err() == nil {
 				time.Sleep(time.Millisecond)
 			}
@@ -119,7 +119,7 @@ func TestWhoComesLateGetsItFromOthers(t *testing.T) {
 	late := p.honest(2)
 	p.all(model, contents, late...)
 	if sent := p.meter.sent.Load() - before; sent > 4<<20 {
-		t.Errorf("the link sent %d bytes to nodes that came late", sent)
+		t.Errorf("the link sent %d bytes to those who came late", sent)
 	}
 }
 

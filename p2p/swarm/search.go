@@ -13,15 +13,15 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// Searcher finds objects for the fetches of a node: it is the node's [objects.Swarm].
+// Searcher finds objects for the fetches of a node: it is the [objects.Swarm] of one.
 type Searcher struct {
 	host  host.Host
 	board *Board
 	hub   peer.ID
 }
 
-// NewSearcher makes the Searcher of a node whose link is hub. It has no goroutines beyond those of
-// a running search.
+// NewSearcher makes the Searcher of a node whose link is hub. It has no goroutines beyond those
+// of a running search.
 func NewSearcher(h host.Host, board *Board, hub peer.ID) *Searcher {
 	return &Searcher{host: h, board: board, hub: hub}
 }
@@ -54,7 +54,7 @@ type search struct {
 	found   objects.Found
 	hubLine *line
 	bundle  *network.NotifyBundle
-	settled *time.Timer // when it is clear whether there are others
+	settled *time.Timer // when it shows whether there are others
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -96,7 +96,7 @@ func (q *search) Liar(who peer.ID) {
 	}
 }
 
-// followOn keeps the lines in step with the board.
+// followOn keeps the lines as the board has them.
 func (q *search) followOn() {
 	for {
 		changed := q.follow()
@@ -108,7 +108,7 @@ func (q *search) followOn() {
 	}
 }
 
-// follow begins and ends lines, and makes all of them look for what may now be asked.
+// follow begins and ends lines, and has all look for what may be asked now.
 func (q *search) follow() (changed <-chan struct{}) {
 	peers, changed := q.board.look(q.runID)
 	named := make(map[peer.ID]struct{}, len(peers))
@@ -137,8 +137,8 @@ func (q *search) follow() (changed <-chan struct{}) {
 	return changed
 }
 
-// aloneLocked reports whether there is no neighbour and none may yet appear. At the very start no
-// node has any: the link makes its offers to one node after the other.
+// aloneLocked reports whether no neighbour is there or may come to be. Right at the beginning
+// nobody is: the link offers to one node after the other.
 func (q *search) aloneLocked() bool {
 	if time.Since(q.began) < aloneAfter {
 		return false

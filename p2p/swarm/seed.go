@@ -8,7 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// hubAsker is a stream of a node at the link. The Hub guards it.
+// hubAsker is a stream of a node at the link. It is guarded by the Hub.
 type hubAsker struct {
 	course *course
 	peer   peer.ID
@@ -19,7 +19,7 @@ type hubAsker struct {
 	given  int // copies on their way to it that count for others
 	got    int // objects that have come
 	own    int // copies on their way that count for nobody else
-	window int // how many of those there may be
+	window int // of those
 	closed bool
 }
 
@@ -62,7 +62,7 @@ func (a *hubAsker) Heard(ask Ask) error {
 	var small []string
 	for _, id := range ask.Want {
 		t := c.things[id]
-		// It may be an app bundle, or forgotten; or not worth asking around for.
+		// An app bundle, say, or forgotten; or not worth asking around for.
 		if t == nil || t.sized(c.hub) <= smallThing {
 			small = append(small, id)
 			continue
@@ -144,18 +144,18 @@ func (a *hubAsker) drop(t *thing, now time.Time) {
 	c.refresh(t)
 }
 
-// denounced notes that a node reportedly gave another wrong bytes. If that is not true, it costs
-// the link one copy.
+// denounced notes that a node gave another wrong bytes. If that is not true, it costs the link
+// a copy.
 func (c *course) denounced(by, liar peer.ID) {
 	if _, known := c.liars[liar]; known || c.mates[liar] == nil {
 		return
 	}
-	log.Warn("a node reports wrong bytes from another node", "peer", liar, "by", by)
+	log.Warn("a node says that another gave it wrong bytes", "peer", liar, "by", by)
 	c.liars[liar] = struct{}{}
 	c.lose(liar)
 }
 
-// setAlone notes whether a node reaches nobody: what it is given is then of no use to others.
+// setAlone: what is given to a node that reaches nobody is of no use to others.
 func (a *hubAsker) setAlone(alone bool) {
 	if a.alone == alone {
 		return
@@ -168,7 +168,7 @@ func (a *hubAsker) setAlone(alone bool) {
 	}
 }
 
-// count makes a copy of an asker's own window count for all.
+// count has a copy of an asker's own window count for all.
 func (c *course) count(g *grant) {
 	if !g.own || g.asker.alone {
 		return
@@ -194,7 +194,7 @@ func (c *course) give(now time.Time) {
 
 func (c *course) room() bool { return c.given < seedThings || c.bytes < seedBytes }
 
-// giveOwn gives an asker what it can get from nobody else.
+// giveOwn returns an asker what it can get from nobody else.
 func (a *hubAsker) giveOwn(now time.Time) {
 	if a.own >= a.window {
 		return
@@ -209,8 +209,8 @@ func (a *hubAsker) giveOwn(now time.Time) {
 	}
 }
 
-// giveOnce gives an object to the asker that will be through with it first: one that has nothing
-// else coming, and has got little so far.
+// giveOnce returns an object to the one who will be through with it first: who has nothing
+// else coming, and has got little yet.
 func (c *course) giveOnce(t *thing, now time.Time) {
 	var best *hubAsker
 	for a := range t.wanting {
@@ -236,7 +236,7 @@ func (c *course) grant(g *grant) {
 	log.Debug("object is given", "peer", g.asker.peer, "object", g.thing.id, "holders", len(g.thing.holders), "alone", g.own)
 }
 
-// end takes a copy off the account.
+// end takes a copy out of the account.
 func (c *course) end(g *grant) {
 	delete(g.thing.copies, g.asker)
 	switch {
@@ -251,7 +251,7 @@ func (c *course) end(g *grant) {
 	}
 }
 
-// look gives up on slow copies, and gives once more what is not being passed on.
+// look gives up copies that are slow, and gives once more what is not passed on.
 func (c *course) look(now time.Time) {
 	for _, t := range slices.Collect(maps.Keys(c.wanted)) {
 		expected := time.Duration(c.pace * float64(t.size) * float64(time.Second))

@@ -10,16 +10,16 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/addr"
 )
 
-// Seen is what the link knows about where a node is.
+// Seen is what the link knows of where a node is.
 type Seen struct {
 	// From are the far ends of the node's direct connections to the link.
 	From []ma.Multiaddr
-	// Listens are the addresses that the node says it listens on.
+	// Listens are the addresses that the node says it listens at.
 	Listens []ma.Multiaddr
 }
 
-// shownTo picks the addresses of a node that another is told: public ones; those on a LAN only if
-// the other is seen from the same address, or if both are on a LAN with the link; loopback only on
+// shownTo picks the addresses of a node that another is told: public ones; those of a LAN only
+// to who is seen from the same address, or in a LAN with the link as well; loopback only on
 // one machine. A node that does not listen has none.
 func (s Seen) shownTo(to Seen) (addrs []ma.Multiaddr) {
 	if len(s.Listens) == 0 {
@@ -48,7 +48,7 @@ func (s Seen) shownTo(to Seen) (addrs []ma.Multiaddr) {
 	return addrs[:min(len(addrs), maxAddresses)]
 }
 
-// near reports whether two nodes may be on one LAN.
+// near reports whether two nodes may be in one LAN.
 func (s Seen) near(to Seen) bool {
 	local := func(ip net.IP) bool { return ip.IsPrivate() || ip.IsLoopback() }
 	return s.from(local) && to.from(local) ||

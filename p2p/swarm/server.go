@@ -20,26 +20,26 @@ import (
 
 // Source decides what askers are told. [Hub] and [Board] are sources.
 type Source interface {
-	// Begin admits an asker, or returns ErrRefused. tell tells the asker what it may fetch here;
-	// it does not block, and does nothing once the Asker is closed.
+	// Begin takes an asker in, or not: ErrRefused. tell says to it what it may fetch here; it
+	// does not block, and does nothing once the Asker is closed.
 	Begin(p peer.ID, runID uint64, tell func(ids []string)) (Asker, error)
 }
 
-// Asker is a peer that lacks objects. Its methods are called one after the other.
+// Asker is somebody who lacks objects. Its methods are called one after the other.
 type Asker interface {
-	// Heard takes in what the peer says. An error ends the stream.
+	// Heard takes what the peer says. An error ends the stream.
 	Heard(Ask) error
 	Close()
 }
 
-// Server answers the streams of askers.
+// Server answers streams of askers.
 type Server struct {
 	source  Source
 	streams *streams.Server
 }
 
-// NewServer starts to answer on a host; with onlyDirect it accepts no relayed streams. The caller
-// must Close it.
+// NewServer starts to answer on a host; with onlyDirect it takes no relayed streams. The
+// caller must Close it.
 func NewServer(h streams.Host, source Source, onlyDirect bool) *Server {
 	s := &Server{source: source}
 	s.streams = streams.Serve(h, ProtocolID, streams.Options{
@@ -60,7 +60,7 @@ func (s *Server) handle(ctx context.Context, stream *streams.Stream) error {
 	return nil
 }
 
-// answering is one stream of an asker. What it is to be told is bounded by what it asked for.
+// answering is one stream of an asker. What is to be told is bounded by what it asked for.
 type answering struct {
 	stream *streams.Stream
 	wake   chan struct{}
@@ -69,7 +69,7 @@ type answering struct {
 	have []string
 }
 
-// serve reads until the asker leaves.
+// serve reads until the asker goes.
 func (a *answering) serve(ctx context.Context, source Source) error {
 	in := bufio.NewReaderSize(a.stream, lineBuffer)
 	runID, first, err := readAsk(in)
@@ -123,7 +123,7 @@ func (a *answering) tell(ids []string) {
 	}
 }
 
-// write sends what the asker is to be told, and signs of life, until ctx ends.
+// write sends what is to be told, and signs of life, until ctx ends.
 func (a *answering) write(ctx context.Context) error {
 	life := time.NewTicker(sign)
 	defer life.Stop()

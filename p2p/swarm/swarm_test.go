@@ -53,7 +53,7 @@ type meter struct{ sent, received atomic.Int64 }
 func (m *meter) Sent(_ peer.ID, _ uint64, n int)     { m.sent.Add(int64(n)) }
 func (m *meter) Received(_ peer.ID, _ uint64, n int) { m.received.Add(int64(n)) }
 
-// hubParty is a link without sessions: calls hand over what sessions would carry.
+// hubParty is a link without sessions: what these would carry is handed over by calls.
 type hubParty struct {
 	t     testing.TB
 	host  host.Host
@@ -106,7 +106,7 @@ type nodeParty struct {
 	asks    *Server
 }
 
-// node makes a node; served is what it gives from: its store, or that of a liar.
+// served is what a node gives from: its store, or that of a liar.
 func (p *hubParty) node(served func(objects.Store) objects.Store, opts objects.ServerOptions) *nodeParty {
 	t := p.t
 	n := &nodeParty{hub: p, host: newHost(t), store: newDir(t), news: make(chan struct{}, 1)}
@@ -151,13 +151,13 @@ func (p *hubParty) node(served func(objects.Store) objects.Store, opts objects.S
 func (n *nodeParty) takeNews() {
 	for _, news := range n.hub.hub.Take(n.host.ID()) {
 		if news.Peers != nil {
-			n.board.SetPeers(news.RunID, news.Peers) // a node cuts off peers that are gone
+			n.board.SetPeers(news.RunID, news.Peers) // a node cuts off who is gone
 		}
 		n.board.Share(news.RunID, news.Shared)
 	}
 }
 
-// model puts chunks into the hub's store, and returns the tree that messages share.
+// model puts chunks into the hub's store, and gives the tree that messages share.
 func (p *hubParty) model(chunks, size int) (*flwrpb.ObjectTree, map[string][]byte) {
 	contents := make(map[string][]byte)
 	root := &flwrpb.ObjectTree{ObjectId: p.put([]byte(fmt.Sprint("root", rand.Int())), contents)}
@@ -201,7 +201,7 @@ func (n *nodeParty) offer(ctx context.Context, model *flwrpb.ObjectTree) error {
 	return n.fetcher.FetchSwarm(ctx, testRun, ids, objects.Provider{Peer: n.hub.host.ID()}, n.search)
 }
 
-// all offers a model to several nodes at once, and checks that they get it.
+// all offers a model to nodes at once, and checks that they get it.
 func (p *hubParty) all(model *flwrpb.ObjectTree, contents map[string][]byte, nodes ...*nodeParty) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)

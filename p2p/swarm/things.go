@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// course is what a [Hub] knows about a run.
+// course is what a [Hub] knows of a run.
 type course struct {
 	hub    *Hub
 	mates  map[peer.ID]*mate
@@ -18,10 +18,10 @@ type course struct {
 	things map[string]*thing
 	order  []*thing            // by age
 	wanted map[*thing]struct{} // by somebody
-	fresh  []*thing            // that may have to be given for the first time
+	fresh  []*thing            // that may have to be given a first time
 
 	given int     // copies on their way to nodes that will pass them on
-	bytes int64   // of these copies
+	bytes int64   // of these
 	pace  float64 // what a copy needs, in seconds a byte
 }
 
@@ -30,7 +30,7 @@ type thing struct {
 	id      string
 	size    int64   // -1: not looked up yet
 	first   peer.ID // whom it was offered to first
-	shared  bool    // whether it was also offered to another
+	shared  bool    // and to another
 	queued  bool    // in fresh
 	holders map[peer.ID]struct{}
 	wanting map[*hubAsker]struct{}
@@ -45,7 +45,7 @@ func newCourse(h *Hub) *course {
 	}
 }
 
-// offer notes what a node is offered, and returns what others were offered too.
+// offer notes what a node is offered, and tells what others were offered too.
 func (c *course) offer(p peer.ID, tree *flwrpb.ObjectTree) (shared []string) {
 	t := c.things[tree.GetObjectId()]
 	switch {
@@ -86,8 +86,8 @@ func (c *course) forget() {
 	c.order = kept
 }
 
-// share notes that all objects of a tree go to several nodes, and tells those that did not know. A
-// node that was offered the root was offered all of it.
+// share notes that all objects of a tree go to several, and has those told who did not
+// know. Whoever was offered the root was offered all of it.
 func (c *course) share(tree *flwrpb.ObjectTree) {
 	t := c.things[tree.GetObjectId()]
 	if t == nil || t.shared { // nil: forgotten
@@ -107,7 +107,7 @@ func (c *course) share(tree *flwrpb.ObjectTree) {
 	}
 }
 
-// lose notes that a node can no longer give anything.
+// lose notes that a node cannot give anything any more.
 func (c *course) lose(p peer.ID) {
 	for _, t := range c.order {
 		if _, held := t.holders[p]; held {
@@ -117,7 +117,7 @@ func (c *course) lose(p peer.ID) {
 	}
 }
 
-// refresh queues an object that nobody has and nobody is about to get.
+// refresh queues an object that nobody has and nobody is about to have.
 func (c *course) refresh(t *thing) {
 	if t.isFresh() && !t.queued {
 		t.queued = true
@@ -139,7 +139,7 @@ func (t *thing) coming() bool {
 	return false
 }
 
-// sized looks up the size once. If that fails, the object is given as if it were small: the
+// sized looks the size up once. What cannot be looked up is given as if it were small: the
 // exchange then says what is wrong with it.
 func (t *thing) sized(h *Hub) int64 {
 	if t.size < 0 {

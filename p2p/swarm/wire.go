@@ -15,7 +15,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// ProtocolID is the protocol of the streams.
+// ProtocolID of the streams.
 const ProtocolID protocol.ID = "/rhizome/swarm/1"
 
 var log = logs.For("p2p/swarm")
@@ -31,14 +31,14 @@ var (
 // idBytes is the length of an id on the wire.
 const idBytes = 32
 
-// Ask is what an asker says, after it was checked.
+// Ask is what an asker says, checked.
 type Ask struct {
 	Want, Got []string
 	Liars     []peer.ID
 	Alone     bool
 }
 
-// readAsk reads what a peer says. The run id is 0 in all messages but the first.
+// readAsk reads what a peer says. The run id is 0 in all but the first.
 func readAsk(r *bufio.Reader) (runID uint64, ask Ask, err error) {
 	var msg swarmpb.Ask
 	if err := delimited.Read(r, maxMessage, &msg); err != nil {
@@ -87,7 +87,7 @@ func writeTell(w io.Writer, have []string) error {
 	return delimited.Write(w, &swarmpb.Tell{Have: Pack(have)})
 }
 
-// Pack puts ids one behind the other, 32 bytes each. It panics on an invalid id: they all come
+// Pack puts ids one behind the other, 32 bytes each. It panics for what is no id: all come
 // from checked sources.
 func Pack(ids []string) []byte {
 	packed := make([]byte, 0, idBytes*len(ids))

@@ -87,6 +87,13 @@ func (m *Memory) Open(id string) (objects.File, error) {
 	return file{bytes.NewReader(content)}, nil
 }
 
+// Damage puts other content in the place of an object, as a broken disk may.
+func (m *Memory) Damage(id string, content []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.content[id] = content
+}
+
 // Remove implements objects.Store.
 func (m *Memory) Remove(id string) error {
 	m.mu.Lock()
