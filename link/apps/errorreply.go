@@ -29,7 +29,7 @@ var reasons = map[state.AnswerKind]struct {
 	state.NodeUnavailable:    {flwr.ErrorNodeUnavailable, "Error: Node Unavailable - the SuperNode has been away for longer than the grace period, or was removed."},
 }
 
-// errorMessage stands for a reply that will not come.
+// errorMessage stands in for a reply that will not come.
 type errorMessage struct {
 	instruction string
 	id          string
@@ -37,9 +37,9 @@ type errorMessage struct {
 	content     []byte // of its object
 }
 
-// errorReplies gives the errors among the answers, by the ids of their instructions. They are
-// stored as objects, so that the app can pull them, and are the same when asked again. One that
-// asks for thousands costs the disk that all runs share a few transactions, and shared fsyncs.
+// errorReplies makes the errors among the answers, by the ids of their instructions. They are
+// stored as objects, so that the app can pull them, and are the same when asked for again. A
+// request for thousands costs the disk that all runs share a few transactions and shared fsyncs.
 func (h *Host) errorReplies(ctx context.Context, runID uint64, answers []state.Answer) (map[string]errorMessage, error) {
 	found := make(map[string]errorMessage)
 	var fresh []errorMessage
@@ -87,7 +87,7 @@ func newErrorMessage(runID uint64, a state.Answer) (errorMessage, error) {
 	return e, nil
 }
 
-// storeErrors makes the run hold them.
+// storeErrors makes the run hold the errors.
 func (h *Host) storeErrors(ctx context.Context, runID uint64, all []errorMessage) error {
 	if len(all) == 0 {
 		return nil
@@ -118,8 +118,8 @@ func (h *Host) storeErrors(ctx context.Context, runID uint64, all []errorMessage
 	return nil
 }
 
-// replyMetadata is that of the error: it comes from the SuperLink itself, and looks like a
-// reply to the instruction, or to a message of type system when nothing is left of it.
+// replyMetadata is the metadata of the error: it comes from the SuperLink itself, and looks like
+// a reply to the instruction, or to a message of type system when nothing is left of that.
 func replyMetadata(runID uint64, a state.Answer) *flwrpb.Metadata {
 	md := &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: flwr.NodeSuperLink, DstNodeId: flwr.NodeSuperLink, ReplyToMessageId: a.InstructionID,
@@ -134,7 +134,7 @@ func replyMetadata(runID uint64, a state.Answer) *flwrpb.Metadata {
 	return md
 }
 
-// errorReplies are the generated messages that were not confirmed yet. Losing one is
+// errorReplies are the generated messages that have not been confirmed yet. Losing one is
 // harmless: it is made anew, under another id.
 type errorReplies struct {
 	mu            sync.Mutex

@@ -62,7 +62,7 @@ func (l *link) restart() {
 	l.open()
 }
 
-// startRun creates a run and gives its task as the app has it.
+// startRun creates a run and returns its task as the app has it.
 func (l *link) startRun() (state.Run, task.Task) {
 	l.t.Helper()
 	content := []byte("an app " + rand.Text())
@@ -178,7 +178,7 @@ func (l *link) reply(m letter) string {
 	})
 	must(l.t, err)
 	if verdict.Kind != messages.Taken {
-		l.t.Fatalf("the reply is not taken: %+v", verdict)
+		l.t.Fatalf("the reply was not taken: %+v", verdict)
 	}
 	return r.id()
 }
@@ -190,7 +190,7 @@ func (l *link) pull(t task.Task, ids ...string) *flwrpb.PullAppMessagesResponse 
 	return full(l.t, res)
 }
 
-// rawPush and full go between what an app sends and gets, and what the host sees of it.
+// rawPush and full convert between what an app sends and gets, and what the host sees of it.
 func rawPush(t *testing.T, req *flwrpb.PushAppMessagesRequest) *flwrpb.RawPushAppMessagesRequest {
 	t.Helper()
 	return flwrtest.Recode(t, req, &flwrpb.RawPushAppMessagesRequest{})

@@ -30,7 +30,7 @@ type Host struct {
 
 var _ runtimeapi.Host = (*Host)(nil)
 
-// New makes the host of a SuperLink. It needs no Close: whoever stops the server ends the
+// New makes the host of a SuperLink. It need not be closed: whoever stops the server ends the
 // contexts of the calls.
 func New(store state.Store, objectStore objects.Store, office *messages.Office) *Host {
 	return &Host{
@@ -62,7 +62,7 @@ func (h *Host) AcquireTask(ctx context.Context, req *flwrpb.AcquireTaskRequest) 
 			return nil, fmt.Errorf("claim a task: %w", err)
 		}
 		if ok && ctx.Err() != nil {
-			// Nobody reads the answer any more: another SuperExec need not wait for the claim to expire.
+			// Nobody reads the answer any more, and another SuperExec need not wait for the claim to expire.
 			return nil, errors.Join(ctx.Err(), h.store.ReleaseTask(context.WithoutCancel(ctx), t.ID))
 		}
 		if ok {
@@ -117,10 +117,10 @@ func (h *Host) PushLogs(ctx context.Context, t task.Task, req *flwrpb.PushLogsRe
 	return h.store.AppendLogs(ctx, t.RunID, time.Now(), req.GetLogs())
 }
 
-// gone is the answer to an app whose task was ended: it makes the process leave.
+// gone is the answer to an app whose task was ended: it makes the process exit.
 func gone() error { return flwr.NewError(flwr.CodeAuthenticationFailed) }
 
-// unlessGone turns the errors of an ended task into the one that makes its app leave.
+// unlessGone turns the errors of an ended task into the one that makes its app exit.
 func unlessGone(err error) error {
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, state.ErrRunFinished) || errors.Is(err, task.ErrNotFound) {
 		return gone()

@@ -33,21 +33,21 @@ func TestInstructionIsVisibleWhenItIsWhole(t *testing.T) {
 	}
 	for i, id := range want {
 		if got := l.waiting(); len(got) != 0 {
-			t.Fatalf("visible after %d objects", i)
+			t.Fatalf("the message is visible after %d objects", i)
 		}
 		if again := l.push(app, m).GetObjectsToPush(); !slices.Equal(again, want[i:]) {
-			t.Errorf("after %d objects a repeated push asks for %v", i, again)
+			t.Errorf("after %d objects a repeated push asked for %v", i, again)
 		}
 		if i == 1 {
-			l.restart() // what is complete by half stays so
+			l.restart() // what is half complete stays so
 		}
 		l.pushObject(app, id, m.objects[id])
 	}
 	if got := l.waiting(); !slices.Equal(got, []string{m.id()}) {
-		t.Errorf("waiting are %v", got)
+		t.Errorf("%v are waiting", got)
 	}
 	if again := l.push(app, m); len(again.GetObjectsToPush()) != 0 || again.GetMessageIds()[0] != m.id() {
-		t.Errorf("a message that is there is answered with %v", again)
+		t.Errorf("a message that is already there was answered with %v", again)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestReplyIsGivenUntilItIsConfirmed(t *testing.T) {
 	must(t, err)
 	must(t, o.Content.Close())
 	if object.Sum(content) != reply {
-		t.Error("another object came")
+		t.Error("the wrong object came")
 	}
 	for range 2 {
 		must(t, l.host.ConfirmMessageReceived(t.Context(), app, &flwrpb.ConfirmMessageReceivedRequest{RunId: run.ID, MessageObjectId: reply}))
@@ -180,7 +180,7 @@ func TestUnavailableNodeIsAnError(t *testing.T) {
 		t.Errorf("the error is %v", first)
 	}
 	if second := l.pull(app, m.id()).GetMessagesList()[0]; !proto.Equal(first, second) {
-		t.Error("a repeated pull gives another error")
+		t.Error("a repeated pull gave another error")
 	}
 	o, err := l.host.PullObject(t.Context(), app, &flwrpb.PullObjectRequest{Node: &flwrpb.Node{NodeId: 1}, ObjectId: md.GetMessageId()})
 	must(t, err)
@@ -190,7 +190,7 @@ func TestUnavailableNodeIsAnError(t *testing.T) {
 	must(t, o.Content.Close())
 	must(t, l.host.ConfirmMessageReceived(t.Context(), app, &flwrpb.ConfirmMessageReceivedRequest{MessageObjectId: md.GetMessageId()}))
 	if _, err := l.store.Message(t.Context(), m.id()); !errors.Is(err, state.ErrNotFound) {
-		t.Errorf("the node would still work on a message that nobody waits for: %v", err)
+		t.Errorf("the node would still work on a message that nobody is waiting for: %v", err)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestAcquireWaitsForATask(t *testing.T) {
 	}
 }
 
-// leaving is a store whose client goes away while its claim is written.
+// leaving is a store whose client goes away while its claim is being written.
 type leaving struct {
 	state.Store
 	leave func()
@@ -247,7 +247,7 @@ func TestClaimOfAClientThatLeftIsGivenBack(t *testing.T) {
 	l.host.store = l.store
 	res, err := l.host.AcquireTask(t.Context(), &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{task.TypeServerApp}})
 	if must(t, err); res.GetTask().GetTaskId() != run.PrimaryTask.ID {
-		t.Errorf("the next client gets %v", res.GetTask())
+		t.Errorf("the next client got %v", res.GetTask())
 	}
 }
 
@@ -303,7 +303,7 @@ func TestAwaitTaskEnd(t *testing.T) {
 			if waiting {
 				return ended
 			}
-			time.Sleep(time.Millisecond) // until the goroutine has come so far
+			time.Sleep(time.Millisecond) // until the goroutine has got that far
 		}
 	}
 	run, app := l.startRun()
@@ -327,7 +327,7 @@ func TestAwaitTaskEnd(t *testing.T) {
 		t.Errorf("left: %v", err)
 	}
 	if len(l.host.waiters.byTask) != 0 {
-		t.Error("waiters are left behind")
+		t.Error("waiters were left behind")
 	}
 }
 
@@ -353,15 +353,15 @@ func TestErrorRepliesAreForgotten(t *testing.T) {
 	}
 	l.host.RunEnded(run.ID, app.ID)
 	if len(e.byInstruction)+len(e.instructions)+len(e.byRun)+len(e.order) != 0 {
-		t.Error("something of a finished run is remembered")
+		t.Error("something of a finished run is still remembered")
 	}
 }
 
-// A run whose app has been damaged on disk fails with the reason; it does not wait for ever.
+// A run whose app was damaged on disk fails with the reason, instead of waiting forever.
 func TestLostApp(t *testing.T) {
 	l := newLink(t)
 	run, _ := l.startRun()
-	other, _ := l.startRun()
+	healthy, _ := l.startRun()
 	path := filepath.Join(l.dir, "objects", run.FABHash[:1], run.FABHash)
 	content, err := os.ReadFile(path)
 	must(t, err)
@@ -369,7 +369,7 @@ func TestLostApp(t *testing.T) {
 	must(t, l.store.Close())
 	must(t, os.WriteFile(path, content, 0o600))
 	l.open()
-	for _, r := range []state.Run{run, other} {
+	for _, r := range []state.Run{run, healthy} {
 		primary, err := l.store.Task(t.Context(), r.PrimaryTask.ID)
 		must(t, err)
 		_, err = l.host.PullTaskInput(t.Context(), primary)

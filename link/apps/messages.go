@@ -14,8 +14,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// PushMessages takes instructions in. A message that is refused gets an empty id in the
-// answer, as Flower does; the others are not touched by it.
+// PushMessages takes instructions in. A refused message gets an empty id in the answer, as in
+// Flower; the others are not affected.
 func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
 	pushed, trees := req.GetMessages(), req.GetTrees()
 	if len(pushed) == 0 || len(pushed) != len(trees) || len(pushed) > maxMessages {
@@ -28,7 +28,7 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPus
 	for i, raw := range pushed {
 		m, err := message.ParseInstruction(raw, trees[i], known)
 		if err != nil {
-			log.Warn("an instruction is refused", "run", t.RunID, "err", err)
+			log.Warn("an instruction was refused", "run", t.RunID, "err", err)
 			continue
 		}
 		taken, places = append(taken, m), append(places, i)
@@ -42,7 +42,7 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPus
 	}
 	for i, m := range taken {
 		if rejected[i] != nil {
-			log.Warn("an instruction is refused", "run", t.RunID, "message", m.ID(), "node", m.Node(), "err", rejected[i])
+			log.Warn("an instruction was refused", "run", t.RunID, "message", m.ID(), "node", m.Node(), "err", rejected[i])
 			continue
 		}
 		res.MessageIds[places[i]] = m.ID()
@@ -51,11 +51,11 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPus
 	return res, nil
 }
 
-// ConfirmMessageReceived ends the lease of a reply. Repeating it is no error.
+// ConfirmMessageReceived ends the lease of a reply. Repeating it is not an error.
 func (h *Host) ConfirmMessageReceived(ctx context.Context, t task.Task, req *flwrpb.ConfirmMessageReceivedRequest) error {
 	id := req.GetMessageObjectId()
 	if instruction, generated := h.errors.instructionOf(id); generated {
-		// A late reply would find nobody.
+		// A late reply would find nobody waiting for it.
 		if err := h.office.GiveUp(ctx, instruction, "the ServerApp was told that no reply will come"); err != nil {
 			return err
 		}

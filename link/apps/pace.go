@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// pacer decides how long a ServerApp's pull-messages is held, by the rhythm that its
-// client has shown. A client of send_and_receive wants all replies: a partial answer costs
-// it 3 s of sleep, so the pull is held until everything is there, longer the longer its
-// rounds take. An asynchronous client wants whatever is there, now.
+// pacer decides how long a ServerApp's pull-messages is held, by the rhythm that its client has
+// shown. A client of send_and_receive wants all replies: a partial answer costs it 3 s of sleep,
+// so the pull is held until everything is there; the longer its rounds take, the longer the hold.
+// An asynchronous client wants whatever is there, now.
 //
 //	         pull overlaps an open round, and
 //	         comes < asyncGap after a partial answer, or brings new ids
@@ -17,7 +17,7 @@ import (
 //	for all ◄──────────────────────────────────────────────────────────
 //	         comes >= asyncGap after an empty answer, without new ids
 //
-// A pacer holds hints only: losing them in a restart costs a short hold.
+// A pacer holds only hints: losing them in a restart costs a short hold.
 type pacer struct {
 	mu    sync.Mutex
 	tasks map[uint64]*rhythm
@@ -45,13 +45,13 @@ type pull struct {
 	round *round
 	// eager: answer as soon as anything is there.
 	eager bool
-	// hold is how long to wait for what eager asks.
+	// hold is how long to wait for what eager asks for.
 	hold time.Duration
 }
 
 func newPacer() *pacer { return &pacer{tasks: make(map[uint64]*rhythm)} }
 
-// begin notes that a task asks for answers to ids, and says how to wait for them.
+// begin records that a task asks for answers to ids, and says how to wait for them.
 func (p *pacer) begin(task uint64, ids []string, now time.Time) *pull {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,8 +68,8 @@ func (p *pacer) begin(task uint64, ids []string, now time.Time) *pull {
 	return &pull{pacer: p, task: task, round: current, eager: r.asynchronous, hold: hold}
 }
 
-// roundOf finds the round that ids continue, learns from when and how it is continued,
-// and makes it the most recent one.
+// roundOf finds the round that ids continue, learns from when and how it is continued, and makes
+// it the most recent one.
 func (r *rhythm) roundOf(ids []string, now time.Time) *round {
 	at := slices.IndexFunc(r.rounds, func(known *round) bool {
 		return slices.ContainsFunc(ids, func(id string) bool { _, open := known.open[id]; return open })
@@ -87,7 +87,7 @@ func (r *rhythm) roundOf(ids []string, now time.Time) *round {
 	r.rounds = append(slices.Delete(r.rounds, at, at+1), known)
 	grown := known.add(ids)
 	if known.answered.IsZero() {
-		return known // a repeated request whose answer was lost: no rhythm shows in it
+		return known // a repeated request whose answer was lost says nothing about the rhythm
 	}
 	gap := now.Sub(known.answered)
 	switch {
@@ -107,12 +107,12 @@ func (r *round) add(ids []string) (grown bool) {
 	return len(r.open) > before
 }
 
-// enough tells whether to answer before the hold is over.
+// enough reports whether to answer before the hold is over.
 func (p *pull) enough(answered, asked int) bool {
 	return answered == asked || p.eager && answered > 0
 }
 
-// answered notes what the client was given.
+// answered records what the client was given.
 func (p *pull) answered(ids []string, now time.Time) {
 	p.pacer.mu.Lock()
 	defer p.pacer.mu.Unlock()
@@ -128,7 +128,7 @@ func (p *pull) answered(ids []string, now time.Time) {
 	r.rounds = slices.DeleteFunc(r.rounds, func(known *round) bool { return known == p.round })
 }
 
-// forget drops what is known of a task that has ended.
+// forget drops what is known about a task that has ended.
 func (p *pacer) forget(task uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,8 +20,8 @@ func TestFirstHoldIsShort(t *testing.T) {
 	}
 }
 
-// A first round of a few seconds, such as stock SuperNodes or cold starts make, is answered in
-// one pull: the client never sleeps.
+// A first round of a few seconds, as with stock SuperNodes or cold starts, is answered in one pull:
+// the client never sleeps.
 func TestFirstRoundOfSomeSecondsIsAnsweredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
@@ -31,13 +31,13 @@ func TestFirstRoundOfSomeSecondsIsAnsweredAtOnce(t *testing.T) {
 			t.Errorf("the first hold of %s ends before a round of %s", pull.hold, round)
 		}
 		if pull.enough(1, 2) {
-			t.Error("half a round is answered")
+			t.Error("half a round was answered")
 		}
 	})
 }
 
-// The client of send_and_receive sleeps 3 s after each pull that left something open: its
-// holds grow with the time that the round takes, and stay below it.
+// The client of send_and_receive sleeps 3 s after each pull that left something open: its holds
+// grow with the time that the round takes, and stay below it.
 func TestHoldsOfSendAndReceiveFollowTheRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
@@ -45,7 +45,7 @@ func TestHoldsOfSendAndReceiveFollowTheRound(t *testing.T) {
 		for range 8 {
 			pull := p.begin(testTask, []string{"a", "b"}, time.Now())
 			if pull.eager {
-				t.Fatal("taken for asynchronous")
+				t.Fatal("the client was taken for asynchronous")
 			}
 			want := min(holdMost, max(holdFirst, time.Since(start)))
 			if pull.hold != want {
@@ -84,17 +84,17 @@ func TestFastPollerIsAsynchronous(t *testing.T) {
 			t.Fatalf("eager %t, hold %s", pull.eager, pull.hold)
 		}
 		if pull.enough(0, 2) || !pull.enough(1, 2) {
-			t.Error("an asynchronous client is answered when anything is there")
+			t.Error("an asynchronous client must be answered when anything is there")
 		}
 		pull.answered(nil, time.Now())
 		time.Sleep(3 * time.Second)
 		if p.begin(testTask, []string{"a", "b"}, time.Now()).eager {
-			t.Error("a pull 3 s after an empty answer shows send_and_receive")
+			t.Error("a pull 3 s after an empty answer must be taken for send_and_receive")
 		}
 	})
 }
 
-// Only a client with a mind of its own adds new messages to a set that it waits for.
+// Only a client with a rhythm of its own adds new messages to a set that it is waiting for.
 func TestGrowingSetIsAsynchronous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
@@ -106,8 +106,8 @@ func TestGrowingSetIsAsynchronous(t *testing.T) {
 	})
 }
 
-// Handling a reply may take any time, so a late pull after an answer with replies says
-// nothing about the client.
+// Handling a reply may take any time, so a late pull after an answer with replies says nothing
+// about the client.
 func TestSlowHandlingKeepsAsynchronous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
@@ -116,7 +116,7 @@ func TestSlowHandlingKeepsAsynchronous(t *testing.T) {
 		p.begin(testTask, []string{"a", "b", "c"}, time.Now()).answered([]string{"a"}, time.Now())
 		time.Sleep(20 * time.Second)
 		if !p.begin(testTask, []string{"b", "c"}, time.Now()).eager {
-			t.Error("lost the kind of the client")
+			t.Error("the kind of the client was forgotten")
 		}
 	})
 }
@@ -135,11 +135,11 @@ func TestRepeatedRequestIsNoRhythm(t *testing.T) {
 func TestThreadsOfOneAppKeepTheirRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
-		one := p.begin(testTask, []string{"a"}, time.Now())
+		first := p.begin(testTask, []string{"a"}, time.Now())
 		const apart, asked = 4 * time.Second, holdFirst + time.Second
 		time.Sleep(apart)
 		two := p.begin(testTask, []string{"b"}, time.Now())
-		one.answered(nil, time.Now())
+		first.answered(nil, time.Now())
 		two.answered(nil, time.Now())
 		time.Sleep(asked)
 		if pull := p.begin(testTask, []string{"a"}, time.Now()); pull.hold != apart+asked {

@@ -13,8 +13,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// PullMessages gives the ServerApp the replies to its instructions, held as the pacer
-// says. Until they are confirmed it gives them again when asked again.
+// PullMessages gives the ServerApp the replies to its instructions, held for as long as the pacer
+// says. Until they are confirmed, it gives them again when asked again.
 func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAppMessagesRequest) (*flwrpb.RawPullAppMessagesResponse, error) {
 	ids := unique(req.GetMessageIds())
 	if len(ids) > maxPullIDs {
@@ -40,7 +40,7 @@ func (h *Host) PullMessages(ctx context.Context, t task.Task, req *flwrpb.PullAp
 	return res, nil
 }
 
-// response has a message for each answer: the reply, as its node has sent it, or an error.
+// response has a message for each answer: the reply as its node sent it, or an error.
 func (h *Host) response(ctx context.Context, runID uint64, answers []state.Answer) (*flwrpb.RawPullAppMessagesResponse, error) {
 	errorReplies, err := h.errorReplies(ctx, runID, answers)
 	if err != nil {
@@ -57,7 +57,7 @@ func (h *Host) response(ctx context.Context, runID uint64, answers []state.Answe
 	return res, nil
 }
 
-// awaitAnswers returns the answers that are there when there are enough or the hold ends.
+// awaitAnswers returns the answers that are there once there are enough or the hold ends.
 func (h *Host) awaitAnswers(ctx context.Context, t task.Task, ids []string, pull *pull) ([]state.Answer, error) {
 	bell := h.store.Bell()
 	replies := bell.Watch(state.KeyReplies(t.RunID))
@@ -69,7 +69,7 @@ func (h *Host) awaitAnswers(ctx context.Context, t task.Task, ids []string, pull
 	for over := false; ; {
 		there, err := h.office.Answered(ctx, t.RunID, ids)
 		if err != nil {
-			return nil, unlessGone(fmt.Errorf("look for replies of run %d: %w", t.RunID, err))
+			return nil, unlessGone(fmt.Errorf("look up replies of run %d: %w", t.RunID, err))
 		}
 		if over || pull.enough(len(there), len(ids)) {
 			return h.answers(ctx, t.RunID, there)
@@ -80,7 +80,7 @@ func (h *Host) awaitAnswers(ctx context.Context, t task.Task, ids []string, pull
 	}
 }
 
-// answers reads what is known to be answered.
+// answers reads those of the ids that are known to be answered.
 func (h *Host) answers(ctx context.Context, runID uint64, ids []string) ([]state.Answer, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -93,7 +93,7 @@ func (h *Host) answers(ctx context.Context, runID uint64, ids []string) ([]state
 	return slices.DeleteFunc(answers, func(a state.Answer) bool { return a.Kind == state.NoAnswerYet }), nil
 }
 
-// awaitChange waits until it is worth to look again; over says that the hold has ended.
+// awaitChange waits until it is worth looking again; over says that the hold has ended.
 func (h *Host) awaitChange(ctx context.Context, t task.Task, replies, ended *wake.Watch, end *time.Timer) (over bool, err error) {
 	select {
 	case <-replies.C:

@@ -37,14 +37,14 @@ func unknownIDs(n int) []string {
 	return ids
 }
 
-// An app that asks for thousands of messages that never were gets as many errors, in two
-// transactions, while another run is served; asked again, they are the same and cost nothing.
+// An app that asks for thousands of messages that never existed gets as many errors, in two
+// transactions, while another run is served; asked for again, they are the same and cost nothing.
 func TestAskingForThousandsLeavesRoomForOthers(t *testing.T) {
 	l := newLink(t)
 	counted := &transactions{Store: l.store}
 	l.host.store = counted
 	_, rude := l.startRun()
-	other, app := l.startRun()
+	served, app := l.startRun()
 	ids := unknownIDs(2_000)
 	asked := make(chan *flwrpb.PullAppMessagesResponse, 1)
 	go func() {
@@ -55,7 +55,7 @@ func TestAskingForThousandsLeavesRoomForOthers(t *testing.T) {
 		asked <- full(t, res)
 	}()
 	for done := false; !done; {
-		m := l.instruction(other.ID)
+		m := l.instruction(served.ID)
 		l.send(app, m)
 		reply := l.reply(m)
 		if got := l.pull(app, m.id()).GetMessagesList(); len(got) != 1 || got[0].GetMetadata().GetMessageId() != reply {
@@ -73,7 +73,7 @@ func TestAskingForThousandsLeavesRoomForOthers(t *testing.T) {
 	}
 	checkUnknown(t, rude, ids, l.pull(rude, ids...))
 	if n := counted.count.Load(); n != 2 {
-		t.Error("errors that were made already are made again")
+		t.Error("errors that had already been made were made again")
 	}
 }
 

@@ -48,9 +48,9 @@ func (h *Host) PullTaskInput(ctx context.Context, t task.Task) (*flwrpb.PullTask
 	}, nil
 }
 
-// contextOfRun sets the run id in a serialized Context, which a later run of a series
-// finds as the earlier one left it. The last occurrence of a field counts in protobuf, so
-// nothing of the context needs to be understood.
+// contextOfRun sets the run id in a serialized Context, which a later run of a series finds as the
+// earlier one left it. In protobuf the last occurrence of a field counts, so nothing of the context
+// needs to be understood.
 func contextOfRun(serialized []byte, runID uint64) []byte {
 	const runIDField = 1
 	own := slices.Clip(serialized)
@@ -70,8 +70,8 @@ func (h *Host) readFAB(hash string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// withoutFAB decides what becomes of a run whose app could not be read: nobody will bring
-// it again, so if it is lost the run has failed.
+// withoutFAB decides what becomes of a run whose app could not be read: nobody will bring it
+// again, so if it is lost the run has failed.
 func (h *Host) withoutFAB(ctx context.Context, run state.Run, why error) error {
 	lost := errors.Is(why, objects.ErrCorrupt) ||
 		errors.Is(why, objects.ErrNotFound) && time.Since(run.PrimaryTask.PendingAt) > fabGrace
@@ -81,7 +81,7 @@ func (h *Host) withoutFAB(ctx context.Context, run state.Run, why error) error {
 	}
 	log.Error("the app of a run is lost; the run has failed", "run", run.ID, "err", why)
 	err := h.store.FinishRun(ctx, run.ID, task.Failed,
-		"the app is damaged or lost on the SuperLink's disk; look after that disk, and start the run again")
+		"the app is damaged or lost on the SuperLink's disk; check that disk, and start the run again")
 	if err != nil && !errors.Is(err, state.ErrRunFinished) {
 		return errors.Join(why, err)
 	}
@@ -100,7 +100,7 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	h.waiters.setOwn(t.ID, true)
 	err := h.store.FinishTaskWithContext(ctx, t.ID, sub, details, req.GetContext(), clientApp)
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, state.ErrRunFinished) {
-		return nil // said before, and the answer was lost
+		return nil // a repetition: the answer was lost
 	}
 	if err != nil {
 		h.waiters.setOwn(t.ID, false)
@@ -111,8 +111,8 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	return err
 }
 
-// AwaitTaskEnd waits until the task was ended by somebody other than its app. An app that
-// ended its own task still writes logs and cleans up: it leaves by itself.
+// AwaitTaskEnd waits until the task was ended by somebody other than its app. An app that ended
+// its own task still writes logs and cleans up: it exits by itself.
 func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 	waiter := h.waiters.add(t.ID)
 	defer h.waiters.remove(t.ID, waiter)
@@ -121,7 +121,7 @@ func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 	for {
 		now, err := h.store.Task(ctx, t.ID)
 		if err != nil && !errors.Is(err, task.ErrNotFound) {
-			return fmt.Errorf("look at task %d: %w", t.ID, err)
+			return fmt.Errorf("look up task %d: %w", t.ID, err)
 		}
 		if (err != nil || now.Status == task.Finished) && !h.waiters.isOwn(waiter) {
 			return nil
@@ -134,7 +134,7 @@ func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 	}
 }
 
-// ReportExit fails the run when its ServerApp is gone without having ended its task.
+// ReportExit fails the run if its ServerApp is gone without having ended its task.
 func (h *Host) ReportExit(ctx context.Context, t task.Task, exit task.Exit) error {
 	err := h.store.FinishRun(ctx, t.RunID, task.Failed, exitReason(exit))
 	if errors.Is(err, state.ErrRunFinished) {
@@ -154,8 +154,8 @@ func exitReason(exit task.Exit) string {
 	return reason
 }
 
-// waiters know which tasks somebody waits for the end of, and which of those their own
-// app has ended.
+// waiters know for which tasks somebody is waiting for the end, and which of those tasks were
+// ended by their own app.
 type waiters struct {
 	mu     sync.Mutex
 	byTask map[uint64]map[*waiter]struct{}
@@ -171,15 +171,15 @@ func (w *waiters) add(taskID uint64) *waiter {
 	if w.byTask[taskID] == nil {
 		w.byTask[taskID] = make(map[*waiter]struct{})
 	}
-	one := &waiter{}
-	w.byTask[taskID][one] = struct{}{}
-	return one
+	waiting := &waiter{}
+	w.byTask[taskID][waiting] = struct{}{}
+	return waiting
 }
 
-func (w *waiters) remove(taskID uint64, one *waiter) {
+func (w *waiters) remove(taskID uint64, waiting *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.byTask[taskID], one)
+	delete(w.byTask[taskID], waiting)
 	if len(w.byTask[taskID]) == 0 {
 		delete(w.byTask, taskID)
 	}
@@ -188,13 +188,13 @@ func (w *waiters) remove(taskID uint64, one *waiter) {
 func (w *waiters) setOwn(taskID uint64, own bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for one := range w.byTask[taskID] {
-		one.own = own
+	for waiting := range w.byTask[taskID] {
+		waiting.own = own
 	}
 }
 
-func (w *waiters) isOwn(one *waiter) bool {
+func (w *waiters) isOwn(waiting *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return one.own
+	return waiting.own
 }

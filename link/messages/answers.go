@@ -8,8 +8,8 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// Answered filters the instructions of a run for which there is an answer, without reading
-// it.
+// Answered filters the instructions of a run for those that have an answer, without reading
+// the answers.
 func (o *Office) Answered(ctx context.Context, runID uint64, instructionIDs []string) ([]string, error) {
 	return o.store.Answered(ctx, runID, instructionIDs)
 }
@@ -20,7 +20,7 @@ func (o *Office) Answers(ctx context.Context, runID uint64, instructionIDs []str
 }
 
 // Confirm ends the life of a reply and of its instruction: the ServerApp has the reply.
-// Repeating it is no error.
+// Repeating it is not an error.
 func (o *Office) Confirm(ctx context.Context, runID uint64, replyID string) error {
 	if err := o.store.ConfirmReply(ctx, runID, replyID); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return fmt.Errorf("confirm reply %s: %w", replyID, err)

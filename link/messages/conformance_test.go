@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// verdict on a reply, as it is seen from outside: by its node and by its ServerApp.
+// verdict on a reply as it is seen from outside: by its node and by its ServerApp.
 type verdict string
 
 const (
@@ -25,16 +25,16 @@ const (
 	unwanted verdict = "unwanted" // the ServerApp goes on waiting
 )
 
-// road is a way by which replies come into a link. It ends at the outside of the link: it
-// sends what a node sends, and hears what a node hears.
+// road is a way by which replies come into a link. It ends outside the link: it sends what a
+// node sends, and receives what a node receives.
 type road interface {
-	// node that replies come from on this road.
+	// node is the one that replies on this road come from.
 	node() uint64
-	// send sends a reply with its objects; taken says what the node hears.
+	// send sends a reply with its objects; taken is what the node is told.
 	send(reply *letter) (taken bool)
 }
 
-// letter is a message with its objects, and what is put behind it on the wire.
+// letter is a message with its objects, and what is appended to it on the wire.
 type letter struct {
 	msg              *flwrpb.Message
 	tree             *flwrpb.ObjectTree
@@ -77,8 +77,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// replies that a node may send, good and bad, and what becomes of each.
-func replies(elsewhere state.Run, other uint64) map[string]struct {
+// replies are those that a node may send, good and bad, and what becomes of each.
+func replies(elsewhere state.Run, stranger uint64) map[string]struct {
 	spoil func(*letter)
 	want  verdict
 } {
@@ -96,9 +96,9 @@ func replies(elsewhere state.Run, other uint64) map[string]struct {
 
 		"another run":         {func(l *letter) { l.md().RunId = elsewhere.ID }, unwanted},
 		"unknown instruction": {func(l *letter) { l.md().ReplyToMessageId = strings.Repeat("0", 64) }, unwanted},
-		"another source":      {func(l *letter) { l.md().SrcNodeId = other }, unwanted},
+		"another source":      {func(l *letter) { l.md().SrcNodeId = stranger }, unwanted},
 		"from the SuperLink":  {func(l *letter) { l.md().SrcNodeId = 1 }, unwanted},
-		"to a node":           {func(l *letter) { l.md().DstNodeId = other }, unwanted},
+		"to a node":           {func(l *letter) { l.md().DstNodeId = stranger }, unwanted},
 
 		"no type":             {func(l *letter) { l.md().MessageType = "" }, refused},
 		"a long type":         {func(l *letter) { l.md().MessageType = long }, refused},
@@ -117,15 +117,15 @@ func replies(elsewhere state.Run, other uint64) map[string]struct {
 		"150 groups in it":    {func(l *letter) { l.extraTree = groups(150) }, refused},
 		"empty nodes":         {func(l *letter) { l.extraTree = bytes.Repeat([]byte{0x12, 0}, 1<<20) }, refused},
 
-		// What it answers cannot be read, so that nobody is told.
+		// The instruction that it answers cannot be read, so nobody is told.
 		"150 groups":       {func(l *letter) { l.extra = groups(150) }, unwanted},
 		"a million fields": {func(l *letter) { l.extra = bytes.Repeat([]byte{0x78, 1}, 1<<18) }, unwanted},
 		"half a message":   {func(l *letter) { l.extra = []byte{0x0a, 99} }, unwanted},
 	}
 }
 
-// TestTheTwoRoadsOfAReply sends the same replies on both roads: what becomes of a reply does
-// not depend on how it came.
+// TestTheTwoRoadsOfAReply sends the same replies on both roads: what becomes of a reply does not
+// depend on how it came.
 func TestTheTwoRoadsOfAReply(t *testing.T) {
 	h := newHub(t)
 	elsewhere := h.run()
@@ -137,7 +137,7 @@ func TestTheTwoRoadsOfAReply(t *testing.T) {
 				reply := newLetter(t, object.ReplyTo(asked.md(), time.Now()))
 				tt.spoil(reply)
 				if got := h.judged(t, r, asked, reply); got != tt.want {
-					t.Fatalf("it is %s, want %s", got, tt.want)
+					t.Fatalf("the reply is %s, want %s", got, tt.want)
 				}
 				if tt.want == taken {
 					h.isReply(t, asked, reply)
@@ -148,14 +148,14 @@ func TestTheTwoRoadsOfAReply(t *testing.T) {
 				// The true reply is as good as before.
 				good := newLetter(t, object.ReplyTo(asked.md(), time.Now()))
 				if got := h.judged(t, r, asked, good); got != taken {
-					t.Errorf("the true reply behind it is %s", got)
+					t.Errorf("the true reply after it is %s", got)
 				}
 			})
 		}
 	}
 }
 
-// What comes behind a reply that was taken changes nothing.
+// Whatever follows a reply that was taken changes nothing.
 func TestASecondReplyOnBothRoads(t *testing.T) {
 	h := newHub(t)
 	for name, r := range map[string]road{"session": newSessionRoad(t, h), "Fleet API": newFleetRoad(t, h)} {
@@ -165,19 +165,19 @@ func TestASecondReplyOnBothRoads(t *testing.T) {
 			asked := h.instruct(h.run().ID, r.node())
 			first := newLetter(t, object.ReplyTo(asked.md(), time.Now()))
 			if got := h.judged(t, r, asked, first); got != taken {
-				t.Fatalf("%s: the first is %s", name, got)
+				t.Fatalf("%s: the first reply is %s", name, got)
 			}
 			second := newLetter(t, object.ReplyTo(asked.md(), time.Now()))
 			spoil(second)
 			if r.send(second) {
-				t.Errorf("%s: a second, %s reply is taken", name, what)
+				t.Errorf("%s: a second, %s reply was taken", name, what)
 			}
 			h.isReply(t, asked, first)
 		}
 	}
 }
 
-// A node gets nowhere with the instruction of another, on whatever road.
+// A node gets nowhere with another node's instruction, on whatever road.
 func TestAForeignInstructionOnBothRoads(t *testing.T) {
 	h := newHub(t)
 	session, fleet := newSessionRoad(t, h), newFleetRoad(t, h)
@@ -191,11 +191,11 @@ func TestAForeignInstructionOnBothRoads(t *testing.T) {
 		own.md().SrcNodeId = way.thief.node()
 		for _, reply := range []*letter{honest, own} {
 			if got := h.judged(t, way.thief, asked, reply); got != unwanted {
-				t.Errorf("by %s: it is %s", way.name, got)
+				t.Errorf("by %s: the reply is %s", way.name, got)
 			}
 		}
 		if got := h.judged(t, way.owner, asked, newLetter(t, object.ReplyTo(asked.md(), time.Now()))); got != taken {
-			t.Errorf("after a theft by %s the true reply is %s", way.name, got)
+			t.Errorf("after a theft by %s, the true reply is %s", way.name, got)
 		}
 	}
 }
@@ -206,7 +206,7 @@ func deepen(l *letter, levels int) {
 	}
 }
 
-// groups are n unknown groups, one in the other.
+// groups are n unknown groups, nested in each other.
 func groups(n int) []byte {
 	var b []byte
 	for range n {

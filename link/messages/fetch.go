@@ -12,19 +12,19 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// Fetch has a node show objects of a run, and stores those that are not there. It calls
-// shown for each that the node has shown, from any goroutine.
+// Fetch has a node show objects of a run, and stores those that are not there. It calls shown
+// for each object that the node has shown, from any goroutine.
 type Fetch func(ctx context.Context, runID uint64, ids []string, shown func(id string)) error
 
 var errUnderway = errors.New("the reply is being fetched")
 
-// StopFetches gives up the replies of a run that are being fetched, and returns when none
-// is any more.
+// StopFetches gives up the replies of a run that are being fetched, and returns when none is
+// being fetched any more.
 func (o *Office) StopFetches(ctx context.Context, runID uint64) error {
 	return o.fetches.stop(ctx, runID)
 }
 
-// fetchReply returns nil when the reply and all its objects are durable.
+// fetchReply returns nil once the reply and all its objects are durable.
 func (o *Office) fetchReply(ctx context.Context, node state.Node, inc incoming, runtime time.Duration, fetch Fetch) error {
 	m := inc.message
 	m.State, m.Brought = state.Waiting, inc.objects
@@ -32,8 +32,8 @@ func (o *Office) fetchReply(ctx context.Context, node state.Node, inc incoming, 
 	if !first {
 		return errUnderway
 	}
-	// Before the acknowledgement: the node may say the same again as soon as it hears it,
-	// and that must not be taken for a reply that is still on its way.
+	// This happens before the acknowledgement: the node may repeat itself as soon as it has that,
+	// and the repetition must not be taken for a reply that is still on its way.
 	defer release()
 	if known, err := o.store.Message(ctx, m.ID); err == nil && known.ReplyTo == m.ReplyTo && known.State != state.Gathering {
 		return nil // stored before; the acknowledgement was lost
@@ -63,8 +63,8 @@ type fetcher struct {
 	fetch  Fetch
 }
 
-// all has the node show the objects that the run does not hold, as often as it takes while
-// ctx lives. A transfer goes on where it stopped.
+// all has the node show the objects that the run does not hold, as many times as it takes while
+// ctx lives. A transfer continues where it stopped.
 func (f *fetcher) all(ctx context.Context) error {
 	pause := retry.Between(fetchPauseFirst, fetchPauseMost)
 	for {
@@ -79,7 +79,7 @@ func (f *fetcher) all(ctx context.Context) error {
 		if objects.Permanent(err) {
 			return final{fmt.Errorf("it could not deliver its objects: %w", err)}
 		}
-		log.Info("objects of a reply did not come; trying again", "node", f.node.ID, "run", f.inc.message.RunID,
+		log.Info("objects of a reply did not arrive; trying again", "node", f.node.ID, "run", f.inc.message.RunID,
 			"message", f.inc.message.ReplyTo, "reply", f.inc.message.ID, "err", err)
 		if !pause.Wait(ctx) {
 			return fmt.Errorf("fetch reply %s: %w", f.inc.message.ID, context.Cause(ctx))
@@ -91,7 +91,7 @@ func (f *fetcher) all(ctx context.Context) error {
 func (f *fetcher) missing(ctx context.Context) ([]string, error) {
 	missing, err := f.office.store.UnheldObjects(ctx, f.inc.message.RunID, f.inc.objects)
 	if err != nil {
-		return nil, fmt.Errorf("look what reply %s lacks: %w", f.inc.message.ID, err)
+		return nil, fmt.Errorf("find out what reply %s lacks: %w", f.inc.message.ID, err)
 	}
 	if len(missing) == len(f.inc.objects) {
 		return missing, nil
@@ -105,8 +105,8 @@ func (f *fetcher) missing(ctx context.Context) ([]string, error) {
 	return missing, nil
 }
 
-// once is one try. What the node has shown is noted now and then, so that it need not show
-// it again after a cut or a restart of the link.
+// once makes one attempt. What the node has shown is recorded now and then, so that it need not
+// show it again after a broken connection or a restart of the link.
 func (f *fetcher) once(ctx context.Context, ids []string) error {
 	runID := f.inc.message.RunID
 	var mu sync.Mutex
@@ -133,7 +133,7 @@ func (f *fetcher) once(ctx context.Context, ids []string) error {
 				return
 			}
 			if err := note(noting); err != nil && noting.Err() == nil {
-				log.Warn("what a node has sent could not be noted", "node", f.node.ID, "run", runID, "err", err)
+				log.Warn("what a node has sent could not be recorded", "node", f.node.ID, "run", runID, "err", err)
 			}
 		}
 	})
@@ -147,5 +147,5 @@ func (f *fetcher) once(ctx context.Context, ids []string) error {
 	if err != nil {
 		err = errors.Join(err, note(context.WithoutCancel(ctx)))
 	}
-	return err // without one, InsertReply notes them all
+	return err // if it is nil, InsertReply records them all
 }

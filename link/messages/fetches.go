@@ -8,8 +8,8 @@ import (
 
 var errRunFinished = errors.New("the run is finished")
 
-// fetches are the replies that are being stored: at most one for an instruction, and all
-// of a run can be stopped together.
+// fetches are the replies that are being stored: one for an instruction at most, and all of a
+// run's can be stopped together.
 type fetches struct {
 	mu   sync.Mutex
 	open map[string]*fetch // by instruction id
@@ -23,7 +23,7 @@ type fetch struct {
 
 func newFetches() *fetches { return &fetches{open: make(map[string]*fetch)} }
 
-// begin opens a fetch, unless there is one for the instruction. The caller calls release.
+// begin opens a fetch, unless the instruction already has one. The caller must call release.
 func (f *fetches) begin(parent context.Context, instructionID string, runID uint64) (ctx context.Context, release func(), first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -31,14 +31,14 @@ func (f *fetches) begin(parent context.Context, instructionID string, runID uint
 		return nil, nil, false
 	}
 	ctx, cancel := context.WithCancelCause(parent)
-	one := &fetch{runID: runID, cancel: cancel, done: make(chan struct{})}
-	f.open[instructionID] = one
+	opened := &fetch{runID: runID, cancel: cancel, done: make(chan struct{})}
+	f.open[instructionID] = opened
 	return ctx, func() {
 		cancel(nil)
 		f.mu.Lock()
 		delete(f.open, instructionID)
 		f.mu.Unlock()
-		close(one.done)
+		close(opened.done)
 	}, true
 }
 
@@ -46,16 +46,16 @@ func (f *fetches) begin(parent context.Context, instructionID string, runID uint
 func (f *fetches) stop(ctx context.Context, runID uint64) error {
 	f.mu.Lock()
 	var stopped []*fetch
-	for _, one := range f.open {
-		if one.runID == runID {
-			one.cancel(errRunFinished)
-			stopped = append(stopped, one)
+	for _, open := range f.open {
+		if open.runID == runID {
+			open.cancel(errRunFinished)
+			stopped = append(stopped, open)
 		}
 	}
 	f.mu.Unlock()
-	for _, one := range stopped {
+	for _, open := range stopped {
 		select {
-		case <-one.done:
+		case <-open.done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -19,9 +19,9 @@ type writes struct {
 	idle  chan struct{} // closed when count falls to 0
 }
 
-// prepare registers the objects of all messages, so that they stay, and looks for which of
-// the messages the run has them all. A round's messages share most of their objects, which
-// are looked at once.
+// prepare registers the objects of all messages, so that they stay, and finds out which of the
+// messages the run has completely. A round's messages share most of their objects, each of which
+// is looked at once.
 func (o *Office) prepare(ctx context.Context, runID uint64, all ...incoming) ([]state.Message, error) {
 	ids := objectsOf(all)
 	if err := o.store.RegisterObjects(ctx, runID, ids); err != nil {
@@ -43,13 +43,12 @@ func (o *Office) prepare(ctx context.Context, runID uint64, all ...incoming) ([]
 	return messages, nil
 }
 
-// lacking are the objects that have to be sent in the name of the run: those that are not
-// there, and those that are there for other runs only. Nobody gets the objects of another
-// run by naming them.
+// lacking are the objects that have to be sent in the name of the run: those that are not there,
+// and those that are there only for other runs. Nobody gets another run's objects by naming them.
 func (o *Office) lacking(ctx context.Context, runID uint64, ids []string) ([]string, error) {
 	unheld, err := o.store.UnheldObjects(ctx, runID, ids)
 	if err != nil {
-		return nil, fmt.Errorf("look which objects run %d has: %w", runID, err)
+		return nil, fmt.Errorf("look up which objects run %d has: %w", runID, err)
 	}
 	var lacks []string
 	for _, id := range ids {
@@ -64,9 +63,8 @@ func (o *Office) lacking(ctx context.Context, runID uint64, ids []string) ([]str
 	return lacks, nil
 }
 
-// await has the gatherer watch stored messages, and returns what they lack, each object
-// once. An object may have come between prepare and now, so messages that lack nothing are
-// marked complete here.
+// await has the gatherer watch stored messages, and returns what they lack, each object once. An
+// object may have come since prepare, so messages that lack nothing are marked complete here.
 func (o *Office) await(ctx context.Context, runID uint64, all ...incoming) (missing []string, err error) {
 	sets := make([]objects.Gathering, len(all))
 	for i, inc := range all {
@@ -86,15 +84,15 @@ func (o *Office) await(ctx context.Context, runID uint64, all ...incoming) (miss
 	return unscoped(names), o.complete(ctx, complete)
 }
 
-// StoreObject stores an object that a message of the run waits for, durably. stored is
-// false if the run knows no such object or the bytes are not those of the id; body is read
-// to its end in any case but an error.
+// StoreObject durably stores an object that a message of the run is waiting for. stored is false
+// if the run knows no such object or the bytes do not match the id; unless there is an error, body
+// is read to its end.
 func (o *Office) StoreObject(ctx context.Context, runID uint64, id string, size int64, body io.Reader) (stored bool, err error) {
 	done := o.begin(runID)
 	defer done()
 	known, err := o.store.RunHasObject(ctx, runID, id)
 	if err != nil {
-		return false, fmt.Errorf("look for object %s in run %d: %w", id, runID, err)
+		return false, fmt.Errorf("look up object %s in run %d: %w", id, runID, err)
 	}
 	if !known {
 		_, err := io.Copy(io.Discard, body)
@@ -107,7 +105,7 @@ func (o *Office) StoreObject(ctx context.Context, runID uint64, id string, size 
 	case err != nil:
 		return false, fmt.Errorf("store object %s: %w", id, err)
 	}
-	// Before the sender is told: it does not send what it was told to be stored again.
+	// This happens before the sender is told: it will not send again what it was told is stored.
 	switch err := o.store.HoldObjects(ctx, runID, []string{id}); {
 	case errors.Is(err, state.ErrRunFinished), errors.Is(err, state.ErrNotFound):
 		return false, nil
@@ -117,9 +115,9 @@ func (o *Office) StoreObject(ctx context.Context, runID uint64, id string, size 
 	return true, o.complete(ctx, o.gather.Arrived(scope(runID, id)))
 }
 
-// Open opens an object in the name of a run. One that the run knows and does not have yet
-// is waited for as long as hold. known is false if the run knows no such object, or if it is
-// damaged; a nil file of a known one means that it has not come.
+// Open opens an object in the name of a run. If the run knows the object but does not have it
+// yet, Open waits for it up to hold. known is false if the run knows no such object, or if the
+// object is damaged; a nil file of a known object means that it has not come.
 func (o *Office) Open(ctx context.Context, runID uint64, id string, hold time.Duration) (known bool, file objects.File, err error) {
 	there := func() (bool, error) {
 		lacks, err := o.lacking(ctx, runID, []string{id})
@@ -145,7 +143,7 @@ func (o *Office) Open(ctx context.Context, runID uint64, id string, hold time.Du
 	file, err = o.objects.Open(id)
 	switch {
 	case errors.Is(err, objects.ErrCorrupt):
-		log.Error("an object is damaged on disk and was set aside", "run", runID, "object", id)
+		log.Error("an object was damaged on disk and has been set aside", "run", runID, "object", id)
 		return false, nil, nil
 	case errors.Is(err, objects.ErrNotFound): // removed: the run has just ended
 		return true, nil, nil
@@ -155,8 +153,8 @@ func (o *Office) Open(ctx context.Context, runID uint64, id string, hold time.Du
 	return true, file, nil
 }
 
-// complete makes messages visible. What could not be marked is marked by the next call:
-// the sender, who got an error, repeats its push and comes here again.
+// complete makes messages visible. Those that could not be marked are marked by the next call:
+// the sender, which got an error, repeats its push and comes here again.
 func (o *Office) complete(ctx context.Context, keys []string) error {
 	o.mu.Lock()
 	for _, key := range keys {
@@ -176,7 +174,7 @@ func (o *Office) complete(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// begin notes that an object is being written for the run, until done is called.
+// begin records that an object is being written for the run, until done is called.
 func (o *Office) begin(runID uint64) (done func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/message"
 )
 
-// TakeIn stores instructions of one run. rejected has an entry for each: nil if it was
-// stored, else why not. missing are the objects to be sent, each once, in order.
+// TakeIn stores instructions of one run. rejected has an entry for each: nil if it was stored,
+// otherwise the reason why not. missing are the objects to be sent, each once, in order.
 func (o *Office) TakeIn(ctx context.Context, runID uint64, instructions []*message.Message) (rejected []error, missing []string, err error) {
 	all := make([]incoming, len(instructions))
 	for i, m := range instructions {

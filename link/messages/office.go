@@ -22,12 +22,12 @@ type Store interface {
 	RunHasObject(ctx context.Context, runID uint64, objectID string) (bool, error)
 }
 
-// Office is where a SuperLink's messages go through. A link has one. Its methods may be
-// called concurrently.
+// Office is what a SuperLink's messages go through. A link has one. Its methods may be called
+// concurrently.
 type Office struct {
 	store   Store
 	objects objects.Store
-	// gather knows objects by run: that one run has an object says nothing of another.
+	// gather knows objects by run: that one run has an object says nothing about another.
 	gather *objects.Gatherer
 	// fetches are the replies whose objects are being fetched.
 	fetches *fetches
@@ -38,17 +38,17 @@ type Office struct {
 	runOf map[string]uint64
 	// storing counts the objects that are being written for each run.
 	storing map[uint64]*writes
-	// due are keys that are complete on disk and not yet marked so.
+	// due are keys that are complete on disk but not yet marked so.
 	due map[string]struct{}
 }
 
 // incoming is a message on its way.
 type incoming struct {
-	message state.Message // but for its State
+	message state.Message // all of it but its State
 	objects []string      // of its tree, children before parents
 }
 
-// of makes a row of a message.
+// of makes the row for a message.
 func of(m *message.Message) incoming {
 	r := m.Routing()
 	return incoming{objects: m.Objects(), message: state.Message{
@@ -57,7 +57,7 @@ func of(m *message.Message) incoming {
 	}}
 }
 
-// New makes an Office; call Resume before it is used.
+// New makes an Office; Resume must be called before it is used.
 func New(store Store, objectStore objects.Store) *Office {
 	return &Office{
 		store: store, objects: objectStore, gather: objects.NewGatherer(), fetches: newFetches(),
@@ -66,7 +66,7 @@ func New(store Store, objectStore objects.Store) *Office {
 	}
 }
 
-// Resume takes up the messages that were incomplete when the link stopped.
+// Resume takes up again the messages that were incomplete when the link stopped.
 func (o *Office) Resume(ctx context.Context) error {
 	messages, err := o.store.GatheringMessages(ctx)
 	if err != nil {
@@ -84,9 +84,9 @@ func (o *Office) Resume(ctx context.Context) error {
 	return nil
 }
 
-// DropRun forgets what a finished run was waiting for, and returns when nothing is being
-// fetched or written for it any more: only then the run's objects can be released without
-// leaving one behind.
+// DropRun forgets what a finished run was waiting for, and returns when nothing is being fetched
+// or written for it any more: only then can the run's objects be released without leaving one
+// behind.
 func (o *Office) DropRun(ctx context.Context, runID uint64) error {
 	if err := o.StopFetches(ctx, runID); err != nil {
 		return err

@@ -134,9 +134,9 @@ func content(n int) (id, text string) {
 	return object.Sum([]byte(text)), text
 }
 
-// Whatever comes in which order, with failures and restarts in between: a message is
-// visible exactly when its own run was given all its objects, as soon as the disk works.
-// What was given to another run does not count, and is not written twice.
+// Whatever comes in whatever order, with failures and restarts in between: a message is visible
+// exactly when its own run has been given all its objects, as soon as the disk works. What was
+// given to another run does not count, and is not written twice.
 func TestVisibleExactlyWhenWhole(t *testing.T) {
 	dir := t.TempDir()
 	runs := 0
@@ -225,7 +225,7 @@ func TestVisibleExactlyWhenWhole(t *testing.T) {
 	})
 }
 
-// A run that knows the id of an object of another run gets it only by sending it.
+// A run that knows the id of another run's object gets that object only by sending it.
 func TestNamingAnObjectDoesNotGiveIt(t *testing.T) {
 	disk, err := objects.OpenDir(t.TempDir(), objects.DirOptions{})
 	if err != nil {
@@ -258,7 +258,7 @@ func TestNamingAnObjectDoesNotGiveIt(t *testing.T) {
 		return stored
 	}
 	names(1, "theirs")
-	names(2, "early") // before it is there
+	names(2, "early") // before the object is there
 	if !send(1, text) || !opens(1) {
 		t.Fatal("the run that sent it does not have it")
 	}
@@ -273,7 +273,7 @@ func TestNamingAnObjectDoesNotGiveIt(t *testing.T) {
 	}
 }
 
-// slowReader gives its bytes when it is told to.
+// slowReader returns its bytes when it is told to.
 type slowReader struct {
 	from    *strings.Reader
 	release chan struct{}
@@ -311,7 +311,7 @@ func TestDropRunWaitsForWhatIsBeingWritten(t *testing.T) {
 			t.Error(err)
 		}
 		if !disk.Has(id) {
-			t.Error("DropRun did not wait")
+			t.Error("DropRun did not wait for the writing to end")
 		}
 	})
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/message"
 )
 
-// Reply of a node, as it came.
+// Reply is a node's reply as it came.
 type Reply struct {
 	Message, Tree []byte  // flwr.proto.Message and flwr.proto.ObjectTree
-	Runtime       float64 // seconds that the ClientApp has worked
-	// Fetch brings the objects that are missing. Nil if the node pushes them.
+	Runtime       float64 // seconds that the ClientApp worked
+	// Fetch brings the objects that are missing. It is nil if the node pushes them.
 	Fetch Fetch
 }
 
-// Answer takes the reply of a node to one of its instructions, whatever road it came by. An
-// error says that trying again may help; then nothing has changed.
+// Answer takes a node's reply to one of its instructions, whatever road it came by. An error
+// means that trying again may help, and that nothing has changed.
 func (o *Office) Answer(ctx context.Context, node state.Node, reply Reply) (Verdict, error) {
 	says, err := message.Peek(reply.Message)
 	if err != nil {
-		return Verdict{Kind: Refused, Reason: err.Error()}, nil // of what, nobody can say
+		return Verdict{Kind: Refused, Reason: err.Error()}, nil // what it answers cannot be known
 	}
 	verdict := Verdict{InstructionID: says.ReplyTo, ReplyID: says.ID, RunID: says.RunID}
 	ended := func(kind Kind, reason string) (Verdict, error) {
@@ -33,7 +33,7 @@ func (o *Office) Answer(ctx context.Context, node state.Node, reply Reply) (Verd
 	instruction, err := o.store.Message(ctx, says.ReplyTo)
 	switch {
 	case errors.Is(err, state.ErrNotFound):
-		return ended(Unwanted, "nobody waits for this reply any more")
+		return ended(Unwanted, "nobody is waiting for this reply any more")
 	case err != nil:
 		return Verdict{}, fmt.Errorf("look up the instruction of reply %s: %w", says.ID, err)
 	case instruction.NodeID != node.ID || instruction.ReplyTo != "":
@@ -56,7 +56,7 @@ func (o *Office) Answer(ctx context.Context, node state.Node, reply Reply) (Verd
 	case errors.Is(err, errRunFinished), errors.Is(err, state.ErrRunFinished):
 		return ended(Unwanted, "the run is finished")
 	case errors.Is(err, state.ErrNotFound):
-		return ended(Unwanted, "nobody waits for this reply any more")
+		return ended(Unwanted, "nobody is waiting for this reply any more")
 	case errors.Is(err, state.ErrNotAllowed):
 		return ended(Unwanted, "another reply to the same instruction was stored before")
 	case errors.As(err, &broken), errors.As(err, &no), errors.Is(err, state.ErrTooMany):
@@ -65,19 +65,19 @@ func (o *Office) Answer(ctx context.Context, node state.Node, reply Reply) (Verd
 	return Verdict{}, err
 }
 
-// final is why the objects of a reply can never be had.
+// final is the reason why the objects of a reply can never be had.
 type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
 
-// parseReply holds a reply against the rules. What a reply is about is what its instruction
-// says, as it is on disk.
+// parseReply checks a reply against the rules. What the reply is about is taken from its
+// instruction, as that is on disk.
 func parseReply(reply Reply, instruction state.Message) (incoming, error) {
 	asked, err := message.Peek(instruction.Proto)
 	if err != nil {
 		return incoming{}, fmt.Errorf("instruction %s as it was stored: %w", instruction.ID, err)
 	}
-	// The columns decide: they are what the instruction was stored under.
+	// The columns decide: the instruction was stored under them.
 	asked.ID, asked.RunID, asked.Destination = instruction.ID, instruction.RunID, instruction.NodeID
 	m, err := message.ParseReply(reply.Message, reply.Tree, message.Answered{Instruction: asked, Node: instruction.NodeID})
 	if err != nil {
@@ -86,8 +86,8 @@ func parseReply(reply Reply, instruction state.Message) (incoming, error) {
 	return of(m), nil
 }
 
-// keepReply makes a reply durable. With fetch it returns when its objects are durable, too,
-// and without when it is known which of them are missing.
+// keepReply makes a reply durable. With fetch it returns once the reply's objects are durable,
+// too; without, once it is known which of them are missing.
 func (o *Office) keepReply(ctx context.Context, node state.Node, inc incoming, runtime time.Duration, fetch Fetch) (missing []string, err error) {
 	if fetch != nil {
 		return nil, o.fetchReply(ctx, node, inc, runtime, fetch)
@@ -104,15 +104,15 @@ func (o *Office) keepReply(ctx context.Context, node state.Node, inc incoming, r
 	return o.await(ctx, runID, inc)
 }
 
-// refuse refuses the only reply that a node has to an instruction of its own: the
-// instruction goes, so that its ServerApp is told instead of waiting for its time to live.
+// refuse refuses the only reply that a node has to an instruction of its own: the instruction is
+// dropped, so that its ServerApp is told instead of waiting for the time to live to end.
 func (o *Office) refuse(ctx context.Context, node state.Node, instruction state.Message, verdict Verdict, why error) (Verdict, error) {
 	answered, err := o.store.Answered(ctx, instruction.RunID, []string{instruction.ID})
 	if err != nil {
-		return Verdict{}, fmt.Errorf("look for another reply to %s: %w", instruction.ID, err)
+		return Verdict{}, fmt.Errorf("look up another reply to %s: %w", instruction.ID, err)
 	}
 	verdict.Reason = fmt.Sprintf("%s sent a reply that cannot be taken: %v", named(node), why)
-	if len(answered) > 0 { // it has a reply that was taken, which stays
+	if len(answered) > 0 { // another reply was taken, and stays
 		verdict.Kind = Unwanted
 		return verdict, nil
 	}

@@ -43,7 +43,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
 // hub is a link with both roads: a real store and real objects.
@@ -65,7 +65,7 @@ func newHub(t testing.TB) *hub {
 	return &hub{t: t, store: store, objects: disk, office: messages.New(store, disk)}
 }
 
-// run is one whose ServerApp is at work; the test stands for it.
+// run is a run whose ServerApp is at work; the test plays its part.
 func (h *hub) run() state.Run {
 	h.t.Helper()
 	ctx := context.Background()
@@ -80,7 +80,7 @@ func (h *hub) run() state.Run {
 	return run
 }
 
-// stranger is a node that has nothing to do with anything.
+// stranger is a node that takes part in nothing.
 func (h *hub) stranger() uint64 {
 	h.t.Helper()
 	node, err := h.store.RegisterNode(context.Background(), state.Node{PublicKey: []byte(rand.Text()), OwnerID: state.AccountNone})
@@ -88,7 +88,7 @@ func (h *hub) stranger() uint64 {
 	return node.ID
 }
 
-// instruct gives a node an instruction that it has taken.
+// instruct gives a node an instruction, which the node has taken.
 func (h *hub) instruct(runID, nodeID uint64) *letter {
 	h.t.Helper()
 	ctx := context.Background()
@@ -109,7 +109,7 @@ func (h *hub) instruct(runID, nodeID uint64) *letter {
 	return l
 }
 
-// judged sends a reply and looks what has become of it.
+// judged sends a reply and finds out what has become of it.
 func (h *hub) judged(t testing.TB, r road, asked, reply *letter) verdict {
 	t.Helper()
 	heard := r.send(reply)
@@ -122,7 +122,7 @@ func (h *hub) judged(t testing.TB, r road, asked, reply *letter) verdict {
 	case !heard && kind == state.NoAnswerYet:
 		return unwanted
 	}
-	t.Fatalf("its node hears that it was taken: %t; its ServerApp hears %d", heard, kind)
+	t.Fatalf("its node was told taken=%t; its ServerApp was told %d", heard, kind)
 	return ""
 }
 
@@ -133,12 +133,12 @@ func (h *hub) answer(t testing.TB, asked *letter) state.Answer {
 	return answers[0]
 }
 
-// isReply checks that the ServerApp gets a reply as its node has written it.
+// isReply checks that the ServerApp gets a reply just as its node wrote it.
 func (h *hub) isReply(t testing.TB, asked, reply *letter) {
 	t.Helper()
 	got := h.answer(t, asked).Reply
 	if !bytes.Equal(got.Proto, reply.raw(t)) || !bytes.Equal(got.Tree, reply.wire(t)) {
-		t.Errorf("its ServerApp gets other bytes than its node has written")
+		t.Errorf("the ServerApp did not get the bytes that the node wrote")
 	}
 	for id := range reply.objects {
 		if !h.objects.Has(id) {
@@ -147,7 +147,7 @@ func (h *hub) isReply(t testing.TB, asked, reply *letter) {
 	}
 }
 
-// sessionRoad speaks the session protocol over streams in memory.
+// sessionRoad speaks the session protocol over in-memory streams.
 type sessionRoad struct {
 	t      testing.TB
 	hub    *hub
@@ -182,9 +182,9 @@ func newSessionRoad(t testing.TB, h *hub) *sessionRoad {
 	deadline := time.Now().Add(patience)
 	for !slices.Contains(link.Mux().Protocols(), session.ProtocolID) {
 		if time.Now().After(deadline) {
-			t.Fatal("the link serves no sessions")
+			t.Fatal("the link does not serve sessions")
 		}
-		time.Sleep(time.Millisecond) // it has no bell
+		time.Sleep(time.Millisecond) // this has no bell
 	}
 	must(t, h.store.AddMember(t.Context(), state.Member{PeerID: s.host.ID().String(), Role: join.RoleNode, AddedAt: time.Now(), AddedBy: "test"}))
 	s.join()
@@ -202,7 +202,7 @@ func newHost(t testing.TB, net mocknet.Mocknet, addr string) host.Host {
 
 func (s *sessionRoad) node() uint64 { return s.id }
 
-// join opens a session in place of the one that was.
+// join opens a session in place of the one that was there.
 func (s *sessionRoad) join() {
 	s.t.Helper()
 	stream, err := s.host.NewStream(context.Background(), s.link, session.ProtocolID)
@@ -229,7 +229,7 @@ func (s *sessionRoad) join() {
 			return
 		}
 	}
-	s.t.Fatal("the node is not welcome")
+	s.t.Fatal("the node was not welcomed")
 }
 
 // fetch gives the link the objects that the node has.
@@ -249,8 +249,8 @@ func (s *sessionRoad) fetch(ctx context.Context, _ peer.ID, _ uint64, ids []stri
 	return nil
 }
 
-// send sends a reply and waits for its acknowledgement. A link that ends the session has
-// not taken it.
+// send sends a reply and waits for its acknowledgement. A link that ends the session has not
+// taken the reply.
 func (s *sessionRoad) send(reply *letter) (taken bool) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -271,7 +271,7 @@ func (s *sessionRoad) send(reply *letter) (taken bool) {
 				return !ack.GetDropped()
 			}
 		case <-limit:
-			s.t.Fatalf("the reply is not acknowledged within %s", patience)
+			s.t.Fatalf("the reply was not acknowledged within %s", patience)
 		}
 	}
 }
@@ -303,8 +303,8 @@ func newFleetRoad(t testing.TB, h *hub) *fleetRoad {
 
 func (f *fleetRoad) node() uint64 { return f.id }
 
-// send pushes a reply and the objects that the link asks for. What it asks nothing of is not
-// taken: every reply of these tests brings objects.
+// send pushes a reply and the objects that the link asks for. A reply of which the link asks for
+// nothing was not taken: every reply of these tests brings objects.
 func (f *fleetRoad) send(reply *letter) (taken bool) {
 	f.t.Helper()
 	pushed := &flwrpb.PushMessagesResponse{}
@@ -319,7 +319,7 @@ func (f *fleetRoad) send(reply *letter) (taken bool) {
 			SessionId: pushed.GetSessionId(),
 		}, stored)
 		if !stored.GetStored() {
-			f.t.Fatalf("object %s is not stored", id)
+			f.t.Fatalf("object %s was not stored", id)
 		}
 	}
 	return len(pushed.GetObjectsToPush()) > 0

@@ -26,10 +26,10 @@ func unscoped(names []string) []string {
 	return ids
 }
 
-// objectsOf are the objects of all messages, each once, in the order of first mention.
+// objectsOf are the objects of all the messages, each once, in the order of first mention.
 func objectsOf(all []incoming) []string {
 	if len(all) == 1 {
-		return all[0].objects // each once already
+		return all[0].objects // they are already unique
 	}
 	seen := make(map[string]struct{})
 	var ids []string

@@ -11,18 +11,18 @@
 //	                               ├──────────────────────┘ lease ends, Unlease      │
 //	                               └─────────────────────────────────────────────────┘ Unlease
 //
-// It leaves every state by ConfirmReply (with its reply), by the end of its lifetime, by
-// DropMessages and by the end of its run. A reply is Gathering until its objects are there,
-// then Waiting; the first complete reply is the only one. Reading a reply does not change
-// it: the ServerApp gets it again until it confirms.
+// An instruction leaves every state by ConfirmReply (with its reply), by the end of its lifetime,
+// by DropMessages and by the end of its run. A reply is Gathering until its objects are there, then
+// Waiting; the first complete reply is the only one. Reading a reply does not change it: the
+// ServerApp gets it again until it confirms.
 //
 // What the package guarantees:
 //   - A method that returns without an error has its effect on disk. One that returns an
 //     error has none.
 //   - The bell rings after the commit: whoever is woken sees the change.
 //   - Ids of runs, series, tasks and nodes are random, never 0 or 1, and never used twice.
-//     A peer id has one node id, for ever.
+//     A peer id has one node id, forever.
 //
-// It does not hold objects (package p2p/objects), only which run needs which of them, and
-// it has no timers: somebody calls Expire when the deadline that it named comes.
+// It does not hold objects (package p2p/objects), only which run needs which of them, and it has no
+// timers: somebody has to call Expire when the deadline that it named comes.
 package state

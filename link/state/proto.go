@@ -78,8 +78,8 @@ func optionalTime(t time.Time) *string {
 	return proto.String(ISOTime(t))
 }
 
-// accountName is the name of an account id; without user authentication there is one
-// account, "<id:none>", whose name is "none".
+// accountName is the name of an account id; without user authentication there is one account,
+// "<id:none>", whose name is "none".
 func accountName(id string) string {
 	if id == "" || id == AccountNone {
 		return "none"
@@ -87,7 +87,7 @@ func accountName(id string) string {
 	return id
 }
 
-// What Flower uses when there is no user authentication.
+// These are what Flower uses when there is no user authentication.
 const (
 	AccountNone       = "<id:none>"
 	FederationDefault = "@none/default"

@@ -42,7 +42,7 @@ func TestRunProto(t *testing.T) {
 func TestNodeProto(t *testing.T) {
 	bare := Node{ID: 7, Status: NodeRegistered}.Proto()
 	if bare.OnlineUntil != nil || bare.Name != nil || bare.Location != nil || bare.LastActivatedAt != nil {
-		t.Errorf("what is not known is set: %v", bare)
+		t.Errorf("a field that is not known was set: %v", bare)
 	}
 	full := Node{ID: 7, Name: "n", Location: "l", OnlineUntil: time.UnixMicro(1_500_000), HeartbeatInterval: 30 * time.Second,
 		PublicKey: []byte("pem"), OwnerID: "someone"}.Proto()

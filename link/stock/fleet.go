@@ -16,14 +16,14 @@ import (
 
 var log = logs.For("link/stock")
 
-// Config of the API. All but RegisteredOnly is required.
+// Config configures the API. All fields but RegisteredOnly are required.
 type Config struct {
 	Store   state.Store
 	Objects objects.Store
 	Office  *messages.Office
-	// RegisteredOnly takes only nodes whose keys were registered by the user (flwr
-	// supernode register), as --enable-supernode-auth does on a stock SuperLink. Without
-	// it whoever reaches the API makes itself a node.
+	// RegisteredOnly accepts only nodes whose keys the user has registered (flwr supernode
+	// register), as --enable-supernode-auth does on a stock SuperLink. Without it any client that
+	// reaches the API can make itself a node.
 	RegisteredOnly bool
 }
 
@@ -35,8 +35,8 @@ type server struct {
 	traffic    *traffic
 }
 
-// New gives the handler of all routes below /v1/fleet/. It needs no Close: whoever stops
-// the HTTP server ends the contexts of the requests, and nothing runs outside of them.
+// New makes the handler of all routes below /v1/fleet/. It need not be closed: whoever stops the
+// HTTP server ends the contexts of the requests, and nothing runs outside of them.
 func New(cfg Config) http.Handler {
 	s := &server{cfg: cfg, guard: newReplayGuard(), holds: newHolds(), deliveries: newDeliveries(), traffic: newTraffic()}
 	mux := flwr.NewMux()
@@ -55,9 +55,9 @@ func New(cfg Config) http.Handler {
 	return mux
 }
 
-// withKey makes a handler of a call by which a key becomes a node: the request names the
-// key that signed it. The signature is checked before the body is read, here and below:
-// a stranger does not get to send one.
+// withKey makes a handler of a call by which a key becomes a node: the request names the key that
+// signed it. Here and below, the signature is checked before the body is read: a stranger does not
+// get to send one.
 func withKey[Req interface {
 	proto.Message
 	GetPublicKey() []byte
@@ -75,7 +75,7 @@ func withKey[Req interface {
 			return err
 		}
 		if string(req.GetPublicKey()) != who.publicKey {
-			return unauthenticated("the request names another key than the one that signed it")
+			return unauthenticated("the request names a different key from the one that signed it")
 		}
 		res, err := call(r.Context(), who, req)
 		if err != nil {
@@ -119,8 +119,8 @@ func newMessage[M proto.Message]() M {
 	return none.ProtoReflect().New().Interface().(M)
 }
 
-// isFrom checks that the request names the node that signed it. The requests of the Fleet
-// API do that in two ways.
+// isFrom checks that the request names the node that signed it. The requests of the Fleet API do
+// that in two ways.
 func isFrom(node state.Node, req proto.Message) error {
 	var id uint64
 	switch req := req.(type) {
@@ -130,7 +130,7 @@ func isFrom(node state.Node, req proto.Message) error {
 		id = req.GetNodeId()
 	}
 	if id != node.ID {
-		return unauthenticated("the request names another node than the one that signed it")
+		return unauthenticated("the request names a different node from the one that signed it")
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// A message goes to a SuperNode and its reply comes back, each step said twice, as after
-// a lost answer.
+// A message goes to a SuperNode and its reply comes back; each step is taken twice, as after a lost
+// answer.
 func TestARound(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
@@ -36,7 +36,7 @@ func TestARound(t *testing.T) {
 			t.Fatalf("pulled %v, want %v with its empty content", got, m.msg)
 		}
 		if !proto.Equal(pulled.GetMessageObjectTrees()[0], m.tree) || pulled.Reconnect != nil {
-			t.Error("the tree changed on its way, or there is a reconnect")
+			t.Error("the tree changed on its way, or a reconnect was asked for")
 		}
 		got := &flwrpb.GetRunResponse{}
 		n.must(flwr.PathFleetGetRun, &flwrpb.GetRunRequest{Node: n.node(), RunId: run.ID}, got)
@@ -63,12 +63,12 @@ func TestARound(t *testing.T) {
 		pushed := n.push(reply)
 		if len(pushed.GetObjectsToPush()) != 2 || pushed.GetObjectsToPush()[1] != reply.id() || pushed.GetSessionId() == "" ||
 			pushed.GetReconnect().GetReconnect() != 5 || len(pushed.GetResults()) != 1 || pushed.GetResults()[reply.id()] != 0 {
-			t.Errorf("the push is answered with %v", pushed)
+			t.Errorf("the push was answered with %v", pushed)
 		}
 	}
 	for id, content := range reply.objects {
 		if h.answer(m).Kind != state.NoAnswerYet {
-			t.Error("the ServerApp sees a reply that is not complete")
+			t.Error("the ServerApp saw an incomplete reply")
 		}
 		for range 2 {
 			if !n.pushObject(run.ID, id, content) {
@@ -77,7 +77,7 @@ func TestARound(t *testing.T) {
 		}
 	}
 	if a := h.answer(m); a.Kind != state.Replied || a.Reply.ID != reply.id() {
-		t.Fatalf("the ServerApp is told %v", a.Kind)
+		t.Fatalf("the ServerApp was told %v", a.Kind)
 	}
 	if again := n.push(reply); len(again.GetObjectsToPush()) != 0 {
 		t.Errorf("a complete reply lacks %v", again.GetObjectsToPush())
@@ -93,7 +93,7 @@ func TestARound(t *testing.T) {
 	}
 }
 
-// testStatistics looks at what the user is shown of a run: each object moved twice.
+// testStatistics checks what the user is shown of a run: each object moved twice.
 func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply letter) {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
@@ -121,7 +121,7 @@ func TestRunsThatAreNotRunning(t *testing.T) {
 	must(t, h.store.FinishRun(t.Context(), over.ID, task.Stopped, ""))
 	running := h.run(true)
 	pending := h.run(false)
-	large := make([]byte, 1<<20) // the refusal must come through all the same
+	large := make([]byte, 1<<20) // the refusal must get through all the same
 	const notRunning, noRun, noFAB = `403 {"code":2007,`, `403 {"code":2008,`, `403 {"code":2009,`
 	for name, runID := range map[string]uint64{"finished": over.ID, "pending": pending.ID, "unknown": 4711} {
 		getRun, getFAB := notRunning, notRunning
@@ -153,8 +153,8 @@ func TestRunsThatAreNotRunning(t *testing.T) {
 func TestObjectsOfOthers(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
-	run, other := h.run(true), h.run(true)
-	m := h.instruct(other.ID, n.id)
+	run, elsewhere := h.run(true), h.run(true)
+	m := h.instruct(elsewhere.ID, n.id)
 	if got := n.pullObject(run.ID, m.id()); got.GetObjectFound() {
 		t.Error("an object of another run was found")
 	}
@@ -163,11 +163,11 @@ func TestObjectsOfOthers(t *testing.T) {
 	}
 	content := []byte("nobody waits for this")
 	if n.pushObject(run.ID, object.Sum(content), content) {
-		t.Error("an object that nobody waits for was stored")
+		t.Error("an object that nobody is waiting for was stored")
 	}
 	for id := range m.objects {
 		must(t, h.objects.Remove(id))
-		if n.pushObject(other.ID, id, content) {
+		if n.pushObject(elsewhere.ID, id, content) {
 			t.Error("other content was stored under an id")
 		}
 	}
@@ -175,7 +175,7 @@ func TestObjectsOfOthers(t *testing.T) {
 
 func TestAnObjectOnItsWayIsWaitedFor(t *testing.T) {
 	h := newHub(t, false)
-	n, other := newSuperNode(t, h).join(), newSuperNode(t, h).join()
+	n, stranger := newSuperNode(t, h).join(), newSuperNode(t, h).join()
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
 	reply := n.reply(m.msg.GetMetadata())
@@ -186,7 +186,7 @@ func TestAnObjectOnItsWayIsWaitedFor(t *testing.T) {
 	}
 	pulled := make(chan answer, 1)
 	go func() {
-		_, body, err := other.call(t.Context(), flwr.PathFleetPullObject, &flwrpb.PullObjectRequest{Node: other.node(), RunId: run.ID, ObjectId: reply.id()})
+		_, body, err := stranger.call(t.Context(), flwr.PathFleetPullObject, &flwrpb.PullObjectRequest{Node: stranger.node(), RunId: run.ID, ObjectId: reply.id()})
 		pulled <- answer{body, err}
 	}()
 	n.pushObject(run.ID, reply.id(), reply.objects[reply.id()])
@@ -198,7 +198,7 @@ func TestAnObjectOnItsWayIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong on the link's side, a SuperNode must only be told to try again.
+// Whatever goes wrong on the link's side, a SuperNode must only ever be told to try again.
 func TestTransientFailures(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()

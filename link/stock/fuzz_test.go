@@ -21,7 +21,7 @@ var routes = []string{
 }
 
 // FuzzBodies sends signed requests with any body. Whatever it is, the answer is one that a
-// SuperLink gives: never 500, and 401 only to who claims to be another.
+// SuperLink gives: never 500, and 401 only to a sender that claims to be somebody else.
 func FuzzBodies(f *testing.F) {
 	h := newHub(f, false)
 	n := newSuperNode(f, h).join()
@@ -82,10 +82,10 @@ func FuzzSignatures(f *testing.F) {
 			return
 		}
 		if key != stockKey {
-			return // whoever can sign may have any key
+			return // a sender that can sign may have any key
 		}
 		if stockSignatures[timestamp] == "" {
-			t.Errorf("a signature of %q that was never made: %q", timestamp, signature)
+			t.Errorf("a signature of %q that was never made was accepted: %q", timestamp, signature)
 		}
 		if len(who.nonce) == 0 || who.publicKey == "" {
 			t.Errorf("it was signed by %v", who)

@@ -31,7 +31,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// patience of tests: how long they wait for what must come.
+// testPatience is how long a test waits for what must happen.
 const testPatience = 10 * time.Second
 
 // hub is the part of a SuperLink that a stock SuperNode meets: HTTP, a real store and real
@@ -60,7 +60,7 @@ func newHub(t testing.TB, registeredOnly bool) *hub {
 	return h
 }
 
-// run creates a run with an app of its own. Its ServerApp runs if asked to.
+// run creates a run with an app of its own. Its ServerApp is started if asked for.
 func (h *hub) run(running bool) state.Run {
 	h.t.Helper()
 	run := h.runOf([]byte("an app " + rand.Text()))
@@ -175,7 +175,7 @@ type superNode struct {
 	key *ecdsa.PrivateKey
 	pem []byte
 	id  uint64
-	// attempt is what is done to the headers of each request before it goes out.
+	// attempt tampers with the headers of each request before it goes out.
 	attempt func(http.Header)
 }
 
@@ -253,7 +253,7 @@ func (n *superNode) must(path string, req, res proto.Message) {
 	must(n.t, proto.Unmarshal(body, res))
 }
 
-// refused makes a request that fails, and gives the answer as text.
+// refused makes a request that fails, and returns the answer as text.
 func (n *superNode) refused(path string, req proto.Message) string {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), testPatience)
@@ -270,7 +270,7 @@ func (n *superNode) pull() *flwrpb.PullMessagesResponse {
 	return res
 }
 
-// pullID pulls and gives the id of the message that came.
+// pullID pulls and returns the id of the message that came.
 func (n *superNode) pullID() string {
 	n.t.Helper()
 	res := n.pull()

@@ -9,8 +9,8 @@ import (
 // errReplaced ends the held pull of a node when it pulls again.
 var errReplaced = errors.New("the node pulls again")
 
-// holds lets each node have one pull at a time: a second one ends the first, and begins when
-// that has ended.
+// holds lets each node have one pull at a time: a second one ends the first, and begins when the
+// first has ended.
 type holds struct {
 	mu     sync.Mutex
 	byNode map[uint64]*hold
@@ -23,8 +23,8 @@ type hold struct {
 
 func newHolds() *holds { return &holds{byNode: make(map[uint64]*hold)} }
 
-// take waits until the node has no other pull. release must be called; the context that is
-// returned ends with errReplaced when the next pull comes.
+// take waits until the node has no other pull. release must be called; the returned context ends
+// with errReplaced when the next pull comes.
 func (h *holds) take(ctx context.Context, nodeID uint64) (_ context.Context, release func(), err error) {
 	for {
 		h.mu.Lock()
@@ -53,9 +53,9 @@ func (h *holds) take(ctx context.Context, nodeID uint64) (_ context.Context, rel
 	}, nil
 }
 
-// deliveries counts how often the message that a node has not confirmed was given to it.
-// There is one such message a node, and nothing is remembered of others. A restart of the
-// link begins anew, which is to the node's favour.
+// deliveries counts how often a node was given the message that it has not confirmed. There is one
+// such message per node, and nothing is remembered of others. A restart of the link begins anew,
+// which is in the node's favour.
 type deliveries struct {
 	mu     sync.Mutex
 	byNode map[uint64]delivery
@@ -68,7 +68,7 @@ type delivery struct {
 
 func newDeliveries() *deliveries { return &deliveries{byNode: make(map[uint64]delivery)} }
 
-// count notes a delivery and tells how many there were of this message.
+// count records a delivery and returns how many there have been of this message.
 func (d *deliveries) count(nodeID uint64, message string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -17,18 +17,18 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// signer is the holder of a key who has signed the time of a request.
+// signer is the holder of a key that has signed the time of a request.
 type signer struct {
 	publicKey string // PEM
 	at        time.Time
-	// nonce tells this signature from all others of the key: it is the part of an ECDSA
-	// signature that nobody but its maker can vary. (Anybody can negate the other part,
-	// and has another valid signature.)
+	// nonce tells this signature from all others of the key: it is the part of an ECDSA signature
+	// that only its maker can vary. (Anybody can negate the other part, and gets another valid
+	// signature.)
 	nonce []byte
 }
 
-// unauthenticated is the one answer to everybody who is not who they say; why goes to the
-// log only. It ends a stock SuperNode.
+// unauthenticated is the one answer to everybody who is not who they claim to be; why goes only to
+// the log. It ends a stock SuperNode.
 func unauthenticated(why string) error {
 	return flwr.Plain(http.StatusUnauthorized, "Invalid SuperNode authentication").WithCause(errors.New(why))
 }
@@ -53,7 +53,7 @@ func verify(header http.Header, now time.Time) (*signer, error) {
 	}
 	encodedKey, timestamp, encodedSignature := values[0], values[1], values[2]
 
-	// The time comes first: it is what old headers fail by, and costs the least.
+	// The time comes first: old headers fail by it, and it costs the least.
 	at, err := time.Parse(time.RFC3339Nano, timestamp)
 	if err != nil {
 		return nil, fmt.Errorf("timestamp: %w", err)
@@ -75,7 +75,7 @@ func verify(header http.Header, now time.Time) (*signer, error) {
 	}
 	digest := sha256.Sum256([]byte(timestamp))
 	if !ecdsa.VerifyASN1(key, digest[:], signature) {
-		return nil, errors.New("the signature is not of this key and time")
+		return nil, errors.New("the signature does not match this key and time")
 	}
 	var parts struct{ R, S *big.Int }
 	if _, err := asn1.Unmarshal(signature, &parts); err != nil {
@@ -84,8 +84,8 @@ func verify(header http.Header, now time.Time) (*signer, error) {
 	return &signer{publicKey: string(publicKey), at: at, nonce: parts.R.Bytes()}, nil
 }
 
-// parseKey reads the PEM of an elliptic-curve key. It takes only the one form that every
-// serializer makes, so that a key cannot pass for several.
+// parseKey reads the PEM of an elliptic-curve key. It accepts only the one form that every
+// serializer makes, so that one key cannot pass for several.
 func parseKey(text []byte) (*ecdsa.PublicKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "PUBLIC KEY" || string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})) != string(text) {
@@ -102,7 +102,7 @@ func parseKey(text []byte) (*ecdsa.PublicKey, error) {
 	return ec, nil
 }
 
-// authenticate finds the node whose key signed a request, and takes each signature once.
+// authenticate finds the node whose key signed a request, and accepts each signature once.
 func (s *server) authenticate(r *http.Request) (state.Node, error) {
 	if err := flwr.CheckContentType(r); err != nil {
 		return state.Node{}, err
@@ -118,25 +118,25 @@ func (s *server) authenticate(r *http.Request) (state.Node, error) {
 	case err != nil:
 		return state.Node{}, fmt.Errorf("look up the node of a key: %w", err)
 	case !mayUse(node):
-		return state.Node{}, unauthenticated(fmt.Sprintf("node %d was unregistered or is not of this API", node.ID))
+		return state.Node{}, unauthenticated(fmt.Sprintf("node %d was unregistered or does not use this API", node.ID))
 	}
 	return node, s.once(who)
 }
 
-// mayUse tells whether a node may use the Fleet API: one that joined the overlay by its
-// peer id has its session.
+// mayUse reports whether a node may use the Fleet API: a node that joined the overlay by its peer
+// id has its session instead.
 func mayUse(node state.Node) bool {
 	return node.Status != state.NodeUnregistered && node.PeerID == ""
 }
 
-// once refuses a signature that was used before. Nobody honest repeats one: a stock
-// SuperNode signs each try of a request anew, as does what comes between. Should some
-// proxy repeat a request by itself, a 401 would end the node that it serves; 503 has it
-// sign again, and helps an eavesdropper no further.
+// once refuses a signature that was used before. No honest client repeats one: a stock SuperNode, at
+// whatever layer it retries, signs each attempt anew. If some proxy repeats a request of its own
+// accord, a 401 would end the node that it serves; 503 makes the node sign again, and helps an
+// eavesdropper no further.
 func (s *server) once(who *signer) error {
 	if s.guard.use(who.publicKey, who.at, who.nonce, time.Now()) {
 		return nil
 	}
-	log.Warn("a signature was used twice; if nobody copies requests on purpose, a proxy in front repeats them", "signed", who.at)
+	log.Warn("a signature was used twice; unless somebody copies requests on purpose, a proxy in front of the link repeats them", "signed", who.at)
 	return flwr.Plain(http.StatusServiceUnavailable, "The signature of this request was used before; sign again.")
 }

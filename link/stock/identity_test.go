@@ -25,7 +25,7 @@ import (
 
 const invalid = `401 {"detail":"Invalid SuperNode authentication"}`
 
-// Headers that a flower-supernode of flwr 1.41 has made.
+// These are headers that a flower-supernode of flwr 1.41 has made.
 const stockKey = "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUhZd0VBWUhLb1pJemowQ0FRWUZLNEVFQUNJRFlnQUV3aEVhbVUrQjJXQTdWZTEvU0d1ZWl5Qzk4UGUxT3lSUAp" +
 	"FNmQ1Y1lwMzhPdzd4S1FsaTNvSmhUckF0QkpmSld5ekZ1dFhOVTQrUEVsSjlLOEEwRysrZTdHRW91UjZpb0t6CkE0R2hLdzF2ZklPdGFFRWQrNXYxV3RsVXk0d0tvYjltCi0tLS0tRU5EIFBVQkxJQyBLRVktLS0tLQo="
 
@@ -46,19 +46,19 @@ func TestStockSignatures(t *testing.T) {
 		}
 		for _, now := range []time.Time{signed.Add(-5 * time.Second), signed.Add(306 * time.Second)} {
 			if _, err := verify(header, now); err == nil {
-				t.Errorf("what was signed at %s was taken at %s", timestamp, now)
+				t.Errorf("a signature made at %s was accepted at %s", timestamp, now)
 			}
 		}
 		header.Set(flwr.HeaderTimestamp, strings.Replace(timestamp, ":52", ":53", 1))
 		if _, err := verify(header, signed.Add(time.Minute)); err == nil {
-			t.Error("a signature of another time was taken")
+			t.Error("a signature of another time was accepted")
 		}
 	}
 }
 
 func TestStrangers(t *testing.T) {
 	h := newHub(t, false)
-	n, other := newSuperNode(t, h).join(), newSuperNode(t, h).join()
+	n, stranger := newSuperNode(t, h).join(), newSuperNode(t, h).join()
 	request := &flwrpb.PullMessagesRequest{Node: n.node()}
 	for name, spoil := range map[string]func(http.Header){
 		"no key":          func(h http.Header) { h.Del(flwr.HeaderPublicKey) },
@@ -74,8 +74,8 @@ func TestStrangers(t *testing.T) {
 		"loose base64": func(h http.Header) {
 			h.Set(flwr.HeaderSignature, strings.TrimRight(h.Get(flwr.HeaderSignature), "=")+"!")
 		},
-		"another's key":    func(h http.Header) { h.Set(flwr.HeaderPublicKey, base64.StdEncoding.EncodeToString(other.pem)) },
-		"another node":     func(h http.Header) { other.sign(h, time.Now()) },
+		"another's key":    func(h http.Header) { h.Set(flwr.HeaderPublicKey, base64.StdEncoding.EncodeToString(stranger.pem)) },
+		"another node":     func(h http.Header) { stranger.sign(h, time.Now()) },
 		"unregistered key": func(h http.Header) { newSuperNode(t, &hub{}).sign(h, time.Now()) },
 		"second form": func(h http.Header) {
 			h.Set(flwr.HeaderPublicKey, base64.StdEncoding.EncodeToString(append(slices.Clip(n.pem), '\n')))
@@ -91,16 +91,16 @@ func TestStrangers(t *testing.T) {
 	}
 	n.attempt = nil
 	for path, req := range map[string]proto.Message{
-		flwr.PathFleetRegisterNode:      &flwrpb.RegisterNodeFleetRequest{PublicKey: other.pem},
-		flwr.PathFleetActivateNode:      &flwrpb.ActivateNodeRequest{PublicKey: other.pem, HeartbeatInterval: 30},
-		flwr.PathFleetDeactivateNode:    &flwrpb.DeactivateNodeRequest{NodeId: other.id},
-		flwr.PathFleetUnregisterNode:    &flwrpb.UnregisterNodeFleetRequest{NodeId: other.id},
-		flwr.PathFleetSendNodeHeartbeat: &flwrpb.SendNodeHeartbeatRequest{Node: other.node(), HeartbeatInterval: 30},
-		flwr.PathFleetPushObject:        &flwrpb.PushObjectRequest{Node: other.node(), ObjectContent: []byte("x")},
+		flwr.PathFleetRegisterNode:      &flwrpb.RegisterNodeFleetRequest{PublicKey: stranger.pem},
+		flwr.PathFleetActivateNode:      &flwrpb.ActivateNodeRequest{PublicKey: stranger.pem, HeartbeatInterval: 30},
+		flwr.PathFleetDeactivateNode:    &flwrpb.DeactivateNodeRequest{NodeId: stranger.id},
+		flwr.PathFleetUnregisterNode:    &flwrpb.UnregisterNodeFleetRequest{NodeId: stranger.id},
+		flwr.PathFleetSendNodeHeartbeat: &flwrpb.SendNodeHeartbeatRequest{Node: stranger.node(), HeartbeatInterval: 30},
+		flwr.PathFleetPushObject:        &flwrpb.PushObjectRequest{Node: stranger.node(), ObjectContent: []byte("x")},
 		flwr.PathFleetGetRun:            &flwrpb.GetRunRequest{},
 	} {
 		if got := n.refused(path, req); got != invalid {
-			t.Errorf("%s in the name of another: %s", path, got)
+			t.Errorf("%s in the name of another node: %s", path, got)
 		}
 	}
 }
@@ -114,8 +114,8 @@ func ed25519Key(t *testing.T) string {
 	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// A signature is good for one request, of any kind and in any of the forms that somebody
-// who copied it can give it. A fresh one of the same moment is another.
+// A signature is good for one request, of any kind and in any form that somebody who copied it can
+// give it. A fresh signature made at the same moment is a different one.
 func TestASignatureIsUsedOnce(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
@@ -146,7 +146,7 @@ func TestASignatureIsUsedOnce(t *testing.T) {
 	n.must(flwr.PathFleetSendNodeHeartbeat, heartbeat, &flwrpb.SendNodeHeartbeatResponse{})
 }
 
-// negate makes the other valid signature out of one.
+// negate turns one valid signature into the other.
 func negate(t *testing.T, curve elliptic.Curve, encoded string) string {
 	t.Helper()
 	signature, err := base64.StdEncoding.DecodeString(encoded)

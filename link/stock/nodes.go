@@ -13,9 +13,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// registerNode makes a node of a key. A key that has a node already is refused, as Flower
-// does, unless that node was never active: then this is the same SuperNode, which did not
-// hear the first answer, and refusing it would end it.
+// registerNode makes a node of a key. A key that already has a node is refused, as in Flower,
+// unless that node was never active: then this is the same SuperNode, which did not hear the first
+// answer, and refusing it would end it.
 func (s *server) registerNode(ctx context.Context, who *signer, _ *flwrpb.RegisterNodeFleetRequest) (proto.Message, error) {
 	if s.cfg.RegisteredOnly {
 		return nil, flwr.NewError(flwr.CodeFleetRegistrationDisabled)
@@ -36,13 +36,13 @@ func (s *server) registerNode(ctx context.Context, who *signer, _ *flwrpb.Regist
 	return &flwrpb.RegisterNodeFleetResponse{NodeId: node.ID}, nil
 }
 
-// activateNode makes a registered or offline node online, and also one that still is: a
-// SuperNode that crashed and was started again shows the same key before its old self is
-// missed. Flower refuses it for that minute, which ends the process; but the signature
-// says that it is the same node, and there is nothing to protect the old self from.
+// activateNode makes a registered or offline node online, and also one that still is: a SuperNode
+// that crashed and was started again shows the same key before its old self is missed. Flower
+// refuses it for that minute, which ends the process; but the signature says that it is the same
+// node, and there is nothing to protect the old self from.
 //
-// A SuperNode that starts has nothing in its memory. Whatever it was given before is given
-// to it again.
+// A SuperNode that starts has nothing in its memory. Whatever it was given before is given to it
+// again.
 func (s *server) activateNode(ctx context.Context, who *signer, req *flwrpb.ActivateNodeRequest) (proto.Message, error) {
 	node, err := s.cfg.Store.NodeByKey(ctx, []byte(who.publicKey))
 	switch {
@@ -76,7 +76,7 @@ func (s *server) activateNode(ctx context.Context, who *signer, req *flwrpb.Acti
 	return &flwrpb.ActivateNodeResponse{NodeId: node.ID}, nil
 }
 
-// giveAgain puts everything that the node was given and has not answered back in line.
+// giveAgain puts everything that the node was given and has not answered back into its queue.
 func (s *server) giveAgain(ctx context.Context, nodeID uint64) error {
 	owed, err := s.cfg.Store.UnansweredInstructions(ctx, nodeID)
 	if err != nil {
@@ -116,8 +116,8 @@ func (s *server) heartbeat(ctx context.Context, node state.Node, req *flwrpb.Sen
 	return &flwrpb.SendNodeHeartbeatResponse{Success: known}, nil
 }
 
-// touch notes a sign of life of the node, and that it still works on what was leased to it.
-// False if it is not a node any more.
+// touch records a sign of life of the node, and that it is still working on what was leased to it.
+// It returns false if it is not a node any more.
 func (s *server) touch(ctx context.Context, nodeID uint64, interval time.Duration, until time.Time) (known bool, err error) {
 	if known, err = s.cfg.Store.TouchNode(ctx, nodeID, interval, until); err != nil || !known {
 		return false, err
@@ -125,9 +125,9 @@ func (s *server) touch(ctx context.Context, nodeID uint64, interval time.Duratio
 	return true, s.cfg.Store.ExtendLeases(ctx, nodeID, until)
 }
 
-// lives takes a request about messages for a sign of life: on a slow line the heartbeats may be late because
-// of the very objects that the node moves. Only a node that is online stays so: a straggler
-// does not bring back one that has left. Failing to note it fails no request.
+// lives takes a request about messages for a sign of life: on a slow line the heartbeats may be
+// late because of the very objects that the node moves. It only keeps a node online that is: a
+// straggler does not bring back one that has left. A request does not fail because this does.
 func (s *server) lives(ctx context.Context, node *state.Node) {
 	until := time.Now().Add(patience * node.HeartbeatInterval)
 	if node.Status != state.NodeOnline || until.Sub(node.OnlineUntil) < lifeStep {
@@ -135,12 +135,12 @@ func (s *server) lives(ctx context.Context, node *state.Node) {
 	}
 	node.OnlineUntil = until
 	if _, err := s.touch(ctx, node.ID, node.HeartbeatInterval, until); err != nil {
-		log.Warn("a sign of life was not noted", "node", node.ID, "err", err)
+		log.Warn("a sign of life was not recorded", "node", node.ID, "err", err)
 	}
 }
 
-// deactivateNode says that the node leaves: its ServerApps need not wait for it. Saying so
-// twice is no error.
+// deactivateNode handles a node that says it is leaving: its ServerApps need not wait for it.
+// Saying so twice is not an error.
 func (s *server) deactivateNode(ctx context.Context, node state.Node, _ *flwrpb.DeactivateNodeRequest) (proto.Message, error) {
 	if node.Status == state.NodeRegistered {
 		return nil, flwr.NewError(flwr.CodeDeactivateNodeFailed)

@@ -22,7 +22,7 @@ func TestRegistration(t *testing.T) {
 	register := &flwrpb.RegisterNodeFleetRequest{PublicKey: n.pem}
 	activate := &flwrpb.ActivateNodeRequest{PublicKey: n.pem, HeartbeatInterval: 30}
 	if got := n.refused(flwr.PathFleetActivateNode, activate); !strings.HasPrefix(got, `412 {"code":2004,`) {
-		t.Errorf("activated without being registered: %s", got)
+		t.Errorf("a node was activated without being registered: %s", got)
 	}
 	first, second := &flwrpb.RegisterNodeFleetResponse{}, &flwrpb.RegisterNodeFleetResponse{}
 	n.must(flwr.PathFleetRegisterNode, register, first)
@@ -31,7 +31,7 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("registered as %d, and after a lost answer as %d", n.id, second.GetNodeId())
 	}
 	if got := n.refused(flwr.PathFleetDeactivateNode, &flwrpb.DeactivateNodeRequest{NodeId: n.id}); !strings.HasPrefix(got, `412 {"code":2005,`) {
-		t.Errorf("deactivated before it was active: %s", got)
+		t.Errorf("a node was deactivated before it was active: %s", got)
 	}
 	n.activate()
 	if got := n.refused(flwr.PathFleetRegisterNode, register); !strings.HasPrefix(got, `412 {"code":23,`) {
@@ -45,7 +45,7 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("an unregistered node was activated: %s", got)
 	}
 	if got := n.refused(flwr.PathFleetPullMessages, &flwrpb.PullMessagesRequest{Node: n.node()}); got != `401 {"detail":"Invalid SuperNode authentication"}` {
-		t.Errorf("an unregistered node pulls: %s", got)
+		t.Errorf("an unregistered node pulled: %s", got)
 	}
 }
 
@@ -101,9 +101,9 @@ func TestHeartbeatBringsANodeBack(t *testing.T) {
 	}
 }
 
-// A SuperNode is killed, and started again with the same key before anybody missed it. It
-// lost all it had: one message that it had confirmed, one that it had not, one of whose
-// reply a part was sent.
+// A SuperNode is killed, and started again with the same key before it was missed. It has lost all
+// it had: a message that it had confirmed, one that it had not, and one whose reply it had sent in
+// part.
 func TestACrashedNodeTakesItsPlaceBack(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
@@ -165,12 +165,12 @@ func TestRequestsAreSignsOfLife(t *testing.T) {
 		store := &touched{}
 		s := &server{cfg: Config{Store: store}}
 		node := state.Node{ID: 7, Status: state.NodeOnline, HeartbeatInterval: interval, OnlineUntil: time.Now().Add(patience * interval)}
-		for range 60 { // one each second
+		for range 60 { // one every second
 			s.lives(t.Context(), &node)
 			time.Sleep(time.Second)
 		}
 		if store.nodes != 5 || store.leases != 5 {
-			t.Errorf("%d and %d notes in a minute, want one each %s", store.nodes, store.leases, lifeStep)
+			t.Errorf("%d and %d records in a minute, want one every %s", store.nodes, store.leases, lifeStep)
 		}
 		node.Status = state.NodeOffline
 		time.Sleep(time.Minute)

@@ -12,9 +12,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// pullObject gives an object of a run. Which node asks does not matter: an id cannot be
-// guessed, and whoever knows it was given it or has the content; the run must have been
-// given it too. An object that is on its way is waited for.
+// pullObject gives an object of a run. It does not matter which node asks: an id cannot be guessed,
+// so a node that knows it was given it or has the content; the run must have been given the object
+// too. An object that is on its way is waited for.
 func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.Node, req *flwrpb.PullObjectRequest) error {
 	s.lives(r.Context(), &node)
 	run, err := s.running(r.Context(), req.GetRunId(), flwr.CodeRunStatusNotAllowed)
@@ -38,7 +38,7 @@ func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.N
 		return err
 	}
 	s.traffic.add(run.ID, moved{sent: file.Size()})
-	s.lives(r.Context(), &node) // it may have taken long
+	s.lives(r.Context(), &node) // sending may have taken long
 	return nil
 }
 
@@ -58,15 +58,15 @@ func (s *server) pushObject(w http.ResponseWriter, r *http.Request) error {
 	s.lives(r.Context(), &node)
 	run, err := s.running(r.Context(), push.Head.GetRunId(), flwr.CodeRunStatusNotAllowed)
 	if err != nil {
-		// A refusal in the middle of a request may be lost in a reset of the connection, and
-		// the client would repeat the push for ever.
+		// A refusal in the middle of a request may be lost in a reset of the connection, and the client
+		// would repeat the push forever.
 		return errors.Join(err, push.Finish())
 	}
 	content := &livingReader{from: push.Content, lives: func() { s.lives(r.Context(), &node) }}
 	stored, err := s.cfg.Office.StoreObject(r.Context(), run.ID, push.Head.GetObjectId(), push.Size, content)
 	switch {
 	case errors.Is(err, objects.ErrTooLarge), errors.Is(err, objects.ErrBadID):
-		stored = false // as it is with what nobody waits for: trying again would not help
+		stored = false // as for an object that nobody is waiting for: trying again would not help
 	case err != nil:
 		return err
 	}
@@ -79,7 +79,7 @@ func (s *server) pushObject(w http.ResponseWriter, r *http.Request) error {
 	return flwr.WriteResponse(w, r, &flwrpb.PushObjectResponse{Stored: stored})
 }
 
-// livingReader takes each piece that comes for a sign of life.
+// livingReader takes each piece that arrives for a sign of life.
 type livingReader struct {
 	from  io.Reader
 	lives func()

@@ -14,11 +14,11 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// pullMessages leases the node its next message, when there is one. Of the pulls of a node
-// only the last is held, since the client of an earlier one has left: it is answered empty.
+// pullMessages leases the node its next message, if there is one. Of a node's pulls only the last
+// is held, since the client of an earlier one has left: that one is answered empty.
 func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, node state.Node, _ *flwrpb.PullMessagesRequest) error {
 	s.lives(r.Context(), &node)
-	s.traffic.keepAll(r.Context(), s.cfg.Store) // whoever pulls has pushed all it had
+	s.traffic.keepAll(r.Context(), s.cfg.Store) // a node that pulls has pushed all it had
 	var res *flwrpb.RawPullMessagesResponse
 	err := flwr.Hold(w, r, func(ctx context.Context) (err error) {
 		res, err = s.pull(ctx, node)
@@ -63,8 +63,8 @@ func (s *server) pull(ctx context.Context, node state.Node) (*flwrpb.RawPullMess
 	}
 }
 
-// next is the message that the node has not confirmed, or else the next one in line. The
-// lease ends with the node's life: as long as it shows some, it is at work on the message.
+// next is the message that the node has not confirmed, or else the next one in its queue. The lease
+// ends with the node's life: as long as it shows some, it is at work on the message.
 func (s *server) next(ctx context.Context, node state.Node) (m state.Message, found bool, err error) {
 	for {
 		leased, err := s.cfg.Office.Leased(ctx, node.ID)
@@ -95,8 +95,8 @@ func pulled(m state.Message) *flwrpb.RawPullMessagesResponse {
 	return &flwrpb.RawPullMessagesResponse{Messages: [][]byte{m.Proto}, Trees: [][]byte{m.Tree}}
 }
 
-// confirm ends the lease: the node has the message and all its objects. What is unknown
-// was confirmed before, or nobody waits for it any more.
+// confirm ends the lease: the node has the message and all its objects. An unknown message was
+// confirmed before, or nobody is waiting for it any more.
 func (s *server) confirm(ctx context.Context, node state.Node, req *flwrpb.ConfirmMessageReceivedRequest) (proto.Message, error) {
 	s.lives(ctx, &node)
 	run, err := s.running(ctx, req.GetRunId(), flwr.CodeRunStatusNotAllowed)
@@ -105,7 +105,7 @@ func (s *server) confirm(ctx context.Context, node state.Node, req *flwrpb.Confi
 	}
 	id := req.GetMessageObjectId()
 	if err := s.cfg.Office.Deliver(ctx, node.ID, []string{id}); err != nil {
-		return nil, fmt.Errorf("note that message %.80s is delivered: %w", id, err)
+		return nil, fmt.Errorf("record that message %.80s is delivered: %w", id, err)
 	}
 	s.deliveries.forget(node.ID, id)
 	s.traffic.keep(ctx, s.cfg.Store, run.ID)

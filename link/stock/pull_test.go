@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// outcome of a pull that was held.
+// outcome is that of a pull that was held.
 type outcome struct {
 	status int
 	ids    []string
@@ -42,8 +42,8 @@ func (n *superNode) start(ctx context.Context) <-chan outcome {
 	return ended
 }
 
-// awaitBell waits until a condition holds, looking again each time that the bell rings, and
-// often enough for what has no bell.
+// awaitBell waits until a condition holds, looking again each time the bell rings, and often enough
+// for conditions that have no bell.
 func awaitBell(t testing.TB, h *hub, key wake.Key, holds func() bool) {
 	t.Helper()
 	watch := h.store.Bell().Watch(key)
@@ -56,7 +56,7 @@ func awaitBell(t testing.TB, h *hub, key wake.Key, holds func() bool) {
 		case <-watch.C:
 		case <-look.C:
 		case <-deadline:
-			t.Fatal("it did not come about in ", testPatience)
+			t.Fatal("the condition did not come about within ", testPatience)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func receive(t testing.TB, from <-chan outcome) outcome {
 		must(t, o.err)
 		return o
 	case <-time.After(testPatience):
-		t.Fatal("the pull is not answered")
+		t.Fatal("the pull was not answered")
 		return outcome{}
 	}
 }
@@ -84,7 +84,7 @@ func TestAPullIsHeldUntilThereIsAMessage(t *testing.T) {
 	}
 }
 
-// The second pull of a node comes from whom is left; the first has nobody any more.
+// The second pull of a node is the one that counts; nobody is left to answer the first to.
 func TestAPullEndsTheOneBefore(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
@@ -93,7 +93,7 @@ func TestAPullEndsTheOneBefore(t *testing.T) {
 	for i := range pulls {
 		pulls[i] = n.start(t.Context())
 	}
-	// Whichever came first: two of them are answered empty, and one is held.
+	// Whichever came first, two of them are answered empty, and one is held.
 	var empty int
 	var held outcome
 	deadline := time.After(testPatience)
@@ -104,7 +104,7 @@ func TestAPullEndsTheOneBefore(t *testing.T) {
 		case o = <-pulls[1]:
 		case o = <-pulls[2]:
 		case <-deadline:
-			t.Fatal("a pull is not answered")
+			t.Fatal("a pull was not answered")
 		}
 		must(t, o.err)
 		if o.status != http.StatusOK {
@@ -144,7 +144,7 @@ func TestALeaseEndsAtConfirm(t *testing.T) {
 	}
 }
 
-// A node that cannot take a message asks for it for ever; its ServerApp must not wait as long.
+// A node that cannot take a message asks for it forever; its ServerApp must not wait that long.
 func TestAMessageThatIsNeverConfirmed(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
@@ -159,7 +159,7 @@ func TestAMessageThatIsNeverConfirmed(t *testing.T) {
 		t.Errorf("pulled %s, want the next, %s", got, good.id())
 	}
 	if got := h.answer(bad).Kind; got != state.InstructionUnknown {
-		t.Errorf("the ServerApp is told %v", got)
+		t.Errorf("the ServerApp was told %v", got)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestAHoldEndsEmpty(t *testing.T) {
 			t.Error("a client that left was answered")
 		}
 		if len(s.holds.byNode) != 0 {
-			t.Error("a hold is left behind")
+			t.Error("a hold was left behind")
 		}
 	})
 }

@@ -16,9 +16,9 @@ import (
 // reconnectSeconds is what Flower tells a node that has pushed; nobody acts on it.
 const reconnectSeconds = 5
 
-// pushMessages hands one reply to the office and says which of its objects are to be sent; it
-// is complete when the last of them has come. A reply that is not taken gets the same answer
-// with nothing to be sent, as Flower does.
+// pushMessages hands one reply to the office and says which of its objects are to be sent; the reply
+// is complete when the last of them has come. A reply that is not taken gets the same answer with
+// nothing to be sent, as in Flower.
 func (s *server) pushMessages(ctx context.Context, node state.Node, req *flwrpb.RawPushMessagesRequest) (proto.Message, error) {
 	replies, trees, runtimes := req.GetMessages(), req.GetTrees(), req.GetClientappRuntimes()
 	if len(replies) != 1 || len(trees) != 1 || len(runtimes) > 1 {
@@ -39,7 +39,7 @@ func (s *server) pushMessages(ctx context.Context, node state.Node, req *flwrpb.
 		return nil, err
 	}
 	if verdict.Kind != messages.Taken {
-		log.Warn("a reply is not taken", "node", node.ID, "run", verdict.RunID, "message", verdict.InstructionID, "reason", verdict.Reason)
+		log.Warn("a reply was not taken", "node", node.ID, "run", verdict.RunID, "message", verdict.InstructionID, "reason", verdict.Reason)
 	}
 	return &flwrpb.PushMessagesResponse{
 		Reconnect:     &flwrpb.Reconnect{Reconnect: reconnectSeconds},

@@ -18,34 +18,34 @@ func TestOneReplyAPush(t *testing.T) {
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
 	reply := n.reply(m.msg.GetMetadata())
-	one := n.pushRequest(reply)
+	good := n.pushRequest(reply)
 	for name, req := range map[string]*flwrpb.PushMessagesRequest{
 		"nothing":      {Node: n.node()},
-		"no tree":      {Node: n.node(), MessagesList: one.GetMessagesList()},
-		"two messages": {Node: n.node(), MessagesList: []*flwrpb.Message{reply.msg, reply.msg}, MessageObjectTrees: one.GetMessageObjectTrees()},
-		"two runtimes": {Node: n.node(), MessagesList: one.GetMessagesList(), MessageObjectTrees: one.GetMessageObjectTrees(), ClientappRuntimeList: []float64{1, 2}},
+		"no tree":      {Node: n.node(), MessagesList: good.GetMessagesList()},
+		"two messages": {Node: n.node(), MessagesList: []*flwrpb.Message{reply.msg, reply.msg}, MessageObjectTrees: good.GetMessageObjectTrees()},
+		"two runtimes": {Node: n.node(), MessagesList: good.GetMessagesList(), MessageObjectTrees: good.GetMessageObjectTrees(), ClientappRuntimeList: []float64{1, 2}},
 	} {
 		if got := n.refused(flwr.PathFleetPushMessages, req); !strings.HasPrefix(got, `400 {"code":3013,`) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	one.ClientappRuntimeList = nil // it is a statistic only
-	n.must(flwr.PathFleetPushMessages, one, &flwrpb.PushMessagesResponse{})
+	good.ClientappRuntimeList = nil // it is only a statistic
+	n.must(flwr.PathFleetPushMessages, good, &flwrpb.PushMessagesResponse{})
 }
 
-// A reply that is not for this link, node or instruction is dropped without a word, and
-// without harm to the instruction.
+// A reply that is not for this link, node or instruction is dropped silently, and without harm to
+// the instruction.
 func TestRepliesThatNobodyWaitsFor(t *testing.T) {
 	h := newHub(t, false)
-	n, other := newSuperNode(t, h).join(), newSuperNode(t, h).join()
+	n, stranger := newSuperNode(t, h).join(), newSuperNode(t, h).join()
 	run, elsewhere := h.run(true), h.run(true)
 	m := h.instruct(run.ID, n.id)
 	for name, change := range map[string]func(md *flwrpb.Metadata){
 		"unknown instruction": func(md *flwrpb.Metadata) { md.ReplyToMessageId = "4711" },
 		"no instruction":      func(md *flwrpb.Metadata) { md.ReplyToMessageId = "" },
 		"another run":         func(md *flwrpb.Metadata) { md.RunId = elsewhere.ID },
-		"another source":      func(md *flwrpb.Metadata) { md.SrcNodeId = other.id },
-		"to a node":           func(md *flwrpb.Metadata) { md.DstNodeId = other.id },
+		"another source":      func(md *flwrpb.Metadata) { md.SrcNodeId = stranger.id },
+		"to a node":           func(md *flwrpb.Metadata) { md.DstNodeId = stranger.id },
 	} {
 		reply := n.reply(m.msg.GetMetadata())
 		change(reply.msg.Metadata)
@@ -53,7 +53,7 @@ func TestRepliesThatNobodyWaitsFor(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if got := other.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
+	if got := stranger.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
 		t.Errorf("from another node: %v", got)
 	}
 	if got := n.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 2 {
@@ -64,7 +64,7 @@ func TestRepliesThatNobodyWaitsFor(t *testing.T) {
 	}
 }
 
-// A broken reply is the only one that will come: its ServerApp is told at once.
+// A broken reply is the only one that will come, so its ServerApp is told at once.
 func TestRepliesThatAreBroken(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
@@ -85,12 +85,12 @@ func TestRepliesThatAreBroken(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 		if got := h.answer(m).Kind; got != state.InstructionUnknown {
-			t.Errorf("%s: the ServerApp is told %v", name, got)
+			t.Errorf("%s: the ServerApp was told %v", name, got)
 		}
 	}
 }
 
-// What is not known of a reply today goes through.
+// Fields of a reply that are unknown today go through.
 func TestUnknownFieldsOfAReplyArriveAtItsServerApp(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()

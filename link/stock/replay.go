@@ -8,35 +8,35 @@ import (
 	"time"
 )
 
-// replayGuard remembers the signatures that were used, as long as their age allows them to
-// be used at all. It is bounded by [maxSeen] for each key: beyond it the oldest are
-// forgotten, and with them everything that was signed no later is refused.
+// replayGuard remembers the signatures that were used, for as long as their age allows them to be
+// used at all. It is bounded by [maxSeen] for each key: beyond that the oldest are forgotten, and
+// from then on everything that was signed no later than they were is refused.
 //
-// Only keys of registered nodes come here, so their number is bounded, too.
+// Only keys of registered nodes come here, so the number of keys is bounded, too.
 type replayGuard struct {
 	mu      sync.Mutex
 	byKey   map[[sha256.Size]byte]*history
-	sweepAt int // how many keys bring the next sweep
+	sweepAt int // how many keys trigger the next sweep
 }
 
-// history of one key.
+// history is that of one key.
 type history struct {
 	seen  []mark    // the earliest signed first
-	floor time.Time // what was signed no later is not known to be new
+	floor time.Time // a signature made no later cannot be known to be new
 }
 
 // mark stands for a signature.
 type mark struct {
 	at    time.Time
-	nonce [16]byte // a hash: what an honest signer makes by chance cannot be made to collide
+	nonce [16]byte // a hash: an honest signer's random value cannot be made to collide
 }
 
 func newReplayGuard() *replayGuard {
 	return &replayGuard{byKey: make(map[[sha256.Size]byte]*history), sweepAt: minSweep}
 }
 
-// use notes a valid signature that was made at a time; false if it was, or may have been,
-// used before.
+// use records a valid signature that was made at a time; it returns false if the signature was, or
+// may have been, used before.
 func (g *replayGuard) use(key string, at time.Time, nonce []byte, now time.Time) (fresh bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -84,8 +84,8 @@ func compareMarks(a, b mark) int {
 	return bytes.Compare(a.nonce[:], b.nonce[:])
 }
 
-// sweep drops keys that have not been used for long, when there are twice as many as
-// after the last sweep.
+// sweep drops keys that have not been used for long, once there are twice as many as after the last
+// sweep.
 func (g *replayGuard) sweep(now time.Time) {
 	if len(g.byKey) < g.sweepAt {
 		return

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Nothing is taken twice while its signature lives, whatever the order; and what is
-// refused was used, or comes behind maxSeen others.
+// Nothing is accepted twice while its signature lives, whatever the order; and what is refused was
+// used, or comes after maxSeen others.
 func TestReplayGuard(t *testing.T) {
 	type signature struct {
 		key   string
@@ -29,7 +29,7 @@ func TestReplayGuard(t *testing.T) {
 					nonce: rapid.ByteRange(0, 3).Draw(rt, "nonce"),
 				}
 				if age := now.Sub(s.at); age <= -signatureSkew || age >= signatureAge {
-					return // it would not come here
+					return // it would not get here
 				}
 				if fresh := guard.use(s.key, s.at, []byte{s.nonce}, now); fresh == used[s] {
 					rt.Fatalf("%v at %v: fresh %t, used before %t", s, now, fresh, used[s])
@@ -55,17 +55,17 @@ func TestReplayGuardForgetsTheOldestFirst(t *testing.T) {
 	now := time.Now()
 	for i := range maxSeen + 1 {
 		if !guard.use("a", now.Add(time.Duration(i)), []byte("x"), now) {
-			t.Fatalf("signature %d was not taken", i)
+			t.Fatalf("signature %d was not accepted", i)
 		}
 	}
 	if guard.use("a", now, []byte("x"), now) {
-		t.Error("a forgotten signature was taken again")
+		t.Error("a forgotten signature was accepted again")
 	}
 	if guard.use("a", now, []byte("another"), now) {
-		t.Error("a signature as old as a forgotten one was taken")
+		t.Error("a signature as old as a forgotten one was accepted")
 	}
 	if !guard.use("a", now.Add(1), []byte("late"), now) {
-		t.Error("a late signature was not taken")
+		t.Error("a late signature was not accepted")
 	}
 }
 

@@ -15,9 +15,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// running finds a run that is under way. All other answers are 403, on which a SuperNode
-// drops what it was doing for the run and goes on; unknown is the code for a run that does
-// not exist.
+// running finds a run that is under way. Otherwise the answer is 403, on which a SuperNode drops
+// what it was doing for the run and goes on; unknown is the code for a run that does not exist.
 func (s *server) running(ctx context.Context, runID uint64, unknown flwr.Code) (state.Run, error) {
 	run, err := s.cfg.Store.Run(ctx, runID)
 	switch {

@@ -50,8 +50,8 @@ def train(message, context):
 `
 )
 
-// A real flower-supernode with a real ClientApp takes part, and leaves when it is asked to
-// while its pull is held.
+// A real flower-supernode with a real ClientApp takes part, and leaves when it is asked to while its
+// pull is held.
 func TestStockSuperNode(t *testing.T) {
 	venv := os.Getenv("RHIZOME_TEST_VENV")
 	if venv == "" {
@@ -104,14 +104,14 @@ func buildFAB(t *testing.T, venv string) []byte {
 	built, err := filepath.Glob(filepath.Join(dir, "*.fab"))
 	must(t, err)
 	if len(built) != 1 {
-		t.Fatalf("flwr build made %v", built)
+		t.Fatalf("flwr build produced %v", built)
 	}
 	content, err := os.ReadFile(built[0])
 	must(t, err)
 	return content
 }
 
-// stockSuperNode is a process with all that it starts.
+// stockSuperNode is a process together with everything that it starts.
 type stockSuperNode struct {
 	t       *testing.T
 	command *exec.Cmd
@@ -136,7 +136,7 @@ func startStockSuperNode(t *testing.T, venv, superlink string) *stockSuperNode {
 	n.ended = ended
 	go func() {
 		defer end()
-		_ = n.command.Wait() // how it ends is not what is tested
+		_ = n.command.Wait() // how it ends is not under test
 	}()
 	t.Cleanup(func() {
 		_ = syscall.Kill(-n.command.Process.Pid, syscall.SIGKILL) // with its SuperExec and apps
@@ -148,12 +148,12 @@ func startStockSuperNode(t *testing.T, venv, superlink string) *stockSuperNode {
 	return n
 }
 
-// await waits for something that the node causes.
+// await waits for something that the node brings about.
 func (n *stockSuperNode) await(h *hub, what string, holds func() bool) {
 	n.t.Helper()
 	watch := h.store.Bell().Watch(state.KeyNodes())
 	defer watch.Close()
-	look := time.NewTicker(50 * time.Millisecond) // replies ring another bell for each run
+	look := time.NewTicker(50 * time.Millisecond) // replies ring a different bell for each run
 	defer look.Stop()
 	limit := time.NewTimer(stockPatience)
 	defer limit.Stop()

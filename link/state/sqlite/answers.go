@@ -13,7 +13,7 @@ func (s *Store) Answered(_ context.Context, runID uint64, instructionIDs []strin
 	return s.board.answered(runID, instructionIDs), nil
 }
 
-// Answers implements state.Messages. Only what the board says is answered is read, in one
+// Answers implements state.Messages. Only what is answered according to the board is read, in one
 // query.
 func (s *Store) Answers(ctx context.Context, runID uint64, instructionIDs []string) ([]state.Answer, error) {
 	found := make(map[string]state.Answer)
@@ -65,7 +65,7 @@ func readAnswers(tx *sql.Tx, found map[string]state.Answer, runID uint64, ids []
 			answer.Reply = r
 		case status != state.NodeOnline:
 			answer.Kind = state.NodeUnavailable
-		default: // the node came back, or the reply went, since the board was asked
+		default: // the node came back, or the reply was removed, since the board was asked
 			answer.Kind, answer.Instruction = state.NoAnswerYet, state.Message{}
 		}
 		found[i.ID] = answer

@@ -12,9 +12,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// BenchmarkRound is one round of a run with N nodes, as a link does it: one insert, then
-// for each node at the same time lease, deliver, reply; the ServerApp looks on each reply
-// and confirms all at the end.
+// BenchmarkRound is one round of a run with N nodes, as a link does it: one insert, then for all
+// nodes at the same time lease, deliver, reply; the ServerApp looks at each reply and confirms all
+// of them at the end.
 func BenchmarkRound(b *testing.B) {
 	for _, nodes := range []int{10, 100, 1000} {
 		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
@@ -60,7 +60,7 @@ func BenchmarkAnswers(b *testing.B) {
 	}
 }
 
-// BenchmarkHeartbeats is the idle cost of stock nodes that send heartbeats at once.
+// BenchmarkHeartbeats is the idle cost of stock nodes that send heartbeats at the same time.
 func BenchmarkHeartbeats(b *testing.B) {
 	f := newFederation(b, 1000)
 	for b.Loop() {

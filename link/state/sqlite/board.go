@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// board is what answers "which of these are answered" from memory: the instructions that
-// are open and the nodes that are online. It follows the rows: it is loaded at open and
-// changed after each commit, in the order of the commits.
+// board answers from memory which instructions have an answer: it holds the instructions that are
+// open and the nodes that are online. It follows the rows: it is loaded at open and changed after
+// each commit, in the order of the commits.
 //
-// It may be a moment behind the rows, never ahead; whoever was told "no answer yet" in
+// It may be a moment behind the rows, but never ahead; a caller that was told "no answer yet" in
 // that moment is rung right after it.
 type board struct {
 	mu     sync.Mutex
@@ -64,7 +64,7 @@ func (b *board) apply(effects []func(*board)) {
 	}
 }
 
-// answered filters the instructions for which there is an answer of any kind.
+// answered filters the instructions for those that have an answer of any kind.
 func (b *board) answered(runID uint64, ids []string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

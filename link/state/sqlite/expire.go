@@ -24,7 +24,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (time.Time, error) {
 		var err error
 		next, err = nextDeadline(c.tx)
 		return err
-	}, func(*change) { s.next = next }) // whatever comes earlier from here on rings
+	}, func(*change) { s.next = next }) // from here on, any earlier deadline rings
 	if err != nil {
 		return time.Time{}, fmt.Errorf("apply deadlines: %w", err)
 	}
@@ -82,7 +82,7 @@ func expireNodes(c *change) error {
 	return nil
 }
 
-// nextDeadline is the earliest of all; each is the first entry of an index.
+// nextDeadline is the earliest deadline of all; each kind's is the first entry of an index.
 func nextDeadline(tx *sql.Tx) (time.Time, error) {
 	next, err := tasktable.NextDeadline(tx)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// writeGolden makes TestOldFiles write the file of a schema version that has none yet:
+// writeGolden makes TestOldFiles write the file of a schema version that does not have one yet:
 //
 //	go test ./link/state/sqlite -run TestOldFiles -write-golden state-v2.db.gz
 var writeGolden = flag.String("write-golden", "", "file below testdata to write with the schema as it is now")
@@ -29,8 +29,8 @@ var goldenClock = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func atGoldenClock() time.Time { return goldenClock }
 
-// TestOldFiles opens a file of every schema version that was ever released and looks for
-// what was put there.
+// TestOldFiles opens a file of every schema version that was ever released and checks that what was
+// put there is still there.
 func TestOldFiles(t *testing.T) {
 	if *writeGolden != "" {
 		writeGoldenFile(t, filepath.Join("testdata", filepath.Base(*writeGolden)))
@@ -60,7 +60,7 @@ func openAt(t testing.TB, path string) *Store {
 	return s
 }
 
-// fillGolden puts something in every table. Never change what it does: old files have it.
+// fillGolden puts something into every table. Never change what it does: the old files contain it.
 func fillGolden(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -202,7 +202,7 @@ func TestDamagedFileIsRefused(t *testing.T) {
 	}
 }
 
-// TestHotStatementsUseIndexes keeps what is asked often from reading whole tables.
+// TestHotStatementsUseIndexes keeps frequent statements from reading whole tables.
 func TestHotStatementsUseIndexes(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "state.db"))
 	for _, query := range []string{

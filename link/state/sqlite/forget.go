@@ -37,7 +37,7 @@ func (s *Store) ForgetRuns(ctx context.Context, now time.Time, keep state.Retent
 	return forgotten, plan.next, nil
 }
 
-// forgetPlan is what a retention means now.
+// forgetPlan is what a retention means at this moment.
 type forgetPlan struct {
 	victims []uint64 // oldest first
 	next    time.Time
@@ -72,10 +72,10 @@ func (s *Store) planForget(ctx context.Context, now time.Time, keep state.Retent
 				if keep.Age > 0 {
 					plan.again(ends)
 				}
-			case objects > 0: // ReleaseObjects comes first
+			case objects > 0: // ReleaseObjects has to come first
 				plan.again(now.Add(forgetRetry))
 			default:
-				kept = max(kept, keep.Bytes) // what is older goes as well, whatever its size
+				kept = max(kept, keep.Bytes) // all older runs go as well, whatever their size
 				plan.victims = append(plan.victims, uint64(run))
 			}
 			return nil
@@ -87,7 +87,7 @@ func (s *Store) planForget(ctx context.Context, now time.Time, keep state.Retent
 	return plan, err
 }
 
-// forgetRun removes a run that is finished and holds nothing; for any other it is an error.
+// forgetRun removes a run that is finished and holds nothing; for any other run it is an error.
 func forgetRun(tx *sql.Tx, runID uint64) error {
 	if err := runUnfinished(tx, runID); !errors.Is(err, state.ErrRunFinished) {
 		return fmt.Errorf("it is not finished: %w", errors.Join(state.ErrNotAllowed, err))

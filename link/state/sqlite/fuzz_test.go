@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// FuzzOpen changes a stored state somewhere: it is refused, and left as it is, or it opens and
+// FuzzOpen changes a stored state somewhere: either it is refused, and left as it is, or it opens and
 // can be used.
 func FuzzOpen(f *testing.F) {
 	whole := map[bool][]byte{true: unzipAll(f, "state-v1.db.gz"), false: unzipAll(f, "state-v2.db.gz")}
@@ -40,7 +40,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		defer s.Close()
-		// Errors are no finding: quick_check does not look at every value. Panics are.
+		// Errors are not a finding, since quick_check does not look at every value; panics are.
 		_, _ = s.ListRuns(t.Context(), 0, 0)
 		_, _ = s.ListMembers(t.Context())
 		_, _ = s.ListNodes(t.Context())

@@ -36,7 +36,7 @@ func (s *Store) InsertInstructions(ctx context.Context, msgs []state.Message) ([
 	return results, nil
 }
 
-// inserter looks at each run and node once for a batch of messages.
+// inserter looks up each run and node once for a batch of messages.
 type inserter struct {
 	c     *change
 	store *Store
@@ -96,8 +96,8 @@ func (in *inserter) checkNode(nodeID uint64) (refused, err error) {
 	})
 }
 
-// remember asks once for each id. Answers of the rules are kept, errors of the database
-// are returned.
+// remember asks once for each id. It keeps answers that the rules give, and returns errors of the
+// database.
 func remember(known map[uint64]error, id uint64, ask func() error) (refused, err error) {
 	if refused, ok := known[id]; ok {
 		return refused, nil
@@ -224,8 +224,8 @@ func (s *Store) Unlease(ctx context.Context, messageIDs []string) error {
 	return nil
 }
 
-// MarkDelivered implements state.Messages. It also takes a confirmation that comes after
-// its lease has ended: the node has the message.
+// MarkDelivered implements state.Messages. It also accepts a confirmation that comes after its lease
+// has ended: the node has the message.
 func (s *Store) MarkDelivered(ctx context.Context, nodeID uint64, messageIDs []string) error {
 	if len(messageIDs) == 0 {
 		return nil
@@ -262,7 +262,7 @@ func (s *Store) UnansweredByNode(ctx context.Context, runID uint64) (map[uint64]
 	return counts, nil
 }
 
-// instructionColumns in the order in which instructions reads them.
+// instructionColumns are in the order in which instructions reads them.
 const instructionColumns = `seq, message_id, run_id, node_id, state, proto, tree, created_at, ttl`
 
 // instructions reads messages in the order of their arrival.
@@ -294,7 +294,7 @@ func instructions(tx *sql.Tx, query string, args ...any) ([]state.Message, error
 	return msgs, nil
 }
 
-// blob keeps an empty value apart from a missing one.
+// blob distinguishes an empty value from a missing one.
 func blob(b []byte) []byte {
 	if b == nil {
 		return []byte{}

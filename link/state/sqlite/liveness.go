@@ -42,7 +42,7 @@ func (s *Store) TouchNode(ctx context.Context, nodeID uint64, interval time.Dura
 	return known && err == nil, nodeErr("touch", nodeID, err)
 }
 
-// online notes a sign of life; anew says that the node becomes online by it.
+// online records a sign of life; anew says that the node becomes online by it.
 func online(c *change, nodeID uint64, interval time.Duration, until time.Time, anew bool) error {
 	c.due(until)
 	_, err := c.tx.Exec(`UPDATE nodes SET status = 'online', heartbeat_interval = ?, online_until = ?,
@@ -90,7 +90,7 @@ func (s *Store) UnregisterNode(ctx context.Context, nodeID uint64) error {
 	}))
 }
 
-// unregister ends a node for ever. ErrNotAllowed if it was unregistered before.
+// unregister ends a node forever. ErrNotAllowed if it was already unregistered.
 func unregister(c *change, nodeID uint64) error {
 	status, err := nodeStatus(c.tx, nodeID)
 	if err != nil {
@@ -109,11 +109,11 @@ func unregister(c *change, nodeID uint64) error {
 	return nodeGone(c, nodeID)
 }
 
-// nodeGone tells the runs that the node owes an answer.
+// nodeGone tells the runs that the node owes an answer to.
 func nodeGone(c *change, nodeID uint64) error {
 	runs, err := column[int64](c.tx, `SELECT DISTINCT run_id FROM instructions WHERE node_id = ? AND replied = 0`, int64(nodeID))
 	if err != nil {
-		return fmt.Errorf("find the runs that node %d owes: %w", nodeID, err)
+		return fmt.Errorf("find the runs that node %d owes replies: %w", nodeID, err)
 	}
 	for _, id := range runs {
 		c.ring(state.KeyReplies(uint64(id)))

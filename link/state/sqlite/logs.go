@@ -11,8 +11,8 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// logKept is what is left of a log when it has grown over state.MaxLogBytes; the gap makes
-// cutting rare.
+// logKept is how much is left of a log after it has grown beyond state.MaxLogBytes; the gap between
+// the two makes cutting rare.
 const logKept = state.MaxLogBytes * 3 / 4
 
 // AppendLogs implements state.Runs.
@@ -44,7 +44,7 @@ func (s *Store) AppendLogs(ctx context.Context, runID uint64, at time.Time, line
 	}))
 }
 
-// trimLogs drops the oldest rows until at least surplus bytes are gone; the last stays.
+// trimLogs drops the oldest rows until at least surplus bytes are gone; the last row stays.
 func trimLogs(tx *sql.Tx, runID uint64, last, surplus int64) error {
 	var through, dropped int64
 	err := tx.QueryRow(`SELECT seq, total FROM (SELECT seq, SUM(bytes) OVER (ORDER BY seq) AS total FROM run_logs WHERE run_id = ?) AS sums

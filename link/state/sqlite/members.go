@@ -53,7 +53,7 @@ func (s *Store) RemoveMember(ctx context.Context, peerID string) error {
 			return err
 		}
 		if !revoked {
-			return fmt.Errorf("%w: it was removed before", state.ErrNotAllowed)
+			return fmt.Errorf("%w: it was already removed", state.ErrNotAllowed)
 		}
 		if m.NodeID == 0 {
 			return nil
@@ -66,7 +66,7 @@ func (s *Store) RemoveMember(ctx context.Context, peerID string) error {
 	return nil
 }
 
-// revoke bars a member for ever; false if it was barred before or never was a member.
+// revoke bars a member forever; it returns false for one that was already barred or never a member.
 func revoke(c *change, peerID string) (bool, error) {
 	result, err := c.tx.Exec(`UPDATE members SET revoked_at = ? WHERE peer_id = ? AND revoked_at = 0`, sqldb.Micro(c.now), peerID)
 	if err != nil {

@@ -54,7 +54,7 @@ func registerObjects(c *change, runID uint64, objectIDs []string) error {
 
 // HoldObjects implements state.Runs.
 func (s *Store) HoldObjects(ctx context.Context, runID uint64, objectIDs []string) error {
-	return runErr("note objects that came for", runID, s.write(ctx, func(c *change) error {
+	return runErr("record objects that came for", runID, s.write(ctx, func(c *change) error {
 		if err := runUnfinished(c.tx, runID); err != nil {
 			return err
 		}
@@ -113,9 +113,9 @@ func (s *Store) RunHasObject(ctx context.Context, runID uint64, objectID string)
 
 // ReleaseObjects implements state.Runs.
 //
-// An object is removed before the commit that forgets it: a crash in between leaves a
-// reference to nothing, of a finished run, for the next call. The other order would leave
-// a file that nobody knows of.
+// An object is removed before the commit that forgets it: a crash in between leaves a finished run's
+// reference to nothing, for the next call to drop. The other order would leave a file that nobody
+// knows of.
 func (s *Store) ReleaseObjects(ctx context.Context, runID uint64, remove func(objectID string) error) error {
 	for {
 		var released int
@@ -139,8 +139,7 @@ func (s *Store) ReleaseObjects(ctx context.Context, runID uint64, remove func(ob
 	}
 }
 
-// releaseSome releases a batch. An error of remove ends it; what was removed before stays
-// released.
+// releaseSome releases a batch. An error of remove ends it; what was removed before stays released.
 func releaseSome(tx *sql.Tx, runID uint64, remove func(string) error) (released int, removeErr, err error) {
 	batch, err := references(tx, `WHERE run_id = ? LIMIT ?`, int64(runID), releaseBatch)
 	if err != nil {
@@ -152,7 +151,7 @@ func releaseSome(tx *sql.Tx, runID uint64, remove func(string) error) (released 
 // reference is a row of run_objects.
 type reference struct {
 	key    []byte
-	shared bool // another run has the object too
+	shared bool // another run has the object, too
 }
 
 func references(tx *sql.Tx, where string, args ...any) (found []reference, err error) {
@@ -168,7 +167,7 @@ func references(tx *sql.Tx, where string, args ...any) (found []reference, err e
 	return found, err
 }
 
-// dropReferences removes what no other run has, and forgets the references.
+// dropReferences removes the objects that no other run has, and forgets the references.
 func dropReferences(tx *sql.Tx, runID uint64, batch []reference, remove func(string) error) (released int, removeErr, err error) {
 	for _, r := range batch {
 		if !r.shared {

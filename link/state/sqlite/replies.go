@@ -55,7 +55,7 @@ type target struct {
 	expires int64
 }
 
-// replyTarget finds the instruction if this node may answer it in this run. ErrNotFound.
+// replyTarget finds the instruction, if this node may answer it in this run; else ErrNotFound.
 func replyTarget(c *change, m state.Message) (target, error) {
 	var t target
 	var run, node int64
@@ -65,12 +65,12 @@ func replyTarget(c *change, m state.Message) (target, error) {
 		return target{}, fmt.Errorf("instruction %s: %w", m.ReplyTo, notFound(err))
 	}
 	if uint64(run) != m.RunID || uint64(node) != m.NodeID || t.expires <= sqldb.Micro(c.now) {
-		return target{}, fmt.Errorf("instruction %s is not of this node and run, or has expired: %w", m.ReplyTo, state.ErrNotFound)
+		return target{}, fmt.Errorf("instruction %s does not belong to this node and run, or has expired: %w", m.ReplyTo, state.ErrNotFound)
 	}
 	return t, nil
 }
 
-// replyOf is the reply that an instruction has; an empty id says none.
+// replyOf is the reply that an instruction has; an empty id means that there is none.
 func replyOf(tx *sql.Tx, instruction int64) (id string, complete bool, err error) {
 	err = tx.QueryRow(`SELECT message_id, complete FROM replies WHERE instruction = ?`, instruction).Scan(&id, &complete)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -94,13 +94,13 @@ func insertReply(c *change, t target, m state.Message, runtime time.Duration) er
 	return addClientAppTime(c.tx, m.RunID, runtime)
 }
 
-// replyComplete notes at the instruction that it is answered.
+// replyComplete records with the instruction that it is answered.
 func replyComplete(c *change, instruction int64) error {
 	var run int64
 	var id string
 	err := c.tx.QueryRow(`UPDATE instructions SET replied = 1 WHERE seq = ? RETURNING run_id, message_id`, instruction).Scan(&run, &id)
 	if err != nil {
-		return fmt.Errorf("note that an instruction is answered: %w", err)
+		return fmt.Errorf("record that an instruction is answered: %w", err)
 	}
 	c.then(func(b *board) { b.replied(uint64(run), id, true) })
 	c.ring(state.KeyReplies(uint64(run)))
@@ -160,13 +160,13 @@ func dropInstructions(c *change, where string, args ...any) error {
 	}, `DELETE FROM instructions WHERE `+where+` RETURNING run_id, message_id`, args...)
 }
 
-// unanswer notes at an instruction that its reply is gone.
+// unanswer records with an instruction that its reply is gone.
 func unanswer(c *change, instruction int64) error {
 	var run int64
 	var id string
 	err := c.tx.QueryRow(`UPDATE instructions SET replied = 0 WHERE seq = ? RETURNING run_id, message_id`, instruction).Scan(&run, &id)
 	if err != nil {
-		return fmt.Errorf("note that an instruction is not answered: %w", err)
+		return fmt.Errorf("record that an instruction is not answered: %w", err)
 	}
 	c.then(func(b *board) { b.replied(uint64(run), id, false) })
 	c.ring(state.KeyReplies(uint64(run)))

@@ -20,8 +20,8 @@ import (
 // linkNodeID is the SuperLink's node id in Flower's messages.
 const linkNodeID = 1
 
-// unfinishedRuns selects the ids of runs that are not finished, by the two indexes that
-// hold only those.
+// unfinishedRuns selects the ids of runs that are not finished, through the two indexes that hold only
+// those.
 const unfinishedRuns = `SELECT run_id FROM tasks WHERE status = 'pending' UNION SELECT run_id FROM tasks WHERE active_until > 0`
 
 // CreateRun implements state.Runs.
@@ -120,7 +120,7 @@ func (s *Store) Run(ctx context.Context, runID uint64) (state.Run, error) {
 
 // ListRuns implements state.Runs.
 func (s *Store) ListRuns(ctx context.Context, limit, skip uint64) ([]state.Run, error) {
-	const all = 1 << 62 // more than there can be, and within the numbers of SQL
+	const all = 1 << 62 // more runs than there can be, and within the range of SQL's numbers
 	if limit == 0 || limit > all {
 		limit = all
 	}
@@ -156,7 +156,7 @@ func readRun(tx *sql.Tx, runID uint64) (state.Run, error) {
 	return runs[0], nil
 }
 
-// readRuns reads runs and their primary tasks: two statements, however many runs there are.
+// readRuns reads runs and their primary tasks in two statements, however many runs there are.
 func readRuns(tx *sql.Tx, which string, args ...any) ([]state.Run, error) {
 	var runs []state.Run
 	var primaries []uint64
@@ -179,7 +179,7 @@ func readRuns(tx *sql.Tx, which string, args ...any) ([]state.Run, error) {
 	return runs, nil
 }
 
-// scanRun reads a row, all but the primary task.
+// scanRun reads a row, which is everything but the primary task.
 func scanRun(scan func(dest ...any) error) (run state.Run, primary uint64, err error) {
 	var id, series, first, sent, received, clientApp int64
 	var verifications string
@@ -203,7 +203,7 @@ func scanRun(scan func(dest ...any) error) (run state.Run, primary uint64, err e
 	return run, uint64(first), nil
 }
 
-// runUnfinished is nil for a run that is not finished, else ErrNotFound or ErrRunFinished.
+// runUnfinished is nil for a run that is not finished, otherwise ErrNotFound or ErrRunFinished.
 func runUnfinished(tx *sql.Tx, runID uint64) error {
 	var status task.Status
 	err := tx.QueryRow(`SELECT t.status FROM runs r JOIN tasks t ON t.task_id = r.primary_task_id WHERE r.run_id = ?`,

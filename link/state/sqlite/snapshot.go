@@ -9,8 +9,8 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/sqldb"
 )
 
-// Snapshot writes a copy of the store, as of one moment, to a file that must not exist, and
-// lists the objects that the unfinished runs in it hold. The store is used on meanwhile.
+// Snapshot writes a copy of the store, as of one moment, to a file that must not exist, and lists the
+// objects that the unfinished runs in it hold. The store can be used meanwhile.
 func (s *Store) Snapshot(ctx context.Context, path string) (objectIDs []string, err error) {
 	if err := s.db.Snapshot(ctx, path); err != nil {
 		return nil, err

@@ -38,8 +38,8 @@ func (s *Store) SpareObjects(ctx context.Context, runID uint64, before time.Time
 	return spare, runErr("list spare objects of", runID, err)
 }
 
-// neededObjects are the app bundle and what the messages of a run consist of. It fails
-// rather than miss one.
+// neededObjects are the app bundle and the objects that a run's messages consist of. It fails rather
+// than miss one.
 func neededObjects(tx *sql.Tx, runID uint64) (map[string]bool, error) {
 	needed := make(map[string]bool)
 	var fab string
@@ -63,8 +63,8 @@ func neededObjects(tx *sql.Tx, runID uint64) (map[string]bool, error) {
 	return needed, err
 }
 
-// ReleaseSpareObjects implements state.Runs. Like ReleaseObjects it removes an object before
-// the commit that forgets it.
+// ReleaseSpareObjects implements state.Runs. Like ReleaseObjects it removes an object before the
+// commit that forgets it.
 func (s *Store) ReleaseSpareObjects(ctx context.Context, runID uint64, before time.Time, objectIDs []string, remove func(objectID string) error) error {
 	for rest := objectIDs; len(rest) > 0; {
 		batch := rest[:min(len(rest), releaseBatch)]

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// inList is an expression that is true for values of a list made by [listOf].
+// inList is an expression that is true for values in a list made by [listOf].
 const inList = ` IN (SELECT value FROM json_each(?)) `
 
 // listOf passes strings as one parameter, so that the statement is the same for any number.
@@ -52,7 +52,7 @@ func column[T any](tx *sql.Tx, query string, args ...any) ([]T, error) {
 	return values, err
 }
 
-// one runs a statement that must touch a row. ErrNotFound if it does not.
+// one runs a statement that must touch a row; if it does not, it returns ErrNotFound.
 func one(tx *sql.Tx, query string, args ...any) error {
 	result, err := tx.Exec(query, args...)
 	if err != nil {
@@ -65,13 +65,13 @@ func one(tx *sql.Tx, query string, args ...any) error {
 	return err
 }
 
-// objectKey is how an object id is stored. ok is false for what is no object id.
+// objectKey is the form in which an object id is stored. ok is false if id is not an object id.
 func objectKey(id string) (key []byte, ok bool) {
 	key, err := hex.DecodeString(id)
 	return key, err == nil && len(key) == 32 && strings.ToLower(id) == id
 }
 
-// short bounds and cleans text that a stranger chose.
+// short cleans and bounds text that a stranger chose.
 func short(text string) string {
 	if len(text) > state.MaxDetailBytes {
 		text = text[:state.MaxDetailBytes]
@@ -79,7 +79,7 @@ func short(text string) string {
 	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
-// nullable stores an empty value as NULL, which a UNIQUE column may have many of.
+// nullable stores an empty value as NULL, of which a UNIQUE column may have many.
 func nullable[T ~string | ~[]byte](v T) any {
 	if len(v) == 0 {
 		return nil

@@ -26,8 +26,8 @@ type Store struct {
 	bell  wake.Bell
 	now   func() time.Time
 	board *board
-	// next is the deadline that Expire named last, or an earlier one that came since. It
-	// is used only in functions that run in the order of the commits.
+	// next is the deadline that Expire named last, or an earlier one that has come since. It is
+	// used only in functions that run in the order of the commits.
 	next time.Time
 }
 
@@ -39,9 +39,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Open opens or creates the store. Tasks and nodes that were alive when it was last used
-// get state.RestartGrace to show that they still are. Besides errors of the file system it
-// fails with sqldb.ErrCorrupt and sqldb.ErrNewer.
+// Open opens or creates the store. Tasks and nodes that were alive when it was last used get
+// state.RestartGrace to show that they still are. Apart from errors of the file system, it fails with
+// sqldb.ErrCorrupt and sqldb.ErrNewer.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -58,13 +58,13 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 		s.now = time.Now
 	}
 	if err := s.begin(ctx); err != nil {
-		_ = db.Close() // the error that matters is the first
+		_ = db.Close() // the first error is the one that matters
 		return nil, fmt.Errorf("open state: %w", err)
 	}
 	return s, nil
 }
 
-// begin gives everybody time to come back and fills the board.
+// begin gives all tasks and nodes time to come back, and fills the board.
 func (s *Store) begin(ctx context.Context) error {
 	return s.write(ctx, func(c *change) error {
 		until := c.now.Add(state.RestartGrace)
@@ -85,7 +85,7 @@ func (s *Store) Bell() *wake.Bell { return &s.bell }
 // Close waits for writes that have begun. Every later call fails.
 func (s *Store) Close() error { return s.db.Close() }
 
-// change is one write on its way.
+// change is one write in progress.
 type change struct {
 	tx  *sql.Tx
 	now time.Time
@@ -95,20 +95,20 @@ type change struct {
 	deadline time.Time
 }
 
-// ring notes who is to be woken after the commit.
+// ring notes whom to wake after the commit.
 func (c *change) ring(keys ...wake.Key) { c.keys = append(c.keys, keys...) }
 
 // then notes what changes on the board after the commit.
 func (c *change) then(effect func(*board)) { c.effects = append(c.effects, effect) }
 
-// due notes a deadline that the change has brought; zero is none.
+// due notes a deadline that the change has brought; zero means none.
 func (c *change) due(at time.Time) {
 	if !at.IsZero() && (c.deadline.IsZero() || at.Before(c.deadline)) {
 		c.deadline = at
 	}
 }
 
-// write runs job in the group commit and, after that, what it has noted.
+// write runs job in the group commit and, after the commit, what job has noted.
 func (s *Store) write(ctx context.Context, job func(*change) error) error {
 	return s.writeThen(ctx, job, func(c *change) {
 		if !c.deadline.IsZero() && (s.next.IsZero() || c.deadline.Before(s.next)) {

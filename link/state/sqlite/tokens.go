@@ -20,7 +20,7 @@ func (s *Store) CreateToken(ctx context.Context, t state.JoinToken) error {
 			return err
 		}
 		if tokens >= state.MaxTokens {
-			// Those that let nobody in any more are only history.
+			// Those that can let nobody in any more are only history.
 			result, err := c.tx.Exec(`DELETE FROM join_tokens WHERE NOT (`+usable+`)`, sqldb.Micro(c.now))
 			if err != nil {
 				return err
@@ -75,7 +75,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string) error {
 	return nil
 }
 
-// usable is a condition of tokens that may let somebody in; its parameter is the time.
+// usable is the condition for tokens that can let a peer in; its parameter is the time.
 const usable = `revoked_at = 0 AND (max_uses = 0 OR uses < max_uses) AND (expires_at = 0 OR expires_at > ?)`
 
 // UsableTokens implements state.Membership.
@@ -85,7 +85,7 @@ func (s *Store) UsableTokens(ctx context.Context) (bool, error) {
 		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM join_tokens WHERE `+usable+`)`, sqldb.Micro(s.now())).Scan(&any)
 	})
 	if err != nil {
-		return false, fmt.Errorf("look for usable join tokens: %w", err)
+		return false, fmt.Errorf("look up usable join tokens: %w", err)
 	}
 	return any, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// finished makes a run that has ended and let go of its objects.
+// finished makes a run that has ended and released its objects.
 func (e *env) finished(series uint64) state.Run {
 	e.t.Helper()
 	run, err := e.CreateRun(e.ctx, state.NewRun{TaskType: task.TypeServerApp, FABID: "pub/app", FABVersion: "1", FABHash: objectID("fab"),
@@ -42,10 +42,10 @@ func testForget(t *testing.T, e *env) {
 	holding := e.runningRun()
 	e.ok(e.FinishRun(e.ctx, holding.ID, task.Failed, "why"))
 	if gone, next := e.forget(month); len(gone) != 0 || !next.Equal(e.now().Add(month.Age)) {
-		t.Errorf("at once: %v are forgotten, next at %v", gone, next)
+		t.Errorf("at once: %v were forgotten, next at %v", gone, next)
 	}
 	if gone, next := e.forget(state.Retention{}); len(gone) != 0 || !next.IsZero() {
-		t.Errorf("without a bound: %v are forgotten, next at %v", gone, next)
+		t.Errorf("without a bound: %v were forgotten, next at %v", gone, next)
 	}
 	e.mu.Lock()
 	e.clock = e.clock.Add(20 * 24 * time.Hour)
@@ -60,10 +60,10 @@ func testForget(t *testing.T, e *env) {
 	want := []uint64{old.ID, continued.ID}
 	slices.Sort(want)
 	if !slices.Equal(gone, want) {
-		t.Errorf("after a month %v are forgotten, want %v", gone, want)
+		t.Errorf("after a month %v were forgotten, want %v", gone, want)
 	}
 	if next.IsZero() || next.After(e.now().Add(time.Hour)) {
-		t.Errorf("a run that holds objects is looked at again at %v, now is %v", next, e.now())
+		t.Errorf("a run that holds objects would be looked at again at %v; it is %v now", next, e.now())
 	}
 	e.reopen()
 	for _, id := range want {
@@ -86,7 +86,7 @@ func testForget(t *testing.T, e *env) {
 	}
 	e.release(holding.ID)
 	if gone, next := e.forget(month); !slices.Equal(gone, []uint64{holding.ID}) || !next.Equal(young.PrimaryTask.PendingAt.Add(month.Age)) {
-		t.Errorf("after the release %v are forgotten, next at %v", gone, next)
+		t.Errorf("after the release %v were forgotten, next at %v", gone, next)
 	}
 	if runs, err := e.ListRuns(e.ctx, 0, 0); len(runs) != 2 || err != nil {
 		t.Errorf("%d runs are left, %v", len(runs), err)
@@ -105,14 +105,14 @@ func testForgetBySize(t *testing.T, e *env) {
 	}
 	two := state.Retention{Bytes: 2*(10_000+state.RunRowBytes) + 4_000}
 	if gone, next := e.forget(two); !slices.Equal(gone, runs[:2]) || !next.IsZero() {
-		t.Errorf("%v are forgotten, want %v; next at %v", gone, runs[:2], next)
+		t.Errorf("%v were forgotten, want %v; next at %v", gone, runs[:2], next)
 	}
 	if gone, _ := e.forget(two); len(gone) != 0 {
-		t.Errorf("%v are forgotten the second time", gone)
+		t.Errorf("%v were forgotten the second time", gone)
 	}
 	e.runningRun()
 	if gone, _ := e.forget(state.Retention{Bytes: 1}); !slices.Equal(gone, runs[2:]) {
-		t.Errorf("%v are forgotten, want all that are finished", gone)
+		t.Errorf("%v were forgotten, want all that are finished", gone)
 	}
 	if left, err := e.ListRuns(e.ctx, 0, 0); len(left) != 1 || err != nil {
 		t.Errorf("%d runs are left, %v", len(left), err)

@@ -42,7 +42,7 @@ func testMembers(t *testing.T, e *env) {
 	e.want("remove a stranger", e.RemoveMember(e.ctx, "stranger"), state.ErrNotFound)
 	e.want("come back", e.AddMember(e.ctx, want), state.ErrNotAllowed)
 	if e.AddMember(e.ctx, state.Member{Role: join.RoleNode}) == nil {
-		t.Error("a member without a peer id")
+		t.Error("a member without a peer id was added")
 	}
 	_, err = e.Member(e.ctx, "stranger")
 	e.want("Member", err, state.ErrNotFound)
@@ -76,7 +76,7 @@ func testJoinTokens(t *testing.T, e *env) {
 	e.wantUsable(false)
 	e.ok(e.CreateToken(e.ctx, token("one", 1)))
 	if e.CreateToken(e.ctx, token("one", 5)) == nil {
-		t.Error("two tokens with one id")
+		t.Error("two tokens with one id were created")
 	}
 	e.wantUsable(true)
 	_, err := e.Join(e.ctx, "a", "one", []byte("guess"), "")
@@ -126,7 +126,7 @@ func testJoinTokens(t *testing.T, e *env) {
 	}
 }
 
-// A token for three lets in three, however many come at once.
+// A token for three lets three in, however many come at once.
 func testJoinRace(t *testing.T, e *env) {
 	e.ok(e.CreateToken(e.ctx, token("three", 3)))
 	var in atomic.Int32
@@ -144,6 +144,6 @@ func testJoinRace(t *testing.T, e *env) {
 	wg.Wait()
 	members, err := e.ListMembers(e.ctx)
 	if e.ok(err); in.Load() != 3 || len(members) != 3 {
-		t.Errorf("%d were told to be in, %d are, want 3", in.Load(), len(members))
+		t.Errorf("%d were told that they are in, %d are, want 3", in.Load(), len(members))
 	}
 }

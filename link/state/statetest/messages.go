@@ -39,7 +39,7 @@ func testInstructionRules(t *testing.T, e *env) {
 		}
 		e.want(c.m.ID, refused[0], c.want)
 	}
-	// In one batch the good ones are stored and the others are not.
+	// In one batch, the good ones are stored and the others are not.
 	refused, err := e.InsertInstructions(e.ctx, []state.Message{
 		e.instruction("x", run.ID, 7), e.instruction("y", run.ID, on.ID), e.instruction("z", finished.ID, on.ID)})
 	e.ok(err)
@@ -74,7 +74,7 @@ func testInstructionLife(t *testing.T, e *env) {
 	stranger := e.onlineNode("stranger")
 	e.ok(e.MarkDelivered(e.ctx, stranger.ID, []string{"i"}))
 	msgs, err = e.LeasedInstructions(e.ctx, node.ID)
-	e.wantIDs("what is leased, after another node said that it has it", msgs, err, "i")
+	e.wantIDs("what is leased, after another node claimed to have it", msgs, err, "i")
 	e.ok(e.MarkDelivered(e.ctx, node.ID, []string{"i"}))
 	msgs, err = e.LeasedInstructions(e.ctx, node.ID)
 	e.wantIDs("leased after delivery", msgs, err)
@@ -116,7 +116,7 @@ func testLeases(_ *testing.T, e *env) {
 	e.silent("an extended lease", func() { e.pass(15 * time.Second) }, state.KeyNode(a.ID))
 	e.ok(e.MarkDelivered(e.ctx, a.ID, []string{"3"}))
 	e.rings("the end of a lease", func() { e.pass(5 * time.Second) }, state.KeyNode(a.ID))
-	e.ok(e.MarkDelivered(e.ctx, a.ID, []string{"4"})) // a confirmation that comes late
+	e.ok(e.MarkDelivered(e.ctx, a.ID, []string{"4"})) // a late confirmation
 	msgs, err = e.LeaseInstructions(e.ctx, a.ID, 9, time.Time{})
 	e.wantIDs("leased again", msgs, err, "1")
 	msgs, err = e.LeaseInstructions(e.ctx, b.ID, 9, time.Time{})
@@ -147,13 +147,13 @@ func testUnlease(t *testing.T, e *env) {
 }
 
 func testReplies(t *testing.T, e *env) {
-	run, other := e.runningRun(), e.runningRun()
+	run, elsewhere := e.runningRun(), e.runningRun()
 	node, stranger := e.onlineNode("a"), e.onlineNode("b")
 	i := e.instruction("i", run.ID, node.ID)
 	e.insert(i)
 	for what, change := range map[string]func(*state.Message){
 		"of another node":            func(m *state.Message) { m.NodeID = stranger.ID },
-		"of another run":             func(m *state.Message) { m.RunID = other.ID },
+		"of another run":             func(m *state.Message) { m.RunID = elsewhere.ID },
 		"to an unknown instruction":  func(m *state.Message) { m.ReplyTo = "unknown" },
 		"to nothing":                 func(m *state.Message) { m.ReplyTo = "" },
 		"to a reply, not to a query": func(m *state.Message) { m.ReplyTo = "r" },
@@ -178,12 +178,12 @@ func testReplies(t *testing.T, e *env) {
 	e.ok(e.InsertReply(e.ctx, e.reply("r", i), time.Second))
 	e.want("a second reply", e.InsertReply(e.ctx, e.reply("r2", i), 0), state.ErrNotAllowed)
 	if got, err := e.Run(e.ctx, run.ID); err != nil || got.ClientAppRuntime != time.Second {
-		t.Errorf("a reply that comes again counts again: %v, %v", got.ClientAppRuntime, err)
+		t.Errorf("a repeated reply was counted again: %v, %v", got.ClientAppRuntime, err)
 	}
 	e.ok(e.ConfirmReply(e.ctx, run.ID, "r"))
 	e.ok(e.ConfirmReply(e.ctx, run.ID, "r"))
 	e.want("a reply that was confirmed", e.InsertReply(e.ctx, e.reply("r", i), 0), state.ErrNotFound)
-	// A reply can be complete at once, and may come although nobody leased.
+	// A reply can be complete at once, and may come although nobody has leased the instruction.
 	j := e.instruction("j", run.ID, node.ID)
 	e.insert(j)
 	half := e.reply("rj", j)
@@ -239,16 +239,16 @@ func testAnswers(t *testing.T, e *env) {
 	}
 }
 
-// A run learns nothing of the messages of another.
+// A run learns nothing of another run's messages.
 func testAnswersOfOtherRuns(t *testing.T, e *env) {
-	run, other, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
+	run, elsewhere, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
 	i := e.instruction("i", run.ID, node.ID)
 	e.insert(i)
 	e.ok(e.InsertReply(e.ctx, e.reply("r", i), 0))
-	if got := e.answer(other.ID, "i"); got.Kind != state.InstructionUnknown || got.Reply.ID != "" || got.Instruction.ID != "" {
-		t.Errorf("another run is told %+v", got)
+	if got := e.answer(elsewhere.ID, "i"); got.Kind != state.InstructionUnknown || got.Reply.ID != "" || got.Instruction.ID != "" {
+		t.Errorf("another run was told %+v", got)
 	}
-	e.ok(e.ConfirmReply(e.ctx, other.ID, "r"))
+	e.ok(e.ConfirmReply(e.ctx, elsewhere.ID, "r"))
 	e.wantKind(run.ID, "i", state.Replied)
 }
 

@@ -13,14 +13,14 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// model is what the interface promises of runs, nodes and messages, in the simplest form.
+// model is what the interface promises about runs, nodes and messages, in the simplest form.
 type model struct {
 	e *env
 	// serial makes ids that no other check has used: all checks share the store.
 	serial *int
 	runs   []*modelRun
 	nodes  []*modelNode
-	// msgs are all instructions ever, by insertion.
+	// msgs are all instructions ever made, in the order of insertion.
 	msgs []*modelMsg
 }
 
@@ -47,11 +47,11 @@ type modelMsg struct {
 	whole   bool // the reply is complete
 }
 
-// testModel lets random calls loose on the store and on the model.
+// testModel makes random calls on the store and on the model.
 func testModel(t *testing.T, e *env) {
 	var serial int
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{e: e, serial: &serial} // what earlier checks left in the store is none of its business
+		m := &model{e: e, serial: &serial} // it ignores what earlier checks left in the store
 		rt.Repeat(map[string]func(*rapid.T){
 			"register":   m.register,
 			"activate":   m.activate,
@@ -72,7 +72,7 @@ func testModel(t *testing.T, e *env) {
 			"reopen":     m.reopen,
 			"":           m.check,
 		})
-		for _, r := range m.runs { // the next check finds room for its own
+		for _, r := range m.runs { // so that the next check has room for its own
 			if !r.finished {
 				expect(rt, "FinishRun", e.FinishRun(e.ctx, r.id, task.Stopped, ""), nil)
 			}
@@ -122,7 +122,7 @@ func (m *model) touch(rt *rapid.T) {
 	known, err := m.e.TouchNode(m.e.ctx, n.id, time.Second, until)
 	expect(rt, "TouchNode", err, nil)
 	if known != (n.status != state.NodeUnregistered) {
-		rt.Fatalf("a %s node is known: %v", n.status, known)
+		rt.Fatalf("a %s node: known %v", n.status, known)
 	}
 	if known {
 		n.status, n.until = state.NodeOnline, until

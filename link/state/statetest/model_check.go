@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 )
 
-// check compares what can be seen.
+// check compares everything that can be seen.
 func (m *model) check(rt *rapid.T) {
 	for _, r := range m.runs {
 		m.checkAnswers(rt, r)

@@ -59,7 +59,7 @@ func testNodeKeys(_ *testing.T, e *env) {
 	e.want("the same key", register("other", "key-a"), state.ErrKeyInUse)
 	e.want("the same peer", register("peer-a", "other"), state.ErrKeyInUse)
 	e.ok(e.UnregisterNode(e.ctx, a.ID))
-	e.want("the key of one who left", register("", "key-a"), state.ErrKeyInUse)
+	e.want("the key of a node that left", register("", "key-a"), state.ErrKeyInUse)
 	e.want("stock node", register("", "stock 1"), nil)
 	e.want("stock node", register("", "stock 2"), nil)
 	e.ok(e.AddMember(e.ctx, state.Member{PeerID: "barred", Role: join.RoleNode}))

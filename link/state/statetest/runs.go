@@ -140,7 +140,7 @@ func testRunList(t *testing.T, e *env) {
 	}
 }
 
-// A list shows each run as it is by itself, with its own primary task.
+// A list shows each run just as a look-up of that run does, with its own primary task.
 func testRunListIsWhole(t *testing.T, e *env) {
 	var ids []uint64
 	for i := range 40 {
@@ -164,7 +164,7 @@ func testRunListIsWhole(t *testing.T, e *env) {
 			alone, err := e.Run(e.ctx, listed.ID)
 			e.ok(err)
 			if !proto.Equal(listed.Proto(), alone.Proto()) || listed.PrimaryTask != alone.PrimaryTask || !maps.Equal(listed.Verifications, alone.Verifications) {
-				t.Errorf("%s has %+v, the run by itself is %+v", what, listed, alone)
+				t.Errorf("%s has %+v, the run alone is %+v", what, listed, alone)
 			}
 		}
 	}
@@ -198,8 +198,8 @@ func testRunBound(t *testing.T, e *env) {
 }
 
 func testRunEndsEverything(_ *testing.T, e *env) {
-	run, other, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
-	i, j := e.instruction("i", run.ID, node.ID), e.instruction("j", other.ID, node.ID)
+	run, elsewhere, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
+	i, j := e.instruction("i", run.ID, node.ID), e.instruction("j", elsewhere.ID, node.ID)
 	e.insert(i, j)
 	e.ok(e.InsertReply(e.ctx, e.reply("r", i), 0))
 	e.ok(e.AppendLogs(e.ctx, run.ID, e.now(), []string{"kept\n"}))
@@ -208,7 +208,7 @@ func testRunEndsEverything(_ *testing.T, e *env) {
 	e.wantKind(run.ID, "i", state.InstructionUnknown)
 	msgs, err := e.UnansweredInstructions(e.ctx, node.ID)
 	e.wantIDs("what the node owes", msgs, err, "j")
-	refused, err := e.InsertInstructions(e.ctx, []state.Message{i, e.instruction("k", other.ID, node.ID)})
+	refused, err := e.InsertInstructions(e.ctx, []state.Message{i, e.instruction("k", elsewhere.ID, node.ID)})
 	e.ok(err)
 	e.want("to a finished run", refused[0], state.ErrRunFinished)
 	e.want("to the other run", refused[1], nil)
@@ -255,14 +255,14 @@ func testLogsAreBounded(t *testing.T, e *env) {
 	text, _, last, err := e.Logs(e.ctx, run.ID, 0)
 	e.ok(err)
 	if len(text) > state.MaxLogBytes+1024 || len(text) < state.MaxLogBytes/2 {
-		t.Errorf("%d bytes are kept, of at most %d", len(text), state.MaxLogBytes)
+		t.Errorf("%d bytes were kept; the bound is %d", len(text), state.MaxLogBytes)
 	}
 	notice, rest, _ := strings.Cut(text, "\n")
 	if !strings.Contains(notice, "dropped") || !strings.HasPrefix(rest, "line ") || !strings.Contains(rest, "\nline 39 ") {
 		t.Errorf("the log begins with %.60q, %.60q", notice, rest)
 	}
 	if text, _, _, err = e.Logs(e.ctx, run.ID, last-1); !strings.HasPrefix(text, "line 39 ") || err != nil {
-		t.Errorf("who followed gets %.60q, %v", text, err)
+		t.Errorf("a client that followed the log gets %.60q, %v", text, err)
 	}
 	e.ok(e.AppendLogs(e.ctx, run.ID, e.now(), []string{strings.Repeat("y", 3*state.MaxLogBytes) + "end"}))
 	if text, _, _, err = e.Logs(e.ctx, run.ID, last); len(text) > state.MaxLogBytes+1024 || !strings.HasSuffix(text, "yend") || err != nil {
@@ -287,7 +287,7 @@ func testObjects(t *testing.T, e *env) {
 	}
 	for _, bad := range []string{"", "..", x[1:], strings.ToUpper(x), x + "0"} {
 		if err := e.RegisterObjects(e.ctx, a.ID, []string{z, bad}); err == nil {
-			t.Errorf("registered %q", bad)
+			t.Errorf("%q was registered", bad)
 		}
 	}
 	e.want("RegisterObjects", e.RegisterObjects(e.ctx, 7, []string{x}), state.ErrNotFound)
@@ -304,14 +304,14 @@ func testObjects(t *testing.T, e *env) {
 		t.Errorf("holding: %v", holding)
 	}
 	if got := release(a.ID); !slices.Equal(got, []string{x}) {
-		t.Errorf("the first run releases %v, want only %s", got, x)
+		t.Errorf("the first run released %v, want only %s", got, x)
 	}
 	e.reopen()
 	e.ok(e.FinishRun(e.ctx, b.ID, task.Stopped, ""))
 	want := []string{y, z, a.FABHash}
 	slices.Sort(want)
 	if got := release(b.ID); !slices.Equal(got, want) {
-		t.Errorf("the second run releases %v, want %v", got, want)
+		t.Errorf("the second run released %v, want %v", got, want)
 	}
 	holding, err = e.FinishedRunsHoldingObjects(e.ctx)
 	if e.ok(err); len(holding) != 0 {
@@ -319,7 +319,7 @@ func testObjects(t *testing.T, e *env) {
 	}
 }
 
-// A run that names an object of another one does not hold it before it was given it too.
+// A run that names another run's object does not hold it before it was given that object, too.
 func testHolders(t *testing.T, e *env) {
 	a, b := e.runningRun(), e.runningRun()
 	x, y := objectID("x"), objectID("y")
@@ -352,14 +352,14 @@ func testHolders(t *testing.T, e *env) {
 	e.want("finished", e.HoldObjects(e.ctx, b.ID, []string{x}), state.ErrRunFinished)
 	e.ok(e.ReleaseObjects(e.ctx, b.ID, func(id string) error {
 		if id != b.FABHash {
-			t.Errorf("%s was removed, and the other run needs it", id)
+			t.Errorf("%s was removed although the other run needs it", id)
 		}
 		return nil
 	}))
 }
 
-// A run that registers an object while another lets go of it finds it removed before, or
-// keeps it: it is never removed after the registration.
+// A run that registers an object while another releases it either finds it already removed, or keeps
+// it: it is never removed after the registration.
 func testReleaseAgainstRegister(t *testing.T, e *env) {
 	id := objectID("shared")
 	keeper := e.runningRun()

@@ -27,10 +27,10 @@ func treeOf(t testing.TB, root string, children ...string) []byte {
 	return packed
 }
 
-// What messages of a run consist of is not spare; the rest is, in the order of its use, and
-// goes unless it is registered again.
+// The objects that a run's messages consist of are not spare; the rest are, in the order of their
+// use, and go unless they are registered again.
 func testSpareObjects(t *testing.T, e *env) {
-	run, other, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
+	run, elsewhere, node := e.runningRun(), e.runningRun(), e.onlineNode("a")
 	asked, model, answered, update, shared := objectID("asked"), objectID("model"), objectID("answered"), objectID("update"), objectID("shared")
 	register := func(run uint64, ids ...string) {
 		t.Helper()
@@ -45,7 +45,7 @@ func testSpareObjects(t *testing.T, e *env) {
 			t.Errorf("spare: %.8s, want %.8s", got, want)
 		}
 	}
-	register(other.ID, shared)
+	register(elsewhere.ID, shared)
 	register(run.ID, shared)
 	register(run.ID, model)
 	register(run.ID, asked)
@@ -61,7 +61,7 @@ func testSpareObjects(t *testing.T, e *env) {
 	e.ok(e.ConfirmReply(e.ctx, run.ID, "r"))
 	register(run.ID, model) // for evaluation
 	e.reopen()
-	answer := []string{answered, update} // of one time: in any order
+	answer := []string{answered, update} // used at the same time: in any order
 	slices.Sort(answer)
 	spare(e.now(), append(append([]string{shared, asked}, answer...), model)...)
 	before := e.now().Add(-time.Second) // the moment of the model's last use
@@ -79,7 +79,7 @@ func testSpareObjects(t *testing.T, e *env) {
 	spare(e.now(), model, update)
 	unheld, err := e.UnheldObjects(e.ctx, run.ID, []string{shared, asked, model})
 	if e.ok(err); !slices.Equal(unheld, []string{shared, asked}) {
-		t.Errorf("not held any more: %.8s", unheld)
+		t.Errorf("no longer held: %.8s", unheld)
 	}
 
 	errBusy := errors.New("busy")

@@ -1,9 +1,8 @@
 // Package statetest is the conformance suite of state.Store: every implementation runs it
 // against itself with [Run].
 //
-// It sees an implementation from outside only, through the interface, the bell and a
-// reopened store. It is not responsible for what only one implementation has, such as
-// damaged files.
+// It sees an implementation only from outside, through the interface, the bell and a reopened store.
+// It is not responsible for anything that only one implementation has, such as damaged files.
 package statetest
 
 import (
