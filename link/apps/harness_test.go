@@ -82,31 +82,12 @@ func (l *link) startRun() (state.Run, task.Task) {
 	return run, t
 }
 
-// letter is a routing message, its tree and its objects.
-type letter struct {
-	msg     *flwrpb.Message
-	tree    *flwrpb.ObjectTree
-	objects map[string][]byte
+// newMessage makes a message with a record of its own.
+func newMessage(t testing.TB, md *flwrpb.Metadata) flwrtest.Letter {
+	return flwrtest.NewLetter(t, md, "ConfigRecord", []byte(rand.Text()))
 }
 
-func (m letter) id() string { return m.msg.GetMetadata().GetMessageId() }
-
-func newMessage(t *testing.T, md *flwrpb.Metadata) letter {
-	t.Helper()
-	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
-	must(t, err)
-	msg := &flwrpb.Message{Metadata: md, Content: []byte{}}
-	content, id, err := object.BuildMessage(msg, recordID)
-	must(t, err)
-	md.MessageId = id
-	return letter{
-		msg:     msg,
-		tree:    &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}},
-		objects: map[string][]byte{id: content, recordID: record},
-	}
-}
-
-func (l *link) instruction(runID uint64) letter {
+func (l *link) instruction(runID uint64) flwrtest.Letter {
 	l.t.Helper()
 	return newMessage(l.t, &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: 1, DstNodeId: l.node, MessageType: "train", GroupId: "1",
@@ -114,12 +95,12 @@ func (l *link) instruction(runID uint64) letter {
 	})
 }
 
-func (l *link) push(t task.Task, messages ...letter) *flwrpb.PushAppMessagesResponse {
+func (l *link) push(t task.Task, messages ...flwrtest.Letter) *flwrpb.PushAppMessagesResponse {
 	l.t.Helper()
 	req := &flwrpb.PushAppMessagesRequest{}
 	for _, m := range messages {
-		req.MessagesList = append(req.MessagesList, m.msg)
-		req.MessageObjectTrees = append(req.MessageObjectTrees, m.tree)
+		req.MessagesList = append(req.MessagesList, m.Message)
+		req.MessageObjectTrees = append(req.MessageObjectTrees, m.Tree)
 	}
 	res, err := l.host.PushMessages(l.t.Context(), t, rawPush(l.t, req))
 	must(l.t, err)
@@ -136,14 +117,14 @@ func (l *link) pushObject(t task.Task, id string, content []byte) bool {
 }
 
 // send pushes a message with all its objects.
-func (l *link) send(t task.Task, m letter) string {
+func (l *link) send(t task.Task, m flwrtest.Letter) string {
 	l.t.Helper()
 	for _, id := range l.push(t, m).GetObjectsToPush() {
-		if !l.pushObject(t, id, m.objects[id]) {
+		if !l.pushObject(t, id, m.Objects[id]) {
 			l.t.Fatalf("object %s was not stored", id)
 		}
 	}
-	return m.id()
+	return m.ID()
 }
 
 // waiting are the instructions that could be given to the node now.
@@ -159,15 +140,15 @@ func (l *link) waiting() []string {
 }
 
 // reply has the node answer an instruction.
-func (l *link) reply(m letter) string {
+func (l *link) reply(m flwrtest.Letter) string {
 	l.t.Helper()
-	r := newMessage(l.t, object.ReplyTo(m.msg.GetMetadata(), time.Now()))
-	req := rawPush(l.t, &flwrpb.PushAppMessagesRequest{MessagesList: []*flwrpb.Message{r.msg}, MessageObjectTrees: []*flwrpb.ObjectTree{r.tree}})
+	r := newMessage(l.t, object.ReplyTo(m.Message.GetMetadata(), time.Now()))
+	req := rawPush(l.t, &flwrpb.PushAppMessagesRequest{MessagesList: []*flwrpb.Message{r.Message}, MessageObjectTrees: []*flwrpb.ObjectTree{r.Tree}})
 	verdict, err := l.office.Answer(l.t.Context(), state.Node{ID: l.node}, messages.Reply{
 		Message: req.GetMessages()[0], Tree: req.GetTrees()[0], Runtime: 1,
 		Fetch: func(ctx context.Context, _ uint64, ids []string, shown func(string)) error {
 			for _, id := range ids {
-				content := r.objects[id]
+				content := r.Objects[id]
 				if err := l.objects.Put(ctx, id, int64(len(content)), bytes.NewReader(content)); err != nil {
 					return err
 				}
@@ -180,7 +161,7 @@ func (l *link) reply(m letter) string {
 	if verdict.Kind != messages.Taken {
 		l.t.Fatalf("the reply was not taken: %+v", verdict)
 	}
-	return r.id()
+	return r.ID()
 }
 
 func (l *link) pull(t task.Task, ids ...string) *flwrpb.PullAppMessagesResponse {

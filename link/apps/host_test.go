@@ -18,6 +18,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -27,8 +28,8 @@ func TestInstructionIsVisibleWhenItIsWhole(t *testing.T) {
 	run, app := l.startRun()
 	m := l.instruction(run.ID)
 	res := l.push(app, m)
-	want := []string{m.tree.GetChildren()[0].GetObjectId(), m.id()}
-	if !slices.Equal(res.GetMessageIds(), []string{m.id()}) || !slices.Equal(res.GetObjectsToPush(), want) || res.GetSessionId() == "" {
+	want := []string{m.Tree.GetChildren()[0].GetObjectId(), m.ID()}
+	if !slices.Equal(res.GetMessageIds(), []string{m.ID()}) || !slices.Equal(res.GetObjectsToPush(), want) || res.GetSessionId() == "" {
 		t.Fatalf("push answered %v", res)
 	}
 	for i, id := range want {
@@ -41,12 +42,12 @@ func TestInstructionIsVisibleWhenItIsWhole(t *testing.T) {
 		if i == 1 {
 			l.restart() // what is half complete stays so
 		}
-		l.pushObject(app, id, m.objects[id])
+		l.pushObject(app, id, m.Objects[id])
 	}
-	if got := l.waiting(); !slices.Equal(got, []string{m.id()}) {
+	if got := l.waiting(); !slices.Equal(got, []string{m.ID()}) {
 		t.Errorf("%v are waiting", got)
 	}
-	if again := l.push(app, m); len(again.GetObjectsToPush()) != 0 || again.GetMessageIds()[0] != m.id() {
+	if again := l.push(app, m); len(again.GetObjectsToPush()) != 0 || again.GetMessageIds()[0] != m.ID() {
 		t.Errorf("a message that is already there was answered with %v", again)
 	}
 }
@@ -56,7 +57,7 @@ func TestBadObjectsAreNotStored(t *testing.T) {
 	run, app := l.startRun()
 	m := l.instruction(run.ID)
 	l.push(app, m)
-	if l.pushObject(app, m.id(), []byte("something else")) {
+	if l.pushObject(app, m.ID(), []byte("something else")) {
 		t.Error("wrong bytes were stored")
 	}
 	if l.pushObject(app, object.Sum([]byte("nobody asked")), []byte("nobody asked")) {
@@ -70,33 +71,33 @@ func TestBadObjectsAreNotStored(t *testing.T) {
 func TestBadInstructionsAreRefusedOneByOne(t *testing.T) {
 	l := newLink(t)
 	run, app := l.startRun()
-	bad := map[string]func(*letter){
-		"another run":     func(m *letter) { m.msg.Metadata.RunId++ },
-		"another source":  func(m *letter) { m.msg.Metadata.SrcNodeId = l.node },
-		"unknown node":    func(m *letter) { m.msg.Metadata.DstNodeId = 12345 },
-		"no type":         func(m *letter) { m.msg.Metadata.MessageType = "" },
-		"expired":         func(m *letter) { m.msg.Metadata.CreatedAt -= 7200 },
-		"no time to live": func(m *letter) { m.msg.Metadata.Ttl = 0 },
-		"ancient":         func(m *letter) { m.msg.Metadata.CreatedAt = 1; m.msg.Metadata.Ttl = 1e18 },
-		"no content":      func(m *letter) { m.msg.Content = nil },
-		"two contents":    func(m *letter) { m.msg.Error = &flwrpb.Error{Code: 2} },
-		"no metadata":     func(m *letter) { m.msg.Metadata = nil },
-		"foreign tree":    func(m *letter) { m.tree.ObjectId = m.tree.Children[0].ObjectId },
-		"malformed tree":  func(m *letter) { m.tree.Children[0].ObjectId = "../../etc/passwd" },
-		"a reply":         func(m *letter) { m.msg.Metadata.ReplyToMessageId = m.id() },
+	bad := map[string]func(*flwrtest.Letter){
+		"another run":     func(m *flwrtest.Letter) { m.Message.Metadata.RunId++ },
+		"another source":  func(m *flwrtest.Letter) { m.Message.Metadata.SrcNodeId = l.node },
+		"unknown node":    func(m *flwrtest.Letter) { m.Message.Metadata.DstNodeId = 12345 },
+		"no type":         func(m *flwrtest.Letter) { m.Message.Metadata.MessageType = "" },
+		"expired":         func(m *flwrtest.Letter) { m.Message.Metadata.CreatedAt -= 7200 },
+		"no time to live": func(m *flwrtest.Letter) { m.Message.Metadata.Ttl = 0 },
+		"ancient":         func(m *flwrtest.Letter) { m.Message.Metadata.CreatedAt = 1; m.Message.Metadata.Ttl = 1e18 },
+		"no content":      func(m *flwrtest.Letter) { m.Message.Content = nil },
+		"two contents":    func(m *flwrtest.Letter) { m.Message.Error = &flwrpb.Error{Code: 2} },
+		"no metadata":     func(m *flwrtest.Letter) { m.Message.Metadata = nil },
+		"foreign tree":    func(m *flwrtest.Letter) { m.Tree.ObjectId = m.Tree.Children[0].ObjectId },
+		"malformed tree":  func(m *flwrtest.Letter) { m.Tree.Children[0].ObjectId = "../../etc/passwd" },
+		"a reply":         func(m *flwrtest.Letter) { m.Message.Metadata.ReplyToMessageId = m.ID() },
 	}
 	good := l.instruction(run.ID)
 	for name, spoil := range bad {
 		m := l.instruction(run.ID)
 		spoil(&m)
 		res := l.push(app, m, good)
-		if !slices.Equal(res.GetMessageIds(), []string{"", good.id()}) {
+		if !slices.Equal(res.GetMessageIds(), []string{"", good.ID()}) {
 			t.Errorf("%s: answered %q", name, res.GetMessageIds())
 		}
 	}
 	for name, req := range map[string]*flwrpb.PushAppMessagesRequest{
 		"nothing": {},
-		"no tree": {MessagesList: []*flwrpb.Message{good.msg}},
+		"no tree": {MessagesList: []*flwrpb.Message{good.Message}},
 	} {
 		if _, err := l.host.PushMessages(t.Context(), app, rawPush(t, req)); code(err) != flwr.CodeInvalidMessageCount {
 			t.Errorf("%s: %v", name, err)
@@ -111,7 +112,7 @@ func TestReplyIsGivenUntilItIsConfirmed(t *testing.T) {
 	l.send(app, m)
 	reply := l.reply(m)
 	for range 2 {
-		res := l.pull(app, m.id())
+		res := l.pull(app, m.ID())
 		if len(res.GetMessagesList()) != 1 || res.GetMessagesList()[0].GetMetadata().GetMessageId() != reply ||
 			res.GetMessageObjectTrees()[0].GetObjectId() != reply {
 			t.Fatalf("pull answered %v", res)
@@ -128,7 +129,7 @@ func TestReplyIsGivenUntilItIsConfirmed(t *testing.T) {
 	for range 2 {
 		must(t, l.host.ConfirmMessageReceived(t.Context(), app, &flwrpb.ConfirmMessageReceivedRequest{RunId: run.ID, MessageObjectId: reply}))
 	}
-	if e := l.pull(app, m.id()).GetMessagesList()[0].GetError(); e.GetCode() != flwr.ErrorMessageUnavailable {
+	if e := l.pull(app, m.ID()).GetMessagesList()[0].GetError(); e.GetCode() != flwr.ErrorMessageUnavailable {
 		t.Errorf("after the confirmation: %v", e)
 	}
 }
@@ -146,7 +147,7 @@ func TestPullWaitsForAll(t *testing.T) {
 		l.reply(b)
 	}()
 	close(began)
-	if res := l.pull(app, a.id(), b.id()); len(res.GetMessagesList()) != 2 {
+	if res := l.pull(app, a.ID(), b.ID()); len(res.GetMessagesList()) != 2 {
 		t.Errorf("%d replies, want both", len(res.GetMessagesList()))
 	}
 }
@@ -158,7 +159,7 @@ func TestStopEndsAHeldPull(t *testing.T) {
 	l.send(app, m)
 	pulled := make(chan error, 1)
 	go func() {
-		_, err := l.host.PullMessages(t.Context(), app, &flwrpb.PullAppMessagesRequest{MessageIds: []string{m.id()}})
+		_, err := l.host.PullMessages(t.Context(), app, &flwrpb.PullAppMessagesRequest{MessageIds: []string{m.ID()}})
 		pulled <- err
 	}()
 	must(t, l.store.FinishRun(t.Context(), run.ID, task.Stopped, ""))
@@ -173,13 +174,13 @@ func TestUnavailableNodeIsAnError(t *testing.T) {
 	m := l.instruction(run.ID)
 	l.send(app, m)
 	must(t, l.store.DeactivateNode(t.Context(), l.node))
-	first := l.pull(app, m.id()).GetMessagesList()[0]
+	first := l.pull(app, m.ID()).GetMessagesList()[0]
 	md := first.GetMetadata()
-	if first.GetError().GetCode() != flwr.ErrorNodeUnavailable || md.GetReplyToMessageId() != m.id() || md.GetMessageType() != "train" ||
+	if first.GetError().GetCode() != flwr.ErrorNodeUnavailable || md.GetReplyToMessageId() != m.ID() || md.GetMessageType() != "train" ||
 		md.GetSrcNodeId() != 1 || md.GetDstNodeId() != 1 || md.GetGroupId() != "1" {
 		t.Errorf("the error is %v", first)
 	}
-	if second := l.pull(app, m.id()).GetMessagesList()[0]; !proto.Equal(first, second) {
+	if second := l.pull(app, m.ID()).GetMessagesList()[0]; !proto.Equal(first, second) {
 		t.Error("a repeated pull gave another error")
 	}
 	o, err := l.host.PullObject(t.Context(), app, &flwrpb.PullObjectRequest{Node: &flwrpb.Node{NodeId: 1}, ObjectId: md.GetMessageId()})
@@ -189,7 +190,7 @@ func TestUnavailableNodeIsAnError(t *testing.T) {
 	}
 	must(t, o.Content.Close())
 	must(t, l.host.ConfirmMessageReceived(t.Context(), app, &flwrpb.ConfirmMessageReceivedRequest{MessageObjectId: md.GetMessageId()}))
-	if _, err := l.store.Message(t.Context(), m.id()); !errors.Is(err, state.ErrNotFound) {
+	if _, err := l.store.Message(t.Context(), m.ID()); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("the node would still work on a message that nobody is waiting for: %v", err)
 	}
 }

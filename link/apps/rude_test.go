@@ -58,7 +58,7 @@ func TestAskingForThousandsLeavesRoomForOthers(t *testing.T) {
 		m := l.instruction(served.ID)
 		l.send(app, m)
 		reply := l.reply(m)
-		if got := l.pull(app, m.id()).GetMessagesList(); len(got) != 1 || got[0].GetMetadata().GetMessageId() != reply {
+		if got := l.pull(app, m.ID()).GetMessagesList(); len(got) != 1 || got[0].GetMetadata().GetMessageId() != reply {
 			t.Fatalf("the other run got %v", got)
 		}
 		select {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
@@ -36,32 +37,20 @@ type road interface {
 
 // letter is a message with its objects, and what is appended to it on the wire.
 type letter struct {
-	msg              *flwrpb.Message
-	tree             *flwrpb.ObjectTree
+	flwrtest.Letter
 	extra, extraTree []byte
 	runtime          float64
-	objects          map[string][]byte
 }
 
 func newLetter(t testing.TB, md *flwrpb.Metadata) *letter {
 	t.Helper()
-	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
-	must(t, err)
-	msg := &flwrpb.Message{Metadata: md, Content: []byte{}}
-	content, id, err := object.BuildMessage(msg, recordID)
-	must(t, err)
-	md.MessageId = id
-	return &letter{
-		msg: msg, runtime: 1.5,
-		tree:    &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}},
-		objects: map[string][]byte{id: content, recordID: record},
-	}
+	return &letter{Letter: flwrtest.NewLetter(t, md, "ConfigRecord", []byte(rand.Text())), runtime: 1.5}
 }
 
-func (l *letter) md() *flwrpb.Metadata { return l.msg.Metadata }
+func (l *letter) md() *flwrpb.Metadata { return l.Message.Metadata }
 
-func (l *letter) raw(t testing.TB) []byte  { return append(encode(t, l.msg), l.extra...) }
-func (l *letter) wire(t testing.TB) []byte { return append(encode(t, l.tree), l.extraTree...) }
+func (l *letter) raw(t testing.TB) []byte  { return append(encode(t, l.Message), l.extra...) }
+func (l *letter) wire(t testing.TB) []byte { return append(encode(t, l.Tree), l.extraTree...) }
 
 func encode(t testing.TB, m proto.Message) []byte {
 	t.Helper()
@@ -108,11 +97,11 @@ func replies(elsewhere state.Run, stranger uint64) map[string]struct {
 		"created at infinity": {func(l *letter) { l.md().CreatedAt = math.Inf(1) }, refused},
 		"lives for NaN":       {func(l *letter) { l.md().Ttl = math.NaN() }, refused},
 		"lives for ever":      {func(l *letter) { l.md().Ttl = math.Inf(1) }, refused},
-		"content and error":   {func(l *letter) { l.msg.Error = &flwrpb.Error{Code: 1} }, refused},
-		"neither":             {func(l *letter) { l.msg.Content = nil }, refused},
-		"no tree":             {func(l *letter) { l.tree = &flwrpb.ObjectTree{} }, refused},
-		"another tree":        {func(l *letter) { l.tree = l.tree.GetChildren()[0] }, refused},
-		"a path as an object": {func(l *letter) { l.tree.Children[0].ObjectId = "../../etc/passwd" }, refused},
+		"content and error":   {func(l *letter) { l.Message.Error = &flwrpb.Error{Code: 1} }, refused},
+		"neither":             {func(l *letter) { l.Message.Content = nil }, refused},
+		"no tree":             {func(l *letter) { l.Tree = &flwrpb.ObjectTree{} }, refused},
+		"another tree":        {func(l *letter) { l.Tree = l.Tree.GetChildren()[0] }, refused},
+		"a path as an object": {func(l *letter) { l.Tree.Children[0].ObjectId = "../../etc/passwd" }, refused},
 		"a deep tree":         {func(l *letter) { deepen(l, 20) }, refused},
 		"150 groups in it":    {func(l *letter) { l.extraTree = groups(150) }, refused},
 		"empty nodes":         {func(l *letter) { l.extraTree = bytes.Repeat([]byte{0x12, 0}, 1<<20) }, refused},
@@ -160,7 +149,7 @@ func TestASecondReplyOnBothRoads(t *testing.T) {
 	h := newHub(t)
 	for name, r := range map[string]road{"session": newSessionRoad(t, h), "Fleet API": newFleetRoad(t, h)} {
 		for what, spoil := range map[string]func(*letter){
-			"good": func(*letter) {}, "bad": func(l *letter) { l.msg.Content = nil },
+			"good": func(*letter) {}, "bad": func(l *letter) { l.Message.Content = nil },
 		} {
 			asked := h.instruct(h.run().ID, r.node())
 			first := newLetter(t, object.ReplyTo(asked.md(), time.Now()))
@@ -202,7 +191,7 @@ func TestAForeignInstructionOnBothRoads(t *testing.T) {
 
 func deepen(l *letter, levels int) {
 	for range levels {
-		l.tree.Children = []*flwrpb.ObjectTree{{ObjectId: l.tree.Children[0].GetObjectId(), Children: l.tree.Children}}
+		l.Tree.Children = []*flwrpb.ObjectTree{{ObjectId: l.Tree.Children[0].GetObjectId(), Children: l.Tree.Children}}
 	}
 }
 

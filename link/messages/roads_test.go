@@ -102,7 +102,7 @@ func (h *hub) instruct(runID, nodeID uint64) *letter {
 	must(h.t, err)
 	must(h.t, rejected[0])
 	for _, id := range missing {
-		_, err := h.office.StoreObject(ctx, runID, id, int64(len(l.objects[id])), bytes.NewReader(l.objects[id]))
+		_, err := h.office.StoreObject(ctx, runID, id, int64(len(l.Objects[id])), bytes.NewReader(l.Objects[id]))
 		must(h.t, err)
 	}
 	must(h.t, h.office.Deliver(ctx, nodeID, []string{m.ID()}))
@@ -140,7 +140,7 @@ func (h *hub) isReply(t testing.TB, asked, reply *letter) {
 	if !bytes.Equal(got.Proto, reply.raw(t)) || !bytes.Equal(got.Tree, reply.wire(t)) {
 		t.Errorf("the ServerApp did not get the bytes that the node wrote")
 	}
-	for id := range reply.objects {
+	for id := range reply.Objects {
 		if !h.objects.Has(id) {
 			t.Errorf("object %s of a reply that was taken is not there", id)
 		}
@@ -254,7 +254,7 @@ func (s *sessionRoad) fetch(ctx context.Context, _ peer.ID, _ uint64, ids []stri
 func (s *sessionRoad) send(reply *letter) (taken bool) {
 	s.t.Helper()
 	s.mu.Lock()
-	maps.Copy(s.objects, reply.objects)
+	maps.Copy(s.objects, reply.Objects)
 	s.mu.Unlock()
 	must(s.t, s.conn.WriteFrame(&sessionpb.Frame{Body: &sessionpb.Frame_Reply{Reply: &sessionpb.Reply{
 		Message: reply.raw(s.t), Tree: reply.wire(s.t), ClientappRuntimeSeconds: reply.runtime,
@@ -315,7 +315,7 @@ func (f *fleetRoad) send(reply *letter) (taken bool) {
 	for _, id := range pushed.GetObjectsToPush() {
 		stored := &flwrpb.PushObjectResponse{}
 		f.call(flwr.PathFleetPushObject, &flwrpb.PushObjectRequest{
-			Node: &flwrpb.Node{NodeId: f.id}, RunId: reply.md().GetRunId(), ObjectId: id, ObjectContent: reply.objects[id],
+			Node: &flwrpb.Node{NodeId: f.id}, RunId: reply.md().GetRunId(), ObjectId: id, ObjectContent: reply.Objects[id],
 			SessionId: pushed.GetSessionId(),
 		}, stored)
 		if !stored.GetStored() {

@@ -22,6 +22,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/join"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/session"
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
@@ -154,18 +155,13 @@ func now() float64 { return float64(time.Now().UnixMicro()) / 1e6 }
 // newMessage makes a message with some content, whose objects go into a store.
 func newMessage(t testing.TB, store objects.Store, md *flwrpb.Metadata) state.Message {
 	t.Helper()
-	record, recordID, err := object.Build("ConfigRecord", nil, []byte(rand.Text()))
-	must(t, err)
-	put(t, store, record)
-	msg := &flwrpb.Message{Metadata: md, Content: []byte{}}
-	content, id, err := object.BuildMessage(msg, recordID)
-	must(t, err)
-	put(t, store, content)
-	md.MessageId = id
-	tree := &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}}
+	l := flwrtest.NewLetter(t, md, "ConfigRecord", []byte(rand.Text()))
+	for _, content := range l.Objects {
+		put(t, store, content)
+	}
 	return state.Message{
-		ID: id, RunID: md.GetRunId(), ReplyTo: md.GetReplyToMessageId(), State: state.Waiting,
-		Proto: encode(t, msg), Tree: encode(t, tree), CreatedAt: md.GetCreatedAt(), TTL: md.GetTtl(),
+		ID: l.ID(), RunID: md.GetRunId(), ReplyTo: md.GetReplyToMessageId(), State: state.Waiting,
+		Proto: encode(t, l.Message), Tree: encode(t, l.Tree), CreatedAt: md.GetCreatedAt(), TTL: md.GetTtl(),
 	}
 }
 

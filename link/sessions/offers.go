@@ -128,7 +128,7 @@ func (ps *peerSession) accepted(id string) error {
 	if err := ps.server.cfg.Office.Deliver(ps.ctx, ps.node.ID, []string{id}); err != nil {
 		return fmt.Errorf("record that message %s is delivered: %w", id, err)
 	}
-	ps.server.keepTraffic(ps.ctx, runID)
+	ps.server.traffic.Keep(ps.ctx, runID)
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (ps *peerSession) takeReply(reply *sessionpb.Reply) error {
 	case verdict.Kind == messages.Underway:
 		return nil // sent twice; the first is acknowledged once it is stored
 	case verdict.Kind == messages.Taken:
-		ps.server.keepTraffic(ps.ctx, verdict.RunID)
+		ps.server.traffic.Keep(ps.ctx, verdict.RunID)
 		return ps.ack(verdict.InstructionID, verdict.ReplyID, false, "")
 	case verdict.InstructionID == "":
 		return fmt.Errorf("the node sent a reply that answers nothing: %s", verdict.Reason)

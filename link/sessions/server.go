@@ -14,6 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/link/traffic"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/p2p/streams"
 	"github.com/rhizome-fl/rhizome/p2p/swarm"
@@ -48,7 +49,7 @@ type Config struct {
 // the meter of the link's object exchange.
 type Server struct {
 	cfg     Config
-	traffic *traffic
+	traffic *traffic.Meter
 	pulse   *pulse
 	swarm   *swarm.Hub // nil: nodes get everything from the link
 
@@ -76,7 +77,7 @@ func New(cfg Config) *Server {
 	if cfg.Relays == nil {
 		cfg.Relays = func() []string { return nil }
 	}
-	s := &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: newTraffic(), pulse: newPulse(cfg.Heartbeat)}
+	s := &Server{cfg: cfg, sessions: make(map[peer.ID]*peerSession), traffic: traffic.New(cfg.Store), pulse: newPulse(cfg.Heartbeat)}
 	if cfg.Swarm {
 		s.swarm = swarm.NewHub(swarm.HubConfig{Size: cfg.Objects.Size, Seen: s.seen, News: s.swarmNews})
 	}
@@ -213,7 +214,7 @@ func (s *Server) CancelRun(ctx context.Context, runID uint64, detail string) err
 	if s.swarm != nil {
 		s.swarm.End(runID)
 	}
-	s.keepTraffic(ctx, runID)
+	s.traffic.Keep(ctx, runID)
 	return nil
 }
 

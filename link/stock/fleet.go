@@ -9,6 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 	"github.com/rhizome-fl/rhizome/link/messages"
 	"github.com/rhizome-fl/rhizome/link/state"
+	"github.com/rhizome-fl/rhizome/link/traffic"
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
@@ -32,13 +33,13 @@ type server struct {
 	guard      *replayGuard
 	holds      *holds
 	deliveries *deliveries
-	traffic    *traffic
+	traffic    *traffic.Meter
 }
 
 // New makes the handler of all routes below /v1/fleet/. It need not be closed: whoever stops the
 // HTTP server ends the contexts of the requests, and nothing runs outside of them.
 func New(cfg Config) http.Handler {
-	s := &server{cfg: cfg, guard: newReplayGuard(), holds: newHolds(), deliveries: newDeliveries(), traffic: newTraffic()}
+	s := &server{cfg: cfg, guard: newReplayGuard(), holds: newHolds(), deliveries: newDeliveries(), traffic: traffic.New(cfg.Store)}
 	mux := flwr.NewMux()
 	mux.Handle(flwr.PathFleetRegisterNode, withKey(s.registerNode))
 	mux.Handle(flwr.PathFleetActivateNode, withKey(s.activateNode))

@@ -13,6 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
@@ -32,10 +33,10 @@ func TestARound(t *testing.T) {
 
 	for range 2 {
 		pulled := n.pull()
-		if got := pulled.GetMessagesList()[0]; !proto.Equal(got, m.msg) || got.Content == nil {
-			t.Fatalf("pulled %v, want %v with its empty content", got, m.msg)
+		if got := pulled.GetMessagesList()[0]; !proto.Equal(got, m.Message) || got.Content == nil {
+			t.Fatalf("pulled %v, want %v with its empty content", got, m.Message)
 		}
-		if !proto.Equal(pulled.GetMessageObjectTrees()[0], m.tree) || pulled.Reconnect != nil {
+		if !proto.Equal(pulled.GetMessageObjectTrees()[0], m.Tree) || pulled.Reconnect != nil {
 			t.Error("the tree changed on its way, or a reconnect was asked for")
 		}
 		got := &flwrpb.GetRunResponse{}
@@ -48,25 +49,25 @@ func TestARound(t *testing.T) {
 		if object.Sum(fab.GetFab().GetContent()) != run.FABHash || fab.GetFab().GetHashStr() != run.FABHash || fab.GetFab().GetVerifications()["valid_license"] != "yes" {
 			t.Errorf("the FAB is %v", fab.GetFab())
 		}
-		for id, content := range m.objects {
+		for id, content := range m.Objects {
 			if got := n.pullObject(run.ID, id); !got.GetObjectFound() || !got.GetObjectAvailable() || !bytes.Equal(got.GetObjectContent(), content) {
 				t.Errorf("object %s came as %v", id, got)
 			}
 		}
 	}
 	for range 2 {
-		n.confirm(run.ID, m.id())
+		n.confirm(run.ID, m.ID())
 	}
 
-	reply := n.reply(m.msg.GetMetadata())
+	reply := n.reply(m.Message.GetMetadata())
 	for range 2 {
 		pushed := n.push(reply)
-		if len(pushed.GetObjectsToPush()) != 2 || pushed.GetObjectsToPush()[1] != reply.id() || pushed.GetSessionId() == "" ||
-			pushed.GetReconnect().GetReconnect() != 5 || len(pushed.GetResults()) != 1 || pushed.GetResults()[reply.id()] != 0 {
+		if len(pushed.GetObjectsToPush()) != 2 || pushed.GetObjectsToPush()[1] != reply.ID() || pushed.GetSessionId() == "" ||
+			pushed.GetReconnect().GetReconnect() != 5 || len(pushed.GetResults()) != 1 || pushed.GetResults()[reply.ID()] != 0 {
 			t.Errorf("the push was answered with %v", pushed)
 		}
 	}
-	for id, content := range reply.objects {
+	for id, content := range reply.Objects {
 		if h.answer(m).Kind != state.NoAnswerYet {
 			t.Error("the ServerApp saw an incomplete reply")
 		}
@@ -76,7 +77,7 @@ func TestARound(t *testing.T) {
 			}
 		}
 	}
-	if a := h.answer(m); a.Kind != state.Replied || a.Reply.ID != reply.id() {
+	if a := h.answer(m); a.Kind != state.Replied || a.Reply.ID != reply.ID() {
 		t.Fatalf("the ServerApp was told %v", a.Kind)
 	}
 	if again := n.push(reply); len(again.GetObjectsToPush()) != 0 {
@@ -94,7 +95,7 @@ func TestARound(t *testing.T) {
 }
 
 // testStatistics checks what the user is shown of a run: each object moved twice.
-func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply letter) {
+func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply flwrtest.Letter) {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	pulled := n.start(ctx)
@@ -107,8 +108,8 @@ func testStatistics(t *testing.T, h *hub, n *superNode, runID uint64, m, reply l
 	<-pulled
 }
 
-func size(m letter) (sum uint64) {
-	for _, content := range m.objects {
+func size(m flwrtest.Letter) (sum uint64) {
+	for _, content := range m.Objects {
 		sum += uint64(len(content))
 	}
 	return sum
@@ -128,7 +129,7 @@ func TestRunsThatAreNotRunning(t *testing.T) {
 		if name == "unknown" {
 			getRun, getFAB = noRun, noFAB
 		}
-		reply := newMessageTo(t, &flwrpb.Metadata{RunId: runID, SrcNodeId: n.id, DstNodeId: 1}, "MetricRecord", nil)
+		reply := flwrtest.NewLetter(t, &flwrpb.Metadata{RunId: runID, SrcNodeId: n.id, DstNodeId: 1}, "MetricRecord", nil)
 		for _, call := range []struct {
 			path, want string
 			req        proto.Message
@@ -155,7 +156,7 @@ func TestObjectsOfOthers(t *testing.T) {
 	n := newSuperNode(t, h).join()
 	run, elsewhere := h.run(true), h.run(true)
 	m := h.instruct(elsewhere.ID, n.id)
-	if got := n.pullObject(run.ID, m.id()); got.GetObjectFound() {
+	if got := n.pullObject(run.ID, m.ID()); got.GetObjectFound() {
 		t.Error("an object of another run was found")
 	}
 	if got := n.pullObject(run.ID, "no id"); got.GetObjectFound() {
@@ -165,7 +166,7 @@ func TestObjectsOfOthers(t *testing.T) {
 	if n.pushObject(run.ID, object.Sum(content), content) {
 		t.Error("an object that nobody is waiting for was stored")
 	}
-	for id := range m.objects {
+	for id := range m.Objects {
 		must(t, h.objects.Remove(id))
 		if n.pushObject(elsewhere.ID, id, content) {
 			t.Error("other content was stored under an id")
@@ -178,7 +179,7 @@ func TestAnObjectOnItsWayIsWaitedFor(t *testing.T) {
 	n, stranger := newSuperNode(t, h).join(), newSuperNode(t, h).join()
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
-	reply := n.reply(m.msg.GetMetadata())
+	reply := n.reply(m.Message.GetMetadata())
 	n.push(reply)
 	type answer struct {
 		body []byte
@@ -186,14 +187,14 @@ func TestAnObjectOnItsWayIsWaitedFor(t *testing.T) {
 	}
 	pulled := make(chan answer, 1)
 	go func() {
-		_, body, err := stranger.call(t.Context(), flwr.PathFleetPullObject, &flwrpb.PullObjectRequest{Node: stranger.node(), RunId: run.ID, ObjectId: reply.id()})
+		_, body, err := stranger.call(t.Context(), flwr.PathFleetPullObject, &flwrpb.PullObjectRequest{Node: stranger.node(), RunId: run.ID, ObjectId: reply.ID()})
 		pulled <- answer{body, err}
 	}()
-	n.pushObject(run.ID, reply.id(), reply.objects[reply.id()])
+	n.pushObject(run.ID, reply.ID(), reply.Objects[reply.ID()])
 	got, res := <-pulled, &flwrpb.PullObjectResponse{}
 	must(t, got.err)
 	must(t, proto.Unmarshal(got.body, res))
-	if !bytes.Equal(res.GetObjectContent(), reply.objects[reply.id()]) {
+	if !bytes.Equal(res.GetObjectContent(), reply.Objects[reply.ID()]) {
 		t.Errorf("the object came as %v", res)
 	}
 }
@@ -204,7 +205,7 @@ func TestTransientFailures(t *testing.T) {
 	n := newSuperNode(t, h).join()
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
-	reply := n.reply(m.msg.GetMetadata())
+	reply := n.reply(m.Message.GetMetadata())
 	must(t, h.store.Close())
 	for path, req := range map[string]proto.Message{
 		flwr.PathFleetRegisterNode:           &flwrpb.RegisterNodeFleetRequest{PublicKey: n.pem},
@@ -216,9 +217,9 @@ func TestTransientFailures(t *testing.T) {
 		flwr.PathFleetPushMessages:           n.pushRequest(reply),
 		flwr.PathFleetGetRun:                 &flwrpb.GetRunRequest{Node: n.node(), RunId: run.ID},
 		flwr.PathFleetGetFAB:                 &flwrpb.GetFabRequest{Node: n.node(), RunId: run.ID, HashStr: run.FABHash},
-		flwr.PathFleetPullObject:             &flwrpb.PullObjectRequest{Node: n.node(), RunId: run.ID, ObjectId: m.id()},
-		flwr.PathFleetPushObject:             &flwrpb.PushObjectRequest{Node: n.node(), RunId: run.ID, ObjectId: m.id()},
-		flwr.PathFleetConfirmMessageReceived: &flwrpb.ConfirmMessageReceivedRequest{Node: n.node(), RunId: run.ID, MessageObjectId: m.id()},
+		flwr.PathFleetPullObject:             &flwrpb.PullObjectRequest{Node: n.node(), RunId: run.ID, ObjectId: m.ID()},
+		flwr.PathFleetPushObject:             &flwrpb.PushObjectRequest{Node: n.node(), RunId: run.ID, ObjectId: m.ID()},
+		flwr.PathFleetConfirmMessageReceived: &flwrpb.ConfirmMessageReceivedRequest{Node: n.node(), RunId: run.ID, MessageObjectId: m.ID()},
 	} {
 		if got := n.refused(path, req); !strings.HasPrefix(got, "503 ") {
 			t.Errorf("%s without a store: %s", path, got)

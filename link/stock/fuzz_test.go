@@ -27,12 +27,12 @@ func FuzzBodies(f *testing.F) {
 	n := newSuperNode(f, h).join()
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
-	reply := n.reply(m.msg.GetMetadata())
+	reply := n.reply(m.Message.GetMetadata())
 	handler := New(Config{Store: h.store, Objects: h.objects, Office: h.office})
 	for i := range routes {
 		for _, seed := range [][]byte{
 			encode(f, n.pushRequest(reply)),
-			encode(f, &flwrpb.PushObjectRequest{Node: n.node(), RunId: run.ID, ObjectId: m.id(), ObjectContent: []byte("x"), SessionId: "s"}),
+			encode(f, &flwrpb.PushObjectRequest{Node: n.node(), RunId: run.ID, ObjectId: m.ID(), ObjectContent: []byte("x"), SessionId: "s"}),
 			encode(f, &flwrpb.ActivateNodeRequest{PublicKey: n.pem, HeartbeatInterval: 30}),
 			{0x08, 0xff}, nil,
 		} {

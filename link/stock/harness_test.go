@@ -26,6 +26,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 	"github.com/rhizome-fl/rhizome/protocol/message"
 	"github.com/rhizome-fl/rhizome/protocol/object"
 	"github.com/rhizome-fl/rhizome/protocol/task"
@@ -101,9 +102,9 @@ func (h *hub) put(content []byte) string {
 }
 
 // instruct sends a message with all its objects to a node.
-func (h *hub) instruct(runID, nodeID uint64) letter {
+func (h *hub) instruct(runID, nodeID uint64) flwrtest.Letter {
 	h.t.Helper()
-	m := newMessageTo(h.t, &flwrpb.Metadata{
+	m := flwrtest.NewLetter(h.t, &flwrpb.Metadata{
 		RunId: runID, SrcNodeId: flwr.NodeSuperLink, DstNodeId: nodeID, MessageType: "train", GroupId: "1",
 		CreatedAt: float64(time.Now().UnixMicro()) / 1e6, Ttl: 3600,
 	}, "ConfigRecord", []byte(rand.Text()))
@@ -111,16 +112,16 @@ func (h *hub) instruct(runID, nodeID uint64) letter {
 	return m
 }
 
-func (h *hub) send(m letter) {
+func (h *hub) send(m flwrtest.Letter) {
 	h.t.Helper()
-	runID := m.msg.GetMetadata().GetRunId()
-	parsed, err := message.ParseInstruction(encode(h.t, m.msg), encode(h.t, m.tree), message.Addressed{RunID: runID})
+	runID := m.Message.GetMetadata().GetRunId()
+	parsed, err := message.ParseInstruction(encode(h.t, m.Message), encode(h.t, m.Tree), message.Addressed{RunID: runID})
 	must(h.t, err)
 	rejected, missing, err := h.office.TakeIn(h.t.Context(), runID, []*message.Message{parsed})
 	must(h.t, err)
 	must(h.t, rejected[0])
 	for _, id := range missing {
-		content := m.objects[id]
+		content := m.Objects[id]
 		stored, err := h.office.StoreObject(h.t.Context(), runID, id, int64(len(content)), bytes.NewReader(content))
 		must(h.t, err)
 		if !stored {
@@ -130,9 +131,9 @@ func (h *hub) send(m letter) {
 }
 
 // answer is how the instruction stands for its ServerApp.
-func (h *hub) answer(m letter) state.Answer {
+func (h *hub) answer(m flwrtest.Letter) state.Answer {
 	h.t.Helper()
-	answers, err := h.store.Answers(h.t.Context(), m.msg.GetMetadata().GetRunId(), []string{m.id()})
+	answers, err := h.store.Answers(h.t.Context(), m.Message.GetMetadata().GetRunId(), []string{m.ID()})
 	must(h.t, err)
 	return answers[0]
 }
@@ -142,30 +143,6 @@ func (h *hub) node(id uint64) state.Node {
 	node, err := h.store.Node(h.t.Context(), id)
 	must(h.t, err)
 	return node
-}
-
-// letter is a routing message, its tree and its objects.
-type letter struct {
-	msg     *flwrpb.Message
-	tree    *flwrpb.ObjectTree
-	objects map[string][]byte
-}
-
-func (m letter) id() string { return m.msg.GetMetadata().GetMessageId() }
-
-func newMessageTo(t testing.TB, md *flwrpb.Metadata, kind string, body []byte) letter {
-	t.Helper()
-	record, recordID, err := object.Build(kind, nil, body)
-	must(t, err)
-	msg := &flwrpb.Message{Metadata: md, Content: []byte{}}
-	content, id, err := object.BuildMessage(msg, recordID)
-	must(t, err)
-	md.MessageId = id
-	return letter{
-		msg:     msg,
-		tree:    &flwrpb.ObjectTree{ObjectId: id, Children: []*flwrpb.ObjectTree{{ObjectId: recordID}}},
-		objects: map[string][]byte{id: content, recordID: record},
-	}
 }
 
 // superNode is a scripted flower-supernode.
@@ -294,21 +271,21 @@ func (n *superNode) confirm(runID uint64, id string) {
 }
 
 // reply makes the answer to an instruction.
-func (n *superNode) reply(to *flwrpb.Metadata) letter {
+func (n *superNode) reply(to *flwrpb.Metadata) flwrtest.Letter {
 	n.t.Helper()
-	return newMessageTo(n.t, object.ReplyTo(to, time.Now()), "MetricRecord", []byte(rand.Text()))
+	return flwrtest.NewLetter(n.t, object.ReplyTo(to, time.Now()), "MetricRecord", []byte(rand.Text()))
 }
 
-func (n *superNode) push(m letter) *flwrpb.PushMessagesResponse {
+func (n *superNode) push(m flwrtest.Letter) *flwrpb.PushMessagesResponse {
 	n.t.Helper()
 	res := &flwrpb.PushMessagesResponse{}
 	n.must(flwr.PathFleetPushMessages, n.pushRequest(m), res)
 	return res
 }
 
-func (n *superNode) pushRequest(m letter) *flwrpb.PushMessagesRequest {
+func (n *superNode) pushRequest(m flwrtest.Letter) *flwrpb.PushMessagesRequest {
 	return &flwrpb.PushMessagesRequest{
-		Node: n.node(), MessagesList: []*flwrpb.Message{m.msg}, MessageObjectTrees: []*flwrpb.ObjectTree{m.tree},
+		Node: n.node(), MessagesList: []*flwrpb.Message{m.Message}, MessageObjectTrees: []*flwrpb.ObjectTree{m.Tree},
 		ClientappRuntimeList: []float64{1.5},
 	}
 }

@@ -111,22 +111,22 @@ func TestACrashedNodeTakesItsPlaceBack(t *testing.T) {
 	want := make(map[string]bool)
 	for range 2 {
 		m := h.instruct(run.ID, n.id)
-		want[m.id()] = true
-		if got := n.pullID(); got != m.id() {
+		want[m.ID()] = true
+		if got := n.pullID(); got != m.ID() {
 			t.Fatalf("pulled %s", got)
 		}
-		n.confirm(run.ID, m.id())
+		n.confirm(run.ID, m.ID())
 		if len(want) == 2 {
-			n.push(n.reply(m.msg.GetMetadata()))
+			n.push(n.reply(m.Message.GetMetadata()))
 		}
 	}
 	m := h.instruct(run.ID, n.id)
-	want[m.id()] = true
+	want[m.ID()] = true
 	n.pullID()
 	answered := h.instruct(run.ID, n.id)
-	reply := n.reply(answered.msg.GetMetadata())
+	reply := n.reply(answered.Message.GetMetadata())
 	for _, id := range n.push(reply).GetObjectsToPush() {
-		n.pushObject(run.ID, id, reply.objects[id])
+		n.pushObject(run.ID, id, reply.Objects[id])
 	}
 
 	n.activate()

@@ -37,7 +37,7 @@ func (s *server) pullObject(w http.ResponseWriter, r *http.Request, node state.N
 	if err := flwr.WriteObject(w, file, file.Size()); err != nil {
 		return err
 	}
-	s.traffic.add(run.ID, moved{sent: file.Size()})
+	s.traffic.Sent(run.ID, file.Size())
 	s.lives(r.Context(), &node) // sending may have taken long
 	return nil
 }
@@ -74,7 +74,7 @@ func (s *server) pushObject(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if stored {
-		s.traffic.add(run.ID, moved{received: push.Size})
+		s.traffic.Received(run.ID, push.Size)
 	}
 	return flwr.WriteResponse(w, r, &flwrpb.PushObjectResponse{Stored: stored})
 }

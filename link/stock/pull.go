@@ -18,7 +18,7 @@ import (
 // is held, since the client of an earlier one has left: that one is answered empty.
 func (s *server) pullMessages(w http.ResponseWriter, r *http.Request, node state.Node, _ *flwrpb.PullMessagesRequest) error {
 	s.lives(r.Context(), &node)
-	s.traffic.keepAll(r.Context(), s.cfg.Store) // a node that pulls has pushed all it had
+	s.traffic.KeepAll(r.Context()) // a node that pulls has pushed all it had
 	var res *flwrpb.RawPullMessagesResponse
 	err := flwr.Hold(w, r, func(ctx context.Context) (err error) {
 		res, err = s.pull(ctx, node)
@@ -108,6 +108,6 @@ func (s *server) confirm(ctx context.Context, node state.Node, req *flwrpb.Confi
 		return nil, fmt.Errorf("record that message %.80s is delivered: %w", id, err)
 	}
 	s.deliveries.forget(node.ID, id)
-	s.traffic.keep(ctx, s.cfg.Store, run.ID)
+	s.traffic.Keep(ctx, run.ID)
 	return &flwrpb.ConfirmMessageReceivedResponse{}, nil
 }

@@ -79,8 +79,8 @@ func TestAPullIsHeldUntilThereIsAMessage(t *testing.T) {
 	run := h.run(true)
 	pulled := n.start(t.Context())
 	m := h.instruct(run.ID, n.id)
-	if got := receive(t, pulled); len(got.ids) != 1 || got.ids[0] != m.id() {
-		t.Errorf("pulled %v, want %s", got.ids, m.id())
+	if got := receive(t, pulled); len(got.ids) != 1 || got.ids[0] != m.ID() {
+		t.Errorf("pulled %v, want %s", got.ids, m.ID())
 	}
 }
 
@@ -129,18 +129,18 @@ func TestALeaseEndsAtConfirm(t *testing.T) {
 	run := h.run(true)
 	first, second := h.instruct(run.ID, n.id), h.instruct(run.ID, n.id)
 	for range 3 {
-		if got := n.pullID(); got != first.id() {
-			t.Fatalf("pulled %s, want the unconfirmed %s", got, first.id())
+		if got := n.pullID(); got != first.ID() {
+			t.Fatalf("pulled %s, want the unconfirmed %s", got, first.ID())
 		}
 	}
-	stranger.confirm(run.ID, first.id())
-	n.confirm(run.ID, second.id()+"x")
-	if got := n.pullID(); got != first.id() {
+	stranger.confirm(run.ID, first.ID())
+	n.confirm(run.ID, second.ID()+"x")
+	if got := n.pullID(); got != first.ID() {
 		t.Error("somebody else's confirmation ended the lease")
 	}
-	n.confirm(run.ID, first.id())
-	if got := n.pullID(); got != second.id() {
-		t.Errorf("pulled %s, want the next, %s", got, second.id())
+	n.confirm(run.ID, first.ID())
+	if got := n.pullID(); got != second.ID() {
+		t.Errorf("pulled %s, want the next, %s", got, second.ID())
 	}
 }
 
@@ -151,12 +151,12 @@ func TestAMessageThatIsNeverConfirmed(t *testing.T) {
 	run := h.run(true)
 	bad, good := h.instruct(run.ID, n.id), h.instruct(run.ID, n.id)
 	for range maxDeliveries {
-		if got := n.pullID(); got != bad.id() {
-			t.Fatalf("pulled %s, want %s", got, bad.id())
+		if got := n.pullID(); got != bad.ID() {
+			t.Fatalf("pulled %s, want %s", got, bad.ID())
 		}
 	}
-	if got := n.pullID(); got != good.id() {
-		t.Errorf("pulled %s, want the next, %s", got, good.id())
+	if got := n.pullID(); got != good.ID() {
+		t.Errorf("pulled %s, want the next, %s", got, good.ID())
 	}
 	if got := h.answer(bad).Kind; got != state.InstructionUnknown {
 		t.Errorf("the ServerApp was told %v", got)

@@ -10,6 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 )
 
 func TestOneReplyAPush(t *testing.T) {
@@ -17,12 +18,12 @@ func TestOneReplyAPush(t *testing.T) {
 	n := newSuperNode(t, h).join()
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
-	reply := n.reply(m.msg.GetMetadata())
+	reply := n.reply(m.Message.GetMetadata())
 	good := n.pushRequest(reply)
 	for name, req := range map[string]*flwrpb.PushMessagesRequest{
 		"nothing":      {Node: n.node()},
 		"no tree":      {Node: n.node(), MessagesList: good.GetMessagesList()},
-		"two messages": {Node: n.node(), MessagesList: []*flwrpb.Message{reply.msg, reply.msg}, MessageObjectTrees: good.GetMessageObjectTrees()},
+		"two messages": {Node: n.node(), MessagesList: []*flwrpb.Message{reply.Message, reply.Message}, MessageObjectTrees: good.GetMessageObjectTrees()},
 		"two runtimes": {Node: n.node(), MessagesList: good.GetMessagesList(), MessageObjectTrees: good.GetMessageObjectTrees(), ClientappRuntimeList: []float64{1, 2}},
 	} {
 		if got := n.refused(flwr.PathFleetPushMessages, req); !strings.HasPrefix(got, `400 {"code":3013,`) {
@@ -47,19 +48,19 @@ func TestRepliesThatNobodyWaitsFor(t *testing.T) {
 		"another source":      func(md *flwrpb.Metadata) { md.SrcNodeId = stranger.id },
 		"to a node":           func(md *flwrpb.Metadata) { md.DstNodeId = stranger.id },
 	} {
-		reply := n.reply(m.msg.GetMetadata())
-		change(reply.msg.Metadata)
+		reply := n.reply(m.Message.GetMetadata())
+		change(reply.Message.Metadata)
 		if got := n.push(reply); len(got.GetObjectsToPush()) != 0 || got.GetSessionId() == "" {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if got := stranger.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
+	if got := stranger.push(n.reply(m.Message.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
 		t.Errorf("from another node: %v", got)
 	}
-	if got := n.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 2 {
+	if got := n.push(n.reply(m.Message.GetMetadata())); len(got.GetObjectsToPush()) != 2 {
 		t.Errorf("the true reply: %v", got)
 	}
-	if got := n.push(n.reply(m.msg.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
+	if got := n.push(n.reply(m.Message.GetMetadata())); len(got.GetObjectsToPush()) != 0 {
 		t.Errorf("a second reply: %v", got)
 	}
 }
@@ -69,17 +70,17 @@ func TestRepliesThatAreBroken(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
 	run := h.run(true)
-	for name, spoil := range map[string]func(m *letter){
-		"content and error": func(m *letter) { m.msg.Error = &flwrpb.Error{Code: 1} },
-		"neither":           func(m *letter) { m.msg.Content = nil },
-		"no type":           func(m *letter) { m.msg.Metadata.MessageType = "" },
-		"no time":           func(m *letter) { m.msg.Metadata.CreatedAt = math.NaN() },
-		"no time to live":   func(m *letter) { m.msg.Metadata.Ttl = math.NaN() },
-		"another tree":      func(m *letter) { m.tree = m.tree.GetChildren()[0] },
-		"no id":             func(m *letter) { m.tree.Children[0].ObjectId = "x" },
+	for name, spoil := range map[string]func(m *flwrtest.Letter){
+		"content and error": func(m *flwrtest.Letter) { m.Message.Error = &flwrpb.Error{Code: 1} },
+		"neither":           func(m *flwrtest.Letter) { m.Message.Content = nil },
+		"no type":           func(m *flwrtest.Letter) { m.Message.Metadata.MessageType = "" },
+		"no time":           func(m *flwrtest.Letter) { m.Message.Metadata.CreatedAt = math.NaN() },
+		"no time to live":   func(m *flwrtest.Letter) { m.Message.Metadata.Ttl = math.NaN() },
+		"another tree":      func(m *flwrtest.Letter) { m.Tree = m.Tree.GetChildren()[0] },
+		"no id":             func(m *flwrtest.Letter) { m.Tree.Children[0].ObjectId = "x" },
 	} {
 		m := h.instruct(run.ID, n.id)
-		reply := n.reply(m.msg.GetMetadata())
+		reply := n.reply(m.Message.GetMetadata())
 		spoil(&reply)
 		if got := n.push(reply); len(got.GetObjectsToPush()) != 0 {
 			t.Errorf("%s: %v", name, got)
@@ -96,15 +97,15 @@ func TestUnknownFieldsOfAReplyArriveAtItsServerApp(t *testing.T) {
 	n := newSuperNode(t, h).join()
 	run := h.run(true)
 	m := h.instruct(run.ID, n.id)
-	reply := n.reply(m.msg.GetMetadata())
-	reply.msg.ProtoReflect().SetUnknown([]byte{0xfa, 0x3e, 2, 'h', 'i'})
+	reply := n.reply(m.Message.GetMetadata())
+	reply.Message.ProtoReflect().SetUnknown([]byte{0xfa, 0x3e, 2, 'h', 'i'})
 	n.push(reply)
-	for id, content := range reply.objects {
+	for id, content := range reply.Objects {
 		n.pushObject(run.ID, id, content)
 	}
 	got := &flwrpb.Message{}
 	must(t, proto.Unmarshal(h.answer(m).Reply.Proto, got))
-	if !proto.Equal(got, reply.msg) {
+	if !proto.Equal(got, reply.Message) {
 		t.Errorf("it arrived as %v", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rhizome-fl/rhizome/link/state"
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
+	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrtest"
 )
 
 const (
@@ -72,7 +73,7 @@ func TestStockSuperNode(t *testing.T) {
 		return id != 0
 	})
 	for range 2 { // the second message finds run and app at the node
-		m := newMessageTo(t, &flwrpb.Metadata{
+		m := flwrtest.NewLetter(t, &flwrpb.Metadata{
 			RunId: run.ID, SrcNodeId: 1, DstNodeId: id, MessageType: "train", GroupId: "1",
 			CreatedAt: float64(time.Now().UnixMicro()) / 1e6, Ttl: 3600,
 		}, "RecordDict", []byte("{}"))

@@ -1,5 +1,6 @@
 // Package flwrtest lets tests call a handler as Flower's clients do, over in-memory
-// connections, so that they also work under virtual time (testing/synctest).
+// connections, so that they also work under virtual time (testing/synctest), and makes the
+// messages that such clients send.
 //
 // It is not responsible for judging answers.
 package flwrtest
