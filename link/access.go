@@ -17,7 +17,7 @@ func demandToken(token []byte, next http.Handler) http.Handler {
 	if len(token) == 0 {
 		return next
 	}
-	want := sha256.Sum256(token) // both of one length, so that the comparison leaks nothing
+	want := sha256.Sum256(token) // hashes have one length, so comparing them leaks nothing
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case flwr.PathGetLoginDetails, flwr.PathGetAuthTokens, flwr.PathRefreshAuthTokens:

@@ -67,7 +67,7 @@ func (k *Spare) look(ctx context.Context) (int, error) {
 	var errs []error
 	for _, run := range runs {
 		err := k.trim(ctx, run.ID, before, room/int64(len(runs)))
-		if !errors.Is(err, state.ErrRunFinished) && !errors.Is(err, state.ErrNotFound) { // Runs releases everything of a finished run
+		if !errors.Is(err, state.ErrRunFinished) && !errors.Is(err, state.ErrNotFound) { // Runs releases all objects of a finished run
 			errs = append(errs, err)
 		}
 	}

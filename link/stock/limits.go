@@ -26,8 +26,8 @@ const (
 	// nodes send hundreds a second, and each record is a transaction.
 	lifeStep = 10 * time.Second
 
-	// pullHold ends a held pull-messages with an empty answer. After that the client sleeps 3 s, which
-	// is then 1 % of the time, in which a message would have to wait.
+	// pullHold ends a held pull-messages with an empty answer. After that the client sleeps 3 s: for
+	// 1 % of the time, a message has to wait.
 	pullHold = 5 * time.Minute
 	// objectHold is how long a pull of an object that is on its way is held before the client is told
 	// to ask again.

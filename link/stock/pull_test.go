@@ -84,7 +84,7 @@ func TestAPullIsHeldUntilThereIsAMessage(t *testing.T) {
 	}
 }
 
-// The second pull of a node is the one that counts; nobody is left to answer the first to.
+// A second pull of a node replaces the first, whose client has left.
 func TestAPullEndsTheOneBefore(t *testing.T) {
 	h := newHub(t, false)
 	n := newSuperNode(t, h).join()
