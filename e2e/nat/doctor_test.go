@@ -35,9 +35,9 @@ const (
 	relayed443 = "This site reaches the link only through the relays $R1:443 and $R2:443"
 	closed     = relayed443 + ", since the link's own addresses do not answer: it sits behind a NAT or a firewall, or a rule of this site is about their ports; "
 	allOf443   = "TCP port 443 of $R1, UDP port 443 of $R1, TCP port 443 of $R2 and UDP port 443 of $R2"
-	changeNone = "Nothing has to be changed, since " + allOf443 + " can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in TCP port 4001 of $LINK."
+	changeNone = "Nothing needs to be changed, since " + allOf443 + " can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in TCP port 4001 of $LINK."
 	fasterBy   = "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK"
-	enough     = "TCP port 443 of $R1 and TCP port 443 of $R2 works already and is enough to take part."
+	enough     = "TCP port 443 of $R1 and TCP port 443 of $R2 already works and is enough to take part."
 )
 
 // checkups: join is how a site is examined before it joins.
@@ -46,9 +46,9 @@ func (f *field) checkups(join []string) []checkup {
 		{"before joining,cone", "cone", join, doctor.CauseLinkClosed,
 			closed + "hole punching will make a direct path if the link's NAT allows it, and this site's does.", changeNone},
 		{"before joining,symmetric", "symmetric", join, doctor.CauseLinkClosed,
-			closed + "this site sits behind a symmetric NAT, which takes another port for each destination, so that it will stay on the relay unless the link's side is open.", changeNone},
+			closed + "this site sits behind a symmetric NAT, which uses a different port for each destination, so that it will stay on the relay unless the link's side is open.", changeNone},
 		{"before joining,udpblocked", "udpblocked", join, doctor.CauseOnlyWeb,
-			relayed443 + ", since only TCP to port 443 gets out of this site: it works, and all data takes the way through the relay.",
+			relayed443 + ", since only TCP to port 443 gets out of this site: it works, and all data goes through the relay.",
 			fasterBy + "; " + enough},
 		{"before joining,proxy", "proxy", append(slices.Clone(join), f.throughProxy("proxy")...), doctor.CauseOnlyProxy,
 			relayed443 + " and the HTTP proxy http://192.168.1.1:3128, over WebSocket, since nothing else gets out.",

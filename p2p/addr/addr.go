@@ -1,10 +1,10 @@
-// Package addr reads the addresses of the overlay: which of them go through a relay, which by
-// UDP, and which peer belongs to them.
+// Package addr reads the addresses of the overlay: which of them go through a relay, which use
+// UDP, and which peer they belong to.
 //
 // A circuit is an address through a relay, /<relay's address>/p2p/<relay>/p2p-circuit.
 //
-// The package knows no host and no connection but those it is shown, so that every room of
-// the overlay, a link and a doctor read addresses in one way. It is not responsible for which
+// The package knows no host and no connections but those it is shown, so that every room of
+// the overlay, a link and a doctor read addresses in the same way. It is not responsible for which
 // address is better (package reach) or for resolving names.
 package addr
 
@@ -18,7 +18,7 @@ import (
 // IsCircuit reports whether an address goes through a relay.
 func IsCircuit(a ma.Multiaddr) bool { return has(a, ma.P_CIRCUIT) }
 
-// IsUDP reports whether the first hop of an address goes by UDP.
+// IsUDP reports whether the first hop of an address uses UDP.
 func IsUDP(a ma.Multiaddr) bool { return has(a, ma.P_UDP) }
 
 func has(a ma.Multiaddr, code int) bool {
@@ -26,20 +26,20 @@ func has(a ma.Multiaddr, code int) bool {
 	return err == nil
 }
 
-// Connection is all that is looked at of a connection.
+// Connection is all that is needed of a connection.
 type Connection interface{ RemoteMultiaddr() ma.Multiaddr }
 
 // Relayed reports whether a connection runs through a relay.
 func Relayed(c Connection) bool { return IsCircuit(c.RemoteMultiaddr()) }
 
-// RelayOf names the relay that a connection runs through; empty: it is direct.
+// RelayOf names the relay that a connection runs through; empty means that it is direct.
 func RelayOf(c Connection) peer.ID {
 	relay, _ := SplitCircuit(c.RemoteMultiaddr())
 	return relay.ID
 }
 
-// SplitCircuit takes the relay out of an address through one. ok is false for other
-// addresses, and for circuits that name no relay.
+// SplitCircuit splits the relay off an address through one. ok is false for other addresses, and
+// for circuits that name no relay.
 func SplitCircuit(a ma.Multiaddr) (relay peer.AddrInfo, ok bool) {
 	head, ok := Hop(a)
 	if !ok {
@@ -61,7 +61,8 @@ func Hop(a ma.Multiaddr) (relay ma.Multiaddr, ok bool) {
 
 var circuitSuffix = ma.StringCast("/p2p-circuit")
 
-// Circuit makes the address of whoever holds a reservation at a relay; at is an address of the relay.
+// Circuit makes the address of a peer that holds a reservation at a relay; at is an address of the
+// relay.
 func Circuit(relay peer.ID, at ma.Multiaddr) ma.Multiaddr {
 	return at.Encapsulate(ma.StringCast("/p2p/" + relay.String())).Encapsulate(circuitSuffix)
 }
@@ -80,8 +81,8 @@ func Transport(a ma.Multiaddr) string {
 	return ""
 }
 
-// MergePeers joins the addresses of each peer, in the order of first appearance: whoever lists
-// relays puts the preferred one first. (libp2p's AddrInfosFromP2pAddrs shuffles them.)
+// MergePeers joins the addresses of each peer, in the order of first appearance, since lists of
+// relays put the preferred one first. (libp2p's AddrInfosFromP2pAddrs shuffles them.)
 func MergePeers(infos []peer.AddrInfo) []peer.AddrInfo {
 	var merged []peer.AddrInfo
 	for _, info := range infos {

@@ -26,7 +26,7 @@ func TestAddressesAreTakenApart(t *testing.T) {
 		{addr: "/dns4/relay.example/tcp/1/wss", transport: "websocket"},
 		{addr: "/ip4/192.0.2.1/tcp/1/p2p/" + relayID + "/p2p-circuit", circuit: true, relay: relay, transport: "tcp"},
 		{addr: "/ip4/192.0.2.1/udp/1/quic-v1/p2p/" + relayID + "/p2p-circuit", circuit: true, udp: true, relay: relay, transport: "quic-v1"},
-		{addr: "/ip4/192.0.2.1/tcp/1/p2p-circuit", circuit: true, transport: "tcp"}, // by no relay that is named
+		{addr: "/ip4/192.0.2.1/tcp/1/p2p-circuit", circuit: true, transport: "tcp"}, // the relay is not named
 		{addr: "/p2p-circuit", circuit: true},
 	} {
 		a := ma.StringCast(test.addr)
@@ -35,20 +35,20 @@ func TestAddressesAreTakenApart(t *testing.T) {
 			t.Errorf("%s: circuit %v, UDP %v, relay %v, transport %q", a, IsCircuit(a), IsUDP(a), info, Transport(a))
 		}
 		if ok && (len(info.Addrs) != 1 || !Circuit(info.ID, info.Addrs[0]).Equal(a)) {
-			t.Errorf("%s: taken apart and put together it is another", a)
+			t.Errorf("%s: taken apart and put together again, it differs", a)
 		}
 	}
 }
 
 func TestPeersAreMergedInOrder(t *testing.T) {
-	one, two := ma.StringCast("/ip4/192.0.2.1/tcp/1"), ma.StringCast("/ip4/192.0.2.2/tcp/1")
+	first, second := ma.StringCast("/ip4/192.0.2.1/tcp/1"), ma.StringCast("/ip4/192.0.2.2/tcp/1")
 	merged := MergePeers([]peer.AddrInfo{
-		{ID: "b", Addrs: []ma.Multiaddr{two}}, {ID: "a", Addrs: []ma.Multiaddr{one}}, {ID: "b", Addrs: []ma.Multiaddr{two, one}},
+		{ID: "b", Addrs: []ma.Multiaddr{second}}, {ID: "a", Addrs: []ma.Multiaddr{first}}, {ID: "b", Addrs: []ma.Multiaddr{second, first}},
 	})
 	if len(merged) != 2 || merged[0].ID != "b" || merged[1].ID != "a" {
 		t.Fatalf("merged: %v", merged)
 	}
-	if addrs := merged[0].Addrs; len(addrs) != 2 || !addrs[0].Equal(two) || !addrs[1].Equal(one) {
+	if addrs := merged[0].Addrs; len(addrs) != 2 || !addrs[0].Equal(second) || !addrs[1].Equal(first) {
 		t.Errorf("addresses: %v", addrs)
 	}
 }

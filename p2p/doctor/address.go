@@ -24,12 +24,12 @@ type way struct {
 	transport.CapableConn
 	*asked
 	address *Address // nil for a circuit
-	relay   peer.ID  // of a circuit
+	relay   peer.ID  // the relay of a circuit
 }
 
 func (w *way) open() opener { return w.OpenStream }
 
-// checkAddress tries one address of a peer from h. A way is given if the handshake worked; the
+// checkAddress tries one address of a peer from h. It returns a way if the handshake worked; the
 // caller closes it.
 func (s *site) checkAddress(ctx context.Context, h host.Host, p peer.ID, isRelay bool, a ma.Multiaddr) (Address, *way) {
 	found := describe(p, isRelay, a)
@@ -40,7 +40,7 @@ func (s *site) checkAddress(ctx context.Context, h host.Host, p peer.ID, isRelay
 	if len(at) == 0 {
 		return found, nil
 	}
-	// A name may have several addresses: the one that works best stands for all.
+	// A name may have several addresses: the one that works best stands for all of them.
 	results := make([]Address, len(at))
 	ways := make([]*way, len(at))
 	var all sync.WaitGroup
@@ -131,7 +131,7 @@ func (s *site) resolve(ctx context.Context, h host.Host, p peer.ID, a ma.Multiad
 	return usable
 }
 
-// try makes the steps of one address without a name.
+// try goes through the steps for one address without a name.
 func (s *site) try(ctx context.Context, h host.Host, a ma.Multiaddr, found *Address) *way {
 	tpt, err := transportFor(h, a)
 	if err != nil {
@@ -168,8 +168,8 @@ func (s *site) try(ctx context.Context, h host.Host, a ma.Multiaddr, found *Addr
 	return w
 }
 
-// connect makes the plain connection that the transport will make, or the proxy's, and
-// tells whether there is any sense in going on.
+// connect makes the plain connection that the transport will make, or the proxy's, and reports
+// whether there is any point in going on.
 func (s *site) connect(ctx context.Context, a ma.Multiaddr, found *Address) bool {
 	network, at, err := dialArgs(a)
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *site) connect(ctx context.Context, a ma.Multiaddr, found *Address) bool
 	both.Wait()
 	ok := found.Connect.State == OK
 	if found.ViaProxy {
-		// Of a proxy that could not be tried alone, the handshake is the test.
+		// For a proxy that could not be tried alone, the handshake is the test.
 		ok = found.Proxy.State != Failed
 	}
 	if !ok {

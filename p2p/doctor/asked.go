@@ -33,14 +33,14 @@ type asked struct {
 
 	// These are zero if the peer does not speak our protocol.
 	rtt   time.Duration
-	ahead time.Duration // of this clock; off by up to half of rtt
+	ahead time.Duration // how far this clock is ahead; off by up to half of rtt
 }
 
 func (a *asked) speaks(proto protocol.ID) bool {
 	return a != nil && slices.Contains(a.protocols, proto)
 }
 
-// askPeer has a peer identify itself, and tell its time if it can.
+// askPeer makes a peer identify itself, and tell its time if it can.
 func askPeer(ctx context.Context, open opener, p peer.ID) (*asked, error) {
 	a := &asked{from: p}
 	if err := ask(ctx, open, identify.ID, askTimeout, a.identify); err != nil {
@@ -48,7 +48,7 @@ func askPeer(ctx context.Context, open opener, p peer.ID) (*asked, error) {
 	}
 	if a.speaks(admission.ObserveProtocol) {
 		if err := ask(ctx, open, admission.ObserveProtocol, askTimeout, a.observe); err != nil {
-			log.Debug("clock and round trip are not known", "peer", p, "err", err)
+			log.Debug("clock and round trip are unknown", "peer", p, "err", err)
 		}
 	}
 	return a, nil
@@ -86,7 +86,7 @@ func (a *asked) identify(s network.MuxedStream) error {
 	return nil
 }
 
-// observe compares clocks, NTP's way, and takes the quickest of some answers.
+// observe compares clocks, as NTP does, and takes the quickest of several answers.
 func (a *asked) observe(s network.MuxedStream) error {
 	for range samples {
 		began := time.Now()

@@ -15,7 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// ErrNothing: there is neither a link nor a relay to examine the way to.
+// ErrNothing: there is neither a link nor a relay to which a way could be examined.
 var ErrNothing = errors.New("there is nothing to examine: no address of a link or a relay is known")
 
 // Examine makes all checks, and returns within [MaxTime] with what it found by then. An error
@@ -97,7 +97,7 @@ func (s *site) findWays(ctx context.Context, h host.Host, r *Report) []*way {
 	return slices.DeleteFunc(found, func(w *way) bool { return w == nil })
 }
 
-// examine is phase 2: relays, and whom the NAT lets in.
+// examine is phase 2: relays, and who gets in through the NAT.
 func (s *site) examine(ctx context.Context, r *Report, ways []*way) (circuits []*way, closeAll func()) {
 	ctx, cancel := context.WithTimeout(ctx, relaysTime)
 	defer cancel()
@@ -130,7 +130,7 @@ func (s *site) examine(ctx context.Context, r *Report, ways []*way) (circuits []
 	return slices.DeleteFunc(found, func(w *way) bool { return w == nil }), closeAll
 }
 
-// answering are the addresses at which a peer was reached.
+// answering returns the addresses at which a peer was reached.
 func answering(ways []*way, p peer.ID) (addrs []ma.Multiaddr) {
 	for _, w := range ways {
 		if w.address.Peer == p && w.asked != nil {
@@ -140,7 +140,7 @@ func answering(ways []*way, p peer.ID) (addrs []ma.Multiaddr) {
 	return addrs
 }
 
-// observe fills in what the connections of phase 1 tell.
+// observe fills in what the connections of phase 1 reveal.
 func (n *NAT) observe(ways []*way, own []netip.Addr) {
 	n.Observations = []Observation{}
 	for _, w := range ways {
@@ -163,7 +163,7 @@ func (s *site) addRouter(r *Report, found routerFound) {
 	}
 }
 
-// measure is phase 3, and what earlier connections tell of clock and MTU.
+// measure is phase 3, and also collects what earlier connections reveal about clock and MTU.
 func (s *site) measure(ctx context.Context, r *Report, ways []*way) {
 	ctx, cancel := context.WithTimeout(ctx, pathsTime)
 	defer cancel()
@@ -179,7 +179,7 @@ func (s *site) measure(ctx context.Context, r *Report, ways []*way) {
 func clockOf(ways []*way, link peer.ID) Clock {
 	heard := slices.DeleteFunc(slices.Clone(ways), func(w *way) bool { return w.asked == nil || w.rtt == 0 })
 	if len(heard) == 0 {
-		return Clock{Why: "nobody who was reached tells the time"}
+		return Clock{Why: "no peer that was reached tells the time"}
 	}
 	best := slices.MinFunc(heard, func(a, b *way) int {
 		return cmp.Or(boolToInt(a.from != link)-boolToInt(b.from != link), cmp.Compare(a.rtt, b.rtt))
@@ -187,7 +187,7 @@ func clockOf(ways []*way, link peer.ID) Clock {
 	return Clock{Known: true, With: best.from, Ahead: best.ahead.Seconds(), Within: (best.rtt / 2).Seconds()}
 }
 
-// mtuOf takes the least that TCP was told on a way to the internet.
+// mtuOf takes the smallest value that TCP was told on a way to the internet.
 func mtuOf(all []Address) MTU {
 	least := 0
 	for _, a := range all {
@@ -196,7 +196,7 @@ func mtuOf(all []Address) MTU {
 		}
 	}
 	if least == 0 {
-		return MTU{How: "not known: no TCP connection to the internet told of it"}
+		return MTU{How: "not known: no TCP connection to the internet revealed it"}
 	}
 	return MTU{Bytes: least, How: "as TCP was told: by the route, by routers and by the other side's segment size; a router that drops larger packets silently would not show"}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// doorCheck finds out whom the NAT lets in at a fresh port:
+// doorCheck finds out who gets in through the NAT at a fresh port:
 //
 //	our second socket ──── speaks to ────► greeter    (and so opens the NAT, and learns its public port)
 //	our second socket ◄─── tries ────────  knocker    (which that socket never spoke to)
@@ -29,7 +29,7 @@ type doorCheck struct {
 	own  []netip.Addr
 }
 
-// run fills the NAT's filtering and hairpin. It gives the reason why it could not.
+// run fills in the NAT's filtering and hairpin. If it cannot, it returns the reason.
 func (d *doorCheck) run(ctx context.Context) error {
 	knocker := d.knocker()
 	if d.site.cfg.OwnLink && d.site.cfg.Running {
@@ -61,7 +61,7 @@ func (d *doorCheck) host() (host.Host, error) {
 			d.nat.Port, d.nat.OwnPort = port, true
 			return h, nil
 		}
-		d.site.dontKnow("filtering was examined on another port than the site's own port %d, which is taken", port)
+		d.site.dontKnow("filtering was examined on a port other than the site's own port %d, which is taken", port)
 	}
 	h, err := d.site.host(true, 0)
 	if err != nil {
@@ -75,7 +75,7 @@ func (d *doorCheck) host() (host.Host, error) {
 	return h, nil
 }
 
-// knocker picks who is to knock.
+// knocker picks the peer that is to knock.
 func (d *doorCheck) knocker() *way {
 	for _, w := range d.ways {
 		if _, ok := observationOf(w); ok && w.speaks(KnockProtocol) {
@@ -85,7 +85,7 @@ func (d *doorCheck) knocker() *way {
 	return nil
 }
 
-// greet speaks to one peer by UDP and by TCP from the second socket, rather not to the knocker.
+// greet speaks to one peer by UDP and by TCP from the second socket, preferably not the knocker.
 func (d *doorCheck) greet(ctx context.Context, h host.Host, knocker *way) []*way {
 	var greeted []*way
 	for _, transport := range []string{transportQUIC, transportTCP} {
@@ -158,8 +158,8 @@ func askToKnock(ctx context.Context, knocker *way, req *doctorpb.KnockRequest) (
 	return doorOf(answer.GetTcp()), doorOf(answer.GetUdp()), nil
 }
 
-// knockAtLink has the public addresses tried that the running link tells others. The link
-// speaks to its relays by TCP, so that only UDP says whether strangers get in.
+// knockAtLink has the public addresses tried that the running link announces. The link speaks to
+// its relays by TCP, so only UDP shows whether strangers get in.
 func (d *doorCheck) knockAtLink(ctx context.Context, knocker *way) error {
 	if knocker == nil {
 		return errNoKnocker
@@ -179,7 +179,7 @@ func (d *doorCheck) knockAtLink(ctx context.Context, knocker *way) error {
 		}
 	}
 	if !d.nat.OwnPort {
-		return fmt.Errorf("the link tells nobody an address at %s, from where others see it", from.Observed.Addr())
+		return fmt.Errorf("the link announces no address at %s, where others see it", from.Observed.Addr())
 	}
 	tcp, udp, err := askToKnock(ctx, knocker, req)
 	if err != nil {
@@ -207,7 +207,7 @@ func filterOf(door Door, fresh bool) Filtering {
 func (d *doorCheck) hairpin(ctx context.Context) {
 	at, err := netip.ParseAddrPort(d.nat.SeenUDP)
 	if err != nil || slices.Contains(d.own, at.Addr()) {
-		return // UDP does not get out, or there is no NAT to turn around at
+		return // UDP does not get out, or there is no NAT that could turn it around
 	}
 	ctx, cancel := context.WithTimeout(ctx, knockTimeout)
 	defer cancel()

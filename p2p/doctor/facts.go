@@ -27,10 +27,10 @@ func (a Address) endpoint() endpoint {
 	return e
 }
 
-// works reports whether the peer that was wanted was reached.
+// works reports whether the intended peer was reached.
 func (a Address) works() bool { return a.Handshake.State == OK }
 
-// failure is that of the first step that failed.
+// failure returns the failure of the first step that failed.
 func (a Address) failure() Failure {
 	for _, s := range []Step{a.Resolve, a.Proxy, a.Connect, a.Handshake} {
 		if s.State == Failed && (!a.ViaProxy || s != a.Connect) {
@@ -40,18 +40,18 @@ func (a Address) failure() Failure {
 	return ""
 }
 
-// facts are the findings, as the verdict asks for them.
+// facts are the findings in the form in which the verdict asks for them.
 type facts struct {
 	Report
-	link, relay []Address // of the internet, and of the LAN only if they work
-	circuits    []Relay   // that reach the link
+	link, relay []Address // on the internet, and on the LAN only if they work
+	circuits    []Relay   // relays through which the link was reached
 }
 
 func factsOf(r Report) facts {
 	f := facts{Report: r}
 	for _, a := range r.Addresses {
 		switch {
-		case !a.works() && (a.Private || a.failure() == ""): // of another LAN, or not tried
+		case !a.works() && (a.Private || a.failure() == ""): // on another LAN, or not tried
 		case a.Relay:
 			f.relay = append(f.relay, a)
 		default:
@@ -68,7 +68,7 @@ func factsOf(r Report) facts {
 
 func (f facts) all() []Address { return slices.Concat(f.link, f.relay) }
 
-// is makes a condition out of some.
+// is combines several conditions into one.
 func is(all ...func(Address) bool) func(Address) bool {
 	return func(a Address) bool {
 		for _, holds := range all {
@@ -91,7 +91,7 @@ func webPort(a Address) bool  { return a.Port == 443 || a.Port == 80 }
 // stopped: TCP itself did not get through, whatever a proxy does.
 func stopped(a Address) bool { return overTCP(a) && a.Connect.State == Failed }
 
-// portOf: one of the ports that others are at.
+// portOf: the address has a port at which one of the others is.
 func portOf(others []Address) func(Address) bool {
 	return func(a Address) bool {
 		return slices.ContainsFunc(others, func(o Address) bool { return o.Port == a.Port })
@@ -114,12 +114,12 @@ func which(all []Address, holds ...func(Address) bool) []Address {
 
 func some(all []Address, holds ...func(Address) bool) bool { return len(which(all, holds...)) > 0 }
 
-// every is false if there is none.
+// every returns false for an empty list.
 func every(all []Address, holds ...func(Address) bool) bool {
 	return len(all) > 0 && len(which(all, holds...)) == len(all)
 }
 
-// endpoints lists what addresses stand for, each once.
+// endpoints lists what the addresses stand for, each endpoint once.
 func endpoints(all []Address) []endpoint {
 	var list []endpoint
 	for _, a := range all {
@@ -130,7 +130,7 @@ func endpoints(all []Address) []endpoint {
 	return list
 }
 
-// listed puts endpoints into words; the same host is named once for several ports.
+// listed puts endpoints into words; a host with several ports is named once.
 func listed(list []endpoint, and string) string {
 	var words []string
 	for i, e := range list {
@@ -150,7 +150,7 @@ func joined(words []string, and string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " " + and + " " + words[len(words)-1]
 }
 
-// relayNames tells by which address each relay was reached, or might be.
+// relayNames says by which address each relay was reached, or might be.
 func (f facts) relayNames(relays []Relay) string {
 	var names []string
 	for _, r := range relays {
@@ -168,7 +168,7 @@ func (f facts) relayNames(relays []Relay) string {
 	return joined(names, "and")
 }
 
-// standings at the link, over all ways.
+// standings returns those at the link, over all ways.
 func (f facts) standings() (refused, joining, member bool) {
 	count := func(s string) {
 		refused = refused || s == admission.Refused.String()

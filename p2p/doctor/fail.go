@@ -18,25 +18,25 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
-// Failure is the kind of an error, as far as its cause can be told from it.
+// Failure is the kind of an error, as far as it reveals its cause.
 type Failure string
 
 const (
 	FailTimeout     Failure = "timeout"      // nothing came back: dropped, or nobody is there
-	FailRefused     Failure = "refused"      // a reset or ICMP said that nobody listens
+	FailRefused     Failure = "refused"      // a reset or ICMP said that nobody is listening
 	FailUnreachable Failure = "unreachable"  // this machine has no route there, or a router said so
 	FailName        Failure = "name"         // the name has no address
 	FailNameTimeout Failure = "name-timeout" // no name server answered
-	FailWrongPeer   Failure = "wrong-peer"   // somebody else proved another peer id
-	FailCertificate Failure = "certificate"  // of wss: not trusted
-	FailCut         Failure = "cut"          // connected, and then ended by the other side or on the way
-	FailGated       Failure = "gated"        // the other side says that this peer is no member
+	FailWrongPeer   Failure = "wrong-peer"   // the other side proved a different peer id
+	FailCertificate Failure = "certificate"  // that of wss is not trusted
+	FailCut         Failure = "cut"          // connected, then ended by the other side or on the way
+	FailGated       Failure = "gated"        // the other side says that this peer is not a member
 	FailProxy       Failure = "proxy"        // the proxy said no
 	FailProxyAuth   Failure = "proxy-auth"   // the proxy wants a password
 	FailOther       Failure = "other"
 )
 
-// failureOf sorts an error.
+// failureOf classifies an error.
 func failureOf(err error) Failure {
 	var wrongPeer sec.ErrPeerIDMismatch
 	var closed *network.ConnError
@@ -67,7 +67,7 @@ func failureOf(err error) Failure {
 	return FailOther
 }
 
-// saysWrongPeer knows the error of QUIC, whose stack keeps only the text.
+// saysWrongPeer recognises the error of QUIC, whose stack keeps only the text.
 func saysWrongPeer(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "peer id mismatch")
 }
@@ -76,7 +76,7 @@ func unreachable(err error) bool {
 	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETDOWN)
 }
 
-// done describes a step that began at some time and ended with err or without.
+// done describes a step that began at some time and ended with or without err.
 func done(began time.Time, err error) Step {
 	s := Step{State: OK, Millis: millis(time.Since(began))}
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// TestServersThatSayNothing: one that accepts and is silent, one that talks nonsense, one
-// that hangs up, and a link that proves another id.
+// TestServersThatSayNothing tries a server that accepts and is silent, one that talks nonsense,
+// one that hangs up, and a link that proves a different id.
 func TestServersThatSayNothing(t *testing.T) {
 	t.Parallel()
 	other := newTestLink(t, 0)
@@ -63,7 +63,7 @@ func TestServersThatSayNothing(t *testing.T) {
 	if took := time.Since(began); took > MaxTime {
 		t.Errorf("it took %v", took)
 	}
-	want := []Failure{FailTimeout, "", "", FailWrongPeer, FailWrongPeer} // of nonsense any will do
+	want := []Failure{FailTimeout, "", "", FailWrongPeer, FailWrongPeer} // for nonsense any failure will do
 	for i, a := range r.Addresses {
 		if a.Handshake.State != Failed || want[i] != "" && a.Handshake.Failure != want[i] {
 			t.Errorf("%s: %+v, want %q", a.Address, a.Handshake, want[i])
@@ -82,7 +82,7 @@ func TestNothingToExamine(t *testing.T) {
 	}
 }
 
-// saidBy is a stream on which the other side has said something already.
+// saidBy is a stream on which the other side has already said something.
 type saidBy struct {
 	network.MuxedStream
 	io.Reader

@@ -38,7 +38,7 @@ func doorOf(outcome doctorpb.KnockAnswer_Outcome) Door {
 	return DoorUnknown
 }
 
-// knockTCP connects, from a port that nobody was spoken to from, and hangs up.
+// knockTCP connects from a port that has spoken to nobody, and hangs up.
 func knockTCP(ctx context.Context, at netip.AddrPort) Door {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
 	switch {
@@ -53,8 +53,8 @@ func knockTCP(ctx context.Context, at netip.AddrPort) Door {
 	return DoorSilent
 }
 
-// knockUDP sends a QUIC packet of a version that nobody speaks, which every QUIC listener
-// answers with the versions that it does.
+// knockUDP sends a QUIC packet of a version that nobody speaks. Every QUIC listener answers it
+// with the versions that it does speak.
 func knockUDP(ctx context.Context, at netip.AddrPort) Door {
 	c, err := new(net.Dialer).DialContext(ctx, "udp", at.String())
 	if err != nil {
@@ -91,14 +91,14 @@ func refusedOr(err error, otherwise Door) Door {
 }
 
 const (
-	// quicPacket is the least size of a first packet (RFC 9000, 14.1).
+	// quicPacket is the minimum size of a first packet (RFC 9000, 14.1).
 	quicPacket = 1200
-	// quicIDLength of the connection ids that we make up.
+	// quicIDLength is that of the connection ids that we make up.
 	quicIDLength = 8
 )
 
-// unknownVersion makes a packet with the long header of all QUIC versions (RFC 8999), and a
-// version of the pattern that is kept for this purpose (RFC 9000, 15).
+// unknownVersion makes a packet with the long header common to all QUIC versions (RFC 8999), and a
+// version of the pattern reserved for this purpose (RFC 9000, 15).
 func unknownVersion() []byte {
 	packet := make([]byte, quicPacket)
 	rand.Read(packet)

@@ -36,13 +36,13 @@ func newKey(t *testing.T) ([]byte, peer.ID) {
 	return raw, id
 }
 
-// labCase is a site, and what the doctor is to say there.
+// labCase is a site, and what the doctor should say there.
 type labCase struct {
 	host           string
 	joining        bool
 	named          bool // the ticket has a name instead of addresses
 	proxy          bool
-	ticket         string // home: of the link that sits behind a NAT
+	ticket         string // home: the link sits behind a NAT
 	own            ownLink
 	cause          Cause
 	user, firewall string // $LINK, $WEB and $FAR stand for the addresses of link and relays
@@ -56,15 +56,15 @@ type ownLink int
 const (
 	notLink ownLink = iota
 	running         // the link of the ticket, which runs on this host
-	halted          // one that the relays serve, and that does not run now
-	unknown         // one that the relays do not serve
+	halted          // a link that the relays serve, but that is not running
+	unknown         // a link that the relays do not serve
 )
 
 const (
-	nothingToChange = "Nothing is to be changed: TCP port 4001 of $LINK and UDP port 4001 of $LINK can be reached from this site."
+	nothingToChange = "Nothing needs to be changed: TCP port 4001 of $LINK and UDP port 4001 of $LINK can be reached from this site."
 	directly        = "This site reaches the link directly, by QUIC and TCP, and "
 	punchable       = directly + "sits behind a NAT that hole punching gets through."
-	symmetric       = directly + "sits behind a symmetric NAT, which takes another port for each destination, so that other peers behind a NAT reach it only through a relay."
+	symmetric       = directly + "sits behind a symmetric NAT, which uses a different port for each destination, so that other peers behind a NAT reach it only through a relay."
 )
 
 var labCases = []labCase{
@@ -79,16 +79,16 @@ var labCases = []labCase{
 	{host: "cgnat-sym", cause: CauseDirect, user: symmetric, firewall: nothingToChange, udp: MappingDependent, filter: FilterClosed},
 	{
 		host: "udpblocked", cause: CauseOnlyWeb,
-		user:     "This site reaches the link only through the relay $WEB:443, since only TCP to port 443 gets out of this site: it works, and all data takes the way through the relay.",
-		firewall: "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK and UDP port 4001 of $LINK; TCP port 443 of $WEB works already and is enough to take part.",
+		user:     "This site reaches the link only through the relay $WEB:443, since only TCP to port 443 gets out of this site: it works, and all data goes through the relay.",
+		firewall: "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK and UDP port 4001 of $LINK; TCP port 443 of $WEB already works and is enough to take part.",
 	},
 	{
 		host: "proxy", proxy: true, cause: CauseOnlyProxy,
 		user:     "This site reaches the link only through the relay $WEB:443 and the HTTP proxy http://192.168.1.1:3128, over WebSocket, since nothing else gets out.",
-		firewall: "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK and UDP port 4001 of $LINK past the proxy; CONNECT to TCP port 443 of $WEB works already and is enough to take part.",
+		firewall: "To have a direct and faster path, allow outgoing TCP port 4001 of $LINK and UDP port 4001 of $LINK past the proxy; CONNECT to TCP port 443 of $WEB already works and is enough to take part.",
 	},
 	{
-		host: "proxy", cause: CauseBlocked, // nobody told it of the proxy
+		host: "proxy", cause: CauseBlocked, // it was not told of the proxy
 		user:     "Nothing answers, neither the link nor a relay: a firewall of this site drops what goes out, or the addresses are old; ask the firewall team, name an HTTP proxy with --proxy if there is one, or ask for a new ticket.",
 		firewall: "Allow outgoing TCP port 4001 of $LINK, UDP port 4001 of $LINK, TCP port 443 of $WEB, UDP port 443 of $WEB and 2 more (see above), and the answers; one of them over TCP is enough to take part.",
 	},
@@ -100,19 +100,19 @@ var labCases = []labCase{
 	{
 		host: "home-b", ticket: "home", cause: CauseDirect, // beside the link, behind one NAT
 		user:     "This site reaches the link directly in its own network, by QUIC and TCP.",
-		firewall: "Nothing is to be changed: TCP port 4001 of 192.168.1.10 and UDP port 4001 of 192.168.1.10 are open.",
+		firewall: "Nothing needs to be changed: TCP port 4001 of 192.168.1.10 and UDP port 4001 of 192.168.1.10 are open.",
 		udp:      MappingIndependent, filter: FilterClosed,
 	},
 	{
 		host: "flat", ticket: "home", cause: CauseLinkClosed, // the link is behind a NAT, where relays saw it
 		user:     "This site reaches the link only through the relays $WEB:443 and $FAR:4001, since the link's own addresses do not answer: it sits behind a NAT or a firewall; hole punching will make a direct path if the link's NAT allows it, and this site's does.",
-		firewall: "Nothing has to be changed, since TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in TCP port 4001 of $HOME.",
+		firewall: "Nothing needs to be changed, since TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in TCP port 4001 of $HOME.",
 		udp:      MappingIndependent, filter: FilterClosed,
 	},
 	{
 		host: "link", own: running, joining: true, cause: CauseLinkOpen,
 		user:     "Others reach this link directly at UDP port 4001 of $LINK, and through its relays $WEB:443 and $FAR:4001.",
-		firewall: "Nothing is to be changed: incoming UDP port 4001 of $LINK gets through.",
+		firewall: "Nothing needs to be changed: incoming UDP port 4001 of $LINK gets through.",
 		udp:      MappingIndependent, filter: FilterOpen,
 	},
 	{
@@ -124,18 +124,18 @@ var labCases = []labCase{
 	{
 		host: "fullcone", own: halted, cause: CauseLinkOpen,
 		user:     "Others reach this link directly at TCP port 4001 of $FULL and UDP port 4001 of $FULL, and through its relays $WEB:443 and $FAR:4001.",
-		firewall: "Nothing is to be changed: incoming TCP port 4001 of $FULL and UDP port 4001 of $FULL gets through.",
+		firewall: "Nothing needs to be changed: incoming TCP port 4001 of $FULL and UDP port 4001 of $FULL gets through.",
 		udp:      MappingIndependent, filter: FilterOpen,
 	},
 	{
 		host: "symmetric", own: unknown, cause: CauseRelayDenies,
 		user:     "This link reaches a relay at TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR, which does not serve it: have its operator allow the link (rhizome relay --allow-link $SELF).",
-		firewall: "Nothing is to be changed for the relay: TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site.",
+		firewall: "Nothing needs to be changed for the relay: TCP port 443 of $WEB, UDP port 443 of $WEB, TCP port 4001 of $FAR and UDP port 4001 of $FAR can be reached from this site.",
 		udp:      MappingDependent, filter: FilterClosed,
 	},
 }
 
-// TestNamesTheCauseInEachSite is the table of the issue: site, sentence expected.
+// TestNamesTheCauseInEachSite is the table of the issue: site, expected sentence.
 func TestNamesTheCauseInEachSite(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t,
@@ -173,7 +173,7 @@ func TestNamesTheCauseInEachSite(t *testing.T) {
 		for _, a := range info.Addrs {
 			p.Addrs = append(p.Addrs, a.String())
 		}
-		if ticket == "home" { // the relays tell it so, sooner or later
+		if ticket == "home" { // the relays tell it sooner or later
 			p.Addrs = append(p.Addrs, fmt.Sprintf("/ip4/%s/tcp/%d", c.lab.PublicAddr(l.host), sitePort))
 		}
 		links[ticket] = p
@@ -242,11 +242,11 @@ func (k labCase) check(t *testing.T, c *clinic, r Report) {
 	}
 }
 
-// checkMeasured looks at what a verdict does not tell.
+// checkMeasured looks at what a verdict does not mention.
 func (k labCase) checkMeasured(t *testing.T, r Report) {
 	translated := r.NAT.Translated == Yes
 	if translated && k.udp != MappingUnknown && r.NAT.SeenUDP != "" && r.NAT.Hairpin != No {
-		t.Errorf("hairpin %q, and no NAT of the lab does that", r.NAT.Hairpin)
+		t.Errorf("hairpin %q, but no NAT of the lab does that", r.NAT.Hairpin)
 	}
 	for _, relay := range r.Relays {
 		reserves := k.cause != CauseBlocked && k.own != running && k.own != unknown && !k.joining
@@ -258,7 +258,7 @@ func (k labCase) checkMeasured(t *testing.T, r Report) {
 		return
 	}
 	if ahead := r.Clock.Ahead; !r.Clock.Known || ahead-r.Clock.Within > 0 || ahead+r.Clock.Within < 0 {
-		t.Errorf("clock %+v, and it is the same one", r.Clock)
+		t.Errorf("clock %+v, but it is the same clock", r.Clock)
 	}
 	if len(r.Paths) == 0 {
 		t.Fatal("no path")

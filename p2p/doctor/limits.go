@@ -2,91 +2,94 @@ package doctor
 
 import "time"
 
-// MaxTime of an examination, in the worst site. The phases below fill it.
+// MaxTime bounds an examination, even at the worst site. The phases below add up to it.
 const MaxTime = 18 * time.Second
 
-// Phases. Each ends when its checks are done, mostly within a second.
+// These are the phases. Each ends when its checks are done, mostly within a second.
 const (
-	// waysTime of phase 1: a name, and a handshake on a satellite line.
+	// waysTime is for phase 1: a name, and a handshake on a satellite line.
 	waysTime = 7 * time.Second
-	// relaysTime of phase 2: connection, reservation and a circuit, eight round trips.
+	// relaysTime is for phase 2: connection, reservation and a circuit, eight round trips.
 	relaysTime = 6 * time.Second
-	// pathsTime of phase 3, all transfers together.
+	// pathsTime is for phase 3, all transfers together.
 	pathsTime = 4 * time.Second
 )
 
-// Single checks.
+// These bound single checks.
 const (
-	// resolveTimeout: resolvers ask twice with 1 s in between when a packet is lost.
+	// resolveTimeout: resolvers ask twice, 1 s apart, when a packet is lost.
 	resolveTimeout = 3 * time.Second
 	// connectTimeout lets TCP send its SYN three times (after 1 and 3 s).
 	connectTimeout = 4 * time.Second
-	// handshakeTimeout of a transport with TLS or Noise, and a proxy in front.
+	// handshakeTimeout is for a transport with TLS or Noise, with a proxy in front.
 	handshakeTimeout = 6 * time.Second
-	// askTimeout of identify, observe, or a transfer to begin, on a connection that is up.
+	// askTimeout is for identify, observe, or the start of a transfer, on a connection that is up.
 	askTimeout = 3 * time.Second
-	// knockTimeout on who knocks: two tries of 750 ms.
+	// knockTimeout is for the peer that knocks: two attempts of 750 ms.
 	knockTimeout = 1500 * time.Millisecond
-	// knockTries at a UDP port: a single packet may get lost.
+	// knockTries is how often a UDP port is tried: a single packet may get lost.
 	knockTries = 2
-	// routerTimeout for UPnP, whose devices may wait 2 s with their answer, and NAT-PMP.
+	// routerTimeout is for UPnP, whose devices may wait 2 s before they answer, and NAT-PMP.
 	routerTimeout = 2500 * time.Millisecond
-	// transferTime of one transfer in one direction.
+	// transferTime is for one transfer in one direction.
 	transferTime = 700 * time.Millisecond
 )
 
-// Sizes and numbers.
+// These are sizes and numbers.
 const (
-	// maxAddresses that are tried at a time; a ticket has 32, of which most are circuits.
+	// maxAddresses are tried at a time; a ticket has 32, of which most are circuits.
 	maxAddresses = 40
-	// maxRelays that are examined, each with a host of its own (half a megabyte).
+	// maxRelays are examined, each with a host of its own (half a megabyte).
 	maxRelays = 4
-	// maxResolved addresses of one name.
+	// maxResolved bounds the addresses of one name.
 	maxResolved = 3
-	// maxPaths whose throughput is measured, in the time that there is.
+	// maxPaths is how many paths have their throughput measured in the time available.
 	maxPaths = 3
-	// samples of clock and round trip on one connection; the quickest counts.
+	// samples is how often clock and round trip are measured on one connection; the quickest
+	// counts.
 	samples = 3
-	// maxMessage of our protocols.
+	// maxMessage bounds the messages of our protocols.
 	maxMessage = 4 << 10
-	// maxIdentify of libp2p's identify, which lists keys, protocols and addresses.
+	// maxIdentify bounds libp2p's identify, which lists keys, protocols and addresses.
 	maxIdentify = 64 << 10
-	// maxDetail of an error that goes into the report, in characters.
+	// maxDetail bounds an error that goes into the report, in characters.
 	maxDetail = 200
-	// maxListed endpoints in a sentence; more are counted.
+	// maxListed endpoints are named in a sentence; the rest are only counted.
 	maxListed = 4
 
-	// skewWorthTelling: below it nothing that Rhizome does depends on the clock.
+	// skewWorthTelling: below this, nothing that Rhizome does depends on the clock.
 	skewWorthTelling = 30 * time.Second
 )
 
-// The server side.
+// This is the server side.
 const (
-	// maxObserved answers on one stream.
+	// maxObserved bounds the answers on one stream.
 	maxObserved = 8
-	// maxPerPeer streams of each protocol: a doctor asks over all addresses at once, of which
-	// it tries maxAddresses.
+	// maxPerPeer bounds the streams of each protocol: a doctor asks over all addresses at once,
+	// and tries maxAddresses of them.
 	maxPerPeer = 48
-	// maxObservers at a time; each holds its goroutine for streamTimeout at most.
+	// maxObservers may be open at a time; each holds its goroutine for streamTimeout at most.
 	maxObservers = 256
-	// maxKnocks at a time. Each takes up to knockTimeout, so a relay sends 20 packets a second
-	// at most. maxKnocking are those who have yet to say where to knock; they are refused if
-	// there is no place by then.
+	// maxKnocks run at a time. Each takes up to knockTimeout, so a relay sends no more than 20
+	// packets a second. maxKnocking have yet to say where to knock; they are refused if there is
+	// no place by then.
 	maxKnocks   = 16
 	maxKnocking = 240
-	// maxTransfers at a time, so that curious members take a small part of a link's line.
+	// maxTransfers run at a time, so that curious members take only a small part of a link's line.
 	maxTransfers = 2
-	// maxWaiting for a transfer, each for transferWait: fast lines are done in a tenth of that.
+	// maxWaiting wait for a transfer, each for transferWait: fast lines are done in a tenth of
+	// that.
 	maxWaiting   = 16
 	transferWait = 1500 * time.Millisecond
-	// transferBytes of one transfer: enough to fill a line of 50 Mbit/s for transferTime.
+	// transferBytes is the size of one transfer: enough to fill a line of 50 Mbit/s for
+	// transferTime.
 	transferBytes = 4 << 20
-	// transferLimit of one transfer on the server, with time for the line to drain.
+	// transferLimit bounds one transfer on the server, with time for the line to drain.
 	transferLimit = 1500 * time.Millisecond
-	// transferWhole of one stream: asking, waiting, the transfer, and its result.
+	// transferWhole bounds one stream: asking, waiting, the transfer, and its result.
 	transferWhole = streamTimeout + transferWait + transferLimit + streamTimeout
-	// transferChunk that is written at once.
+	// transferChunk is written at once.
 	transferChunk = 32 << 10
-	// streamTimeout of everything else that a stream does.
+	// streamTimeout bounds everything else that a stream does.
 	streamTimeout = 5 * time.Second
 )

@@ -19,7 +19,7 @@ func (f facts) judgeLost() Verdict {
 	case some(all, ofFailure(FailWrongPeer)) && !some(f.relay, works):
 		at := which(all, ofFailure(FailWrongPeer))
 		return Verdict{CauseWrongPeer,
-			fmt.Sprintf("Another peer than the expected one answers at %s: the ticket is of a link that has moved, or somebody intercepts the connection; ask for a new ticket", listed(endpoints(at), "and")),
+			fmt.Sprintf("A peer other than the expected one answers at %s: the ticket belongs to a link that has moved, or somebody is intercepting the connection; ask for a new ticket", listed(endpoints(at), "and")),
 			fmt.Sprintf("Check that %s leads to the link itself, without inspection or redirection", listed(endpoints(at), "and"))}
 	case some(f.relay, works):
 		return f.linkGone()
@@ -41,7 +41,7 @@ func (f facts) judgeLost() Verdict {
 	case some(f.link, ofFailure(FailRefused)):
 		at := which(f.link, ofFailure(FailRefused))
 		return Verdict{CauseLinkDown,
-			fmt.Sprintf("Nobody listens at %s: the link does not run there, or a firewall refuses the connection; ask the link's operator", listed(endpoints(at), "and")),
+			fmt.Sprintf("Nobody listens at %s: the link is not running there, or a firewall refuses the connection; ask the link's operator", listed(endpoints(at), "and")),
 			fmt.Sprintf("Check that outgoing %s is not refused by a rule", listed(endpoints(which(all, public)), "and"))}
 	}
 	return Verdict{CauseBlocked,
@@ -88,12 +88,12 @@ func (f facts) linkGone() Verdict {
 				cause = CauseRelayDenies
 			}
 		case r.Circuit.State == Failed && r.Circuit.Failure == FailWrongPeer:
-			return Verdict{CauseWrongPeer, "Another peer than the link answers through the relay: ask for a new ticket", "Nothing is to be changed: " + listed(endpoints(good), "and") + " can be reached from this site"}
+			return Verdict{CauseWrongPeer, "A peer other than the link answers through the relay: ask for a new ticket", "Nothing needs to be changed: " + listed(endpoints(good), "and") + " can be reached from this site"}
 		}
 	}
 	return Verdict{cause,
 		fmt.Sprintf("A relay answers at %s, but the link does not answer through it: %s; ask the link's operator", listed(endpoints(good), "and"), reason),
-		fmt.Sprintf("Nothing is to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
+		fmt.Sprintf("Nothing needs to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
 }
 
 // proxyFails: there is a proxy, and nothing came through it.
@@ -106,9 +106,9 @@ func (f facts) proxyFails() Verdict {
 	case some(asked, ofFailure(FailProxy)):
 		v.User = fmt.Sprintf("The HTTP proxy %s does not connect to the link or a relay (%s), and nothing gets out without it", f.Proxy, which(asked, ofFailure(FailProxy))[0].Proxy.Detail)
 	case every(asked, not(proxyAnswers)):
-		v.User = fmt.Sprintf("The HTTP proxy %s does not answer as one, and nothing gets out without it: check its address", f.Proxy)
+		v.User = fmt.Sprintf("The HTTP proxy %s does not answer like a proxy, and nothing gets out without it: check its address", f.Proxy)
 	default:
-		v.User = fmt.Sprintf("The HTTP proxy %s connects, but the handshake behind it fails (%s): it inspects the content, or the other side does not run", f.Proxy, which(asked, proxyAnswers)[0].Handshake.Detail)
+		v.User = fmt.Sprintf("The HTTP proxy %s connects, but the handshake behind it fails (%s): it inspects the content, or the other side is not running", f.Proxy, which(asked, proxyAnswers)[0].Handshake.Detail)
 	}
 	return v
 }

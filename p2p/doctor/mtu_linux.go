@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pathMTU is what the kernel knows of the largest packet on the way of a TCP connection: the
-// least of the route's, what routers said, and what the other side's segments allow. 0: not known.
+// pathMTU is what the kernel knows about the largest packet on the way of a TCP connection: the
+// minimum of the route's, what routers said, and what the other side's segments allow. 0: not
+// known.
 func pathMTU(c net.Conn) int {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
@@ -43,8 +44,8 @@ func pathMTU(c net.Conn) int {
 }
 
 const (
-	// tcpTimestamps is TCPI_OPT_TIMESTAMPS of linux/tcp.h, which x/sys does not name.
+	// tcpTimestamps is TCPI_OPT_TIMESTAMPS of linux/tcp.h, for which x/sys has no name.
 	tcpTimestamps = 1
-	// timestampSize of the option in each segment, padded; it is not part of the MSS.
+	// timestampSize is that of the option in each segment, padded; it is not part of the MSS.
 	timestampSize = 12
 )

@@ -25,19 +25,19 @@ type Mapping string
 
 const (
 	MappingUnknown     Mapping = ""
-	MappingIndependent Mapping = "endpoint-independent" // one public port for all
-	MappingDependent   Mapping = "endpoint-dependent"   // another one for each: symmetric
+	MappingIndependent Mapping = "endpoint-independent" // one public port for all destinations
+	MappingDependent   Mapping = "endpoint-dependent"   // a different one for each: symmetric
 )
 
-// Filtering is whom a NAT or firewall lets in at a port that spoke to somebody.
+// Filtering is whom a NAT or firewall lets in at a port that has spoken to somebody.
 type Filtering string
 
 const (
 	FilterUnknown Filtering = ""
 	// FilterOpen: anybody, as with a port forward.
 	FilterOpen Filtering = "open"
-	// FilterAddress: other ports of an address that was spoken to, and perhaps anybody: there
-	// was no third peer to try.
+	// FilterAddress: other ports of an address that was spoken to, and perhaps anybody: there was
+	// no third peer to try with.
 	FilterAddress Filtering = "open to addresses that were spoken to, perhaps to all"
 	// FilterClosed: nobody else.
 	FilterClosed Filtering = "closed to others"
@@ -45,28 +45,28 @@ const (
 
 // NAT is what stands between the site and the internet.
 type NAT struct {
-	// Translated reports whether there is a NAT at all.
+	// Translated says whether there is a NAT at all.
 	Translated Answer `json:"translated,omitempty"`
-	// Public addresses that others see of this site, without ports.
+	// Public lists the addresses at which others see this site, without ports.
 	Public []string `json:"public_addresses,omitempty"`
-	// UDP and TCP, each by its own sockets.
+	// UDP and TCP are the mappings, each seen from its own sockets.
 	UDP Mapping `json:"udp_mapping,omitempty"`
 	TCP Mapping `json:"tcp_mapping,omitempty"`
-	// UDPFilter and TCPFilter of Port, which is the site's own if OwnPort.
+	// UDPFilter and TCPFilter are those of Port, which is the site's own port if OwnPort.
 	UDPFilter Filtering `json:"udp_filtering,omitempty"`
 	TCPFilter Filtering `json:"tcp_filtering,omitempty"`
 	Port      int       `json:"port,omitempty"`
 	OwnPort   bool      `json:"own_port,omitempty"`
-	// Seen is the public address of that port, as another peer saw it.
+	// SeenUDP and SeenTCP are the public addresses of that port, as another peer saw them.
 	SeenUDP string `json:"seen_udp,omitempty"`
 	SeenTCP string `json:"seen_tcp,omitempty"`
-	// Hairpin: hosts behind the same NAT can reach each other by public addresses.
+	// Hairpin says whether hosts behind the same NAT can reach each other by public addresses.
 	Hairpin Answer `json:"hairpin,omitempty"`
-	// UPnP and PMP (NAT-PMP) tell whether the router offers to forward ports.
+	// UPnP and PMP (NAT-PMP) say whether the router offers to forward ports.
 	UPnP   Answer `json:"upnp,omitempty"`
 	PMP    Answer `json:"nat_pmp,omitempty"`
 	Router string `json:"router,omitempty"`
-	// DoubleNAT: the router's own outside address is not the public one.
+	// DoubleNAT says whether the router's own outside address differs from the public one.
 	DoubleNAT Answer `json:"double_nat,omitempty"`
 
 	Observations []Observation `json:"observations"`
@@ -80,7 +80,8 @@ type Observation struct {
 	Observed netip.AddrPort `json:"observed"`
 }
 
-// observationOf takes what a way's peer saw; only peers on the internet see what it sees.
+// observationOf returns what a way's peer saw; only peers on the internet see what the internet
+// sees.
 func observationOf(w *way) (Observation, bool) {
 	if w == nil || w.asked == nil || w.observed == nil || addr.Relayed(w) || !manet.IsPublicAddr(w.RemoteMultiaddr()) {
 		return Observation{}, false
@@ -120,7 +121,7 @@ func endpointOf(a ma.Multiaddr) (at netip.AddrPort, udp, ok bool) {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), udp, at.IsValid()
 }
 
-// mappingOf compares how different addresses saw the same local port. It takes two.
+// mappingOf compares how different addresses saw the same local port. It needs two of them.
 func mappingOf(all []Observation, udp bool) Mapping {
 	type group struct {
 		port uint16
@@ -178,7 +179,7 @@ func publicOf(all []Observation) []string {
 	return public
 }
 
-// ownAddresses of this machine's interfaces.
+// ownAddresses returns those of this machine's interfaces.
 func ownAddresses() ([]netip.Addr, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {

@@ -15,16 +15,16 @@ func TestMappingOf(t *testing.T) {
 		all  []Observation
 		want Mapping
 	}{
-		"nobody":                       {nil, MappingUnknown},
-		"one":                          {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:5", true)}, MappingUnknown},
-		"one, at two ports":            {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:5", true), seen(c, "10.0.0.1:5", "11.9.9.9:6", true)}, MappingUnknown},
-		"the same":                     {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.9:7", true)}, MappingIndependent},
-		"another port":                 {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.9:8", true)}, MappingDependent},
-		"another address":              {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.8:7", true)}, MappingDependent},
-		"two sockets":                  {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:6", "11.9.9.9:8", true)}, MappingUnknown},
-		"TCP says nothing of UDP":      {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", false), seen(b, "10.0.0.1:5", "11.9.9.9:8", false)}, MappingUnknown},
-		"IPv6 says nothing about IPv4": {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen("[2a00::1]:1", "[2a00::9]:5", "[2a00::9]:5", true)}, MappingUnknown},
-		"a third one tells them apart": {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.9:7", true), seen("11.0.3.1:1", "10.0.0.1:5", "11.9.9.9:9", true)}, MappingDependent},
+		"nobody":                        {nil, MappingUnknown},
+		"one":                           {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:5", true)}, MappingUnknown},
+		"one, at two ports":             {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:5", true), seen(c, "10.0.0.1:5", "11.9.9.9:6", true)}, MappingUnknown},
+		"the same":                      {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.9:7", true)}, MappingIndependent},
+		"another port":                  {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.9:8", true)}, MappingDependent},
+		"another address":               {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.8:7", true)}, MappingDependent},
+		"two sockets":                   {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:6", "11.9.9.9:8", true)}, MappingUnknown},
+		"TCP says nothing of UDP":       {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", false), seen(b, "10.0.0.1:5", "11.9.9.9:8", false)}, MappingUnknown},
+		"IPv6 says nothing about IPv4":  {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen("[2a00::1]:1", "[2a00::9]:5", "[2a00::9]:5", true)}, MappingUnknown},
+		"a third peer tells them apart": {[]Observation{seen(a, "10.0.0.1:5", "11.9.9.9:7", true), seen(b, "10.0.0.1:5", "11.9.9.9:7", true), seen("11.0.3.1:1", "10.0.0.1:5", "11.9.9.9:9", true)}, MappingDependent},
 	} {
 		if got := mappingOf(k.all, true); got != k.want {
 			t.Errorf("%s: %q, want %q", name, got, k.want)

@@ -16,7 +16,7 @@ func (f facts) judgeLink() Verdict {
 	case len(open) > 0:
 		return Verdict{CauseLinkOpen,
 			fmt.Sprintf("Others reach this link directly at %s%s", joined(open, "and"), f.alsoThrough(usable)),
-			fmt.Sprintf("Nothing is to be changed: incoming %s gets through", joined(open, "and"))}
+			fmt.Sprintf("Nothing needs to be changed: incoming %s gets through", joined(open, "and"))}
 	case len(f.relay) > 0 && len(good) == 0:
 		return Verdict{CauseLinkAlone,
 			"This link reaches none of its relays, so that nobody outside its own network can reach it",
@@ -24,7 +24,7 @@ func (f facts) judgeLink() Verdict {
 	case len(usable) == 0 && denied != "":
 		return Verdict{CauseRelayDenies,
 			fmt.Sprintf("This link reaches a relay at %s, which does not serve it: %s", listed(endpoints(good), "and"), denied),
-			fmt.Sprintf("Nothing is to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
+			fmt.Sprintf("Nothing needs to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
 	case len(usable) == 0 && len(good) == 0:
 		return Verdict{CauseUndetermined,
 			"Whether others reach this link could not be determined, since it has no relay that could look at it from outside",
@@ -32,7 +32,7 @@ func (f facts) judgeLink() Verdict {
 	case len(usable) == 0:
 		return Verdict{CauseUndetermined,
 			"Whether others reach this link could not be determined, since no relay said whether it serves this link",
-			fmt.Sprintf("Nothing is to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
+			fmt.Sprintf("Nothing needs to be changed for the relay: %s can be reached from this site", listed(endpoints(good), "and"))}
 	}
 	return Verdict{CauseLinkRelayed,
 		fmt.Sprintf("Others reach this link through %s; %s", f.relays(usable), f.NAT.directly()),
@@ -45,14 +45,14 @@ func (f facts) usableRelays() (usable []Relay, denied string) {
 	for _, r := range f.Relays {
 		switch {
 		case !f.Temporary && (r.Role == relay.Stranger.String() || r.Role == relay.Member.String()):
-			// A member may hold a reservation there, but nobody may come to it to join.
+			// A member may hold a reservation there, but nobody can reach it there to join.
 			denied = fmt.Sprintf("have its operator allow the link (rhizome relay --allow-link %s)", f.Link)
 		case r.Circuit.State == OK, r.Reservation.State == OK:
 			usable = append(usable, r)
 		case r.Reservation.State == Failed:
 			denied = r.Reservation.Detail
 		case r.Circuit.State == Failed:
-			denied = "the link is not to be found through it now: " + r.Circuit.Detail
+			denied = "the link cannot be found through it now: " + r.Circuit.Detail
 		}
 	}
 	return usable, denied
@@ -105,7 +105,7 @@ func (n NAT) directly() string {
 	case n.Translated == Unknown || n.Translated == Yes && n.UDP == MappingUnknown:
 		return "whether hole punching can make direct paths could not be determined"
 	case n.Translated == Yes && n.UDP == MappingDependent:
-		return "it sits behind a symmetric NAT, which takes another port for each destination, so that nodes get a direct path only if their side is open"
+		return "it sits behind a symmetric NAT, which uses a different port for each destination, so that nodes get a direct path only if their side is open"
 	}
 	return "hole punching will make direct paths to nodes whose NAT allows it"
 }

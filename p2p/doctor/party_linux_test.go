@@ -33,10 +33,10 @@ import (
 )
 
 // partyEnv makes this program one party of a lab: its value is a party in JSON. A party is a
-// process of its own, since what goroutines do is not in the namespace of who started them.
+// process of its own, since goroutines do not inherit the namespace of whoever started them.
 const partyEnv = "RHIZOME_DOCTOR_PARTY"
 
-// party is who the process is to be. Link and relay serve until their stdin ends.
+// party is what the process should be. Link and relay serve until their stdin ends.
 type party struct {
 	Role      string // link, relay or doctor
 	Key       []byte
@@ -44,17 +44,17 @@ type party struct {
 	WebSocket bool
 	Relays    []peer.AddrInfo
 
-	// Of a relay.
+	// These are for a relay.
 	AllowLinks []peer.ID
-	// Of a link.
+	// These are for a link.
 	Members []peer.ID
 
-	// Of a doctor.
+	// These are for a doctor.
 	Link     peer.ID `json:",omitempty"`
 	Addrs    []string
 	OwnLink  bool
 	Proxy    string
-	Joining  bool // with a peer id of its own
+	Joining  bool // it has a peer id of its own
 	PortHeld bool // another program has the site's port
 }
 
@@ -64,7 +64,7 @@ type ready struct {
 	Addrs []string
 }
 
-// entered is why labs cannot be built here, or nil.
+// entered is the reason why labs cannot be built here, or nil.
 var entered error
 
 func TestMain(m *testing.M) {
@@ -230,7 +230,7 @@ func (p party) runDoctor(identity identity.Identity) error {
 }
 
 const (
-	// startLimit and stopLimit bound what hangs on a busy machine.
+	// startLimit and stopLimit bound what may hang on a busy machine.
 	startLimit = 30 * time.Second
 	stopLimit  = 10 * time.Second
 )
@@ -272,7 +272,7 @@ func (c *clinic) command(ctx context.Context, host string, p party) *exec.Cmd {
 	return cmd
 }
 
-// start runs a link or relay until the test ends, and gives its addresses.
+// start runs a link or relay until the test ends, and returns its addresses.
 func (c *clinic) start(host string, p party) peer.AddrInfo {
 	c.t.Helper()
 	cmd := c.command(context.Background(), host, p)

@@ -36,8 +36,8 @@ func measurePath(ctx context.Context, open opener, p *Path, member bool) {
 	}
 }
 
-// paths are the ways to the link, one by each transport and relay, best first; each with the
-// way to measure it on.
+// paths returns the ways to the link, one for each transport and relay, best first; each with the
+// way on which to measure it.
 func (s *site) paths(ways []*way) (paths []Path, on []*way) {
 	add := func(p Path, w *way) {
 		if slices.ContainsFunc(paths, func(known Path) bool { return known.Way == p.Way && known.Transport == p.Transport }) {
@@ -77,16 +77,16 @@ func (s *site) measureAll(ctx context.Context, ways []*way) []Path {
 	return paths
 }
 
-// Host is a running host of the overlay that tells of its paths.
+// Host is a running host of the overlay that reports its paths.
 type Host interface {
 	Network() network.Network
-	// Measure brings the round trips that Paths tells up to date.
+	// Measure brings the round trips that Paths reports up to date.
 	Measure(ctx context.Context, peers ...peer.ID)
 	Paths(peer.ID) []reach.Path
 }
 
-// Measure measures the paths that a running host has to its link. It takes a few seconds at
-// most, and some megabytes.
+// Measure measures the paths that a running host has to its link. It takes a few seconds at most,
+// and some megabytes of traffic.
 func Measure(ctx context.Context, h Host, link peer.ID) []Path {
 	ctx, cancel := context.WithTimeout(ctx, pathsTime)
 	defer cancel()

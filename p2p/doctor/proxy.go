@@ -20,11 +20,11 @@ var (
 	errProxyAuth   = errors.New("the proxy wants a user and a password, such as http://user:password@proxy:3128")
 )
 
-// tryProxy asks an HTTP proxy to CONNECT to a host, and hangs up. Other kinds of proxy are
-// tried by the handshake only.
+// tryProxy asks an HTTP proxy to CONNECT to a host, and hangs up. Other kinds of proxy are tested
+// only by the handshake.
 func (s *site) tryProxy(ctx context.Context, proxy *url.URL, hostPort string) Step {
 	if proxy.Scheme != "http" && proxy.Scheme != "https" {
-		return skipped("the proxy is none of HTTP; the handshake shows whether it works")
+		return skipped("the proxy is not an HTTP proxy; the handshake shows whether it works")
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()

@@ -17,8 +17,8 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/relay"
 )
 
-// checkRelay examines one relay with a host of its own: libp2p lets only one circuit to a
-// peer be dialled at a time. A way is given if the link answers through it; close ends both.
+// checkRelay examines one relay with a host of its own: libp2p dials only one circuit to a peer at
+// a time. It returns a way if the link answers through it; closeAll ends both.
 func (s *site) checkRelay(ctx context.Context, p peer.ID, at []ma.Multiaddr) (found Relay, w *way, closeAll func()) {
 	found = Relay{Peer: p}
 	closeAll = func() {}
@@ -53,7 +53,7 @@ func (s *site) askRelay(ctx context.Context, h host.Host, found *Relay) {
 	standing, err := relay.Ask(ctx, h, found.Peer)
 	found.Ask = done(began, err)
 	if errors.Is(err, relay.ErrNotRhizome) {
-		found.Ask = skipped("it is no relay of Rhizome and cannot say what it allows")
+		found.Ask = skipped("it is not a Rhizome relay and cannot say what it allows")
 	}
 	if err != nil {
 		return
@@ -78,12 +78,12 @@ func limitsOf(s relay.Standing) string {
 	return strings.Join(parts, ", ")
 }
 
-// reserve tries what a node or link does that wants to be reached. It is given back with the
-// connection.
+// reserve tries what a node or link does that wants to be reached. The reservation is given back
+// with the connection.
 func (s *site) reserve(ctx context.Context, h host.Host, found *Relay) {
 	switch {
 	case s.temporary && s.cfg.Running:
-		found.Reservation = skipped("the running daemon holds its own; a second one would be in its way")
+		found.Reservation = skipped("the running daemon holds its own; a second one would get in its way")
 		return
 	case s.temporary || found.Role == relay.Stranger.String() && !s.cfg.OwnLink:
 		found.Reservation = skipped("only members may have one, and this peer has not joined")
@@ -92,7 +92,7 @@ func (s *site) reserve(ctx context.Context, h host.Host, found *Relay) {
 	began := time.Now()
 	held, err := circuit.Reserve(ctx, h, peer.AddrInfo{ID: found.Peer})
 	var refused circuit.ReservationError
-	if errors.As(err, &refused) && refused.Unwrap() == nil { // its own text prints the nil
+	if errors.As(err, &refused) && refused.Unwrap() == nil { // its own text would print the nil
 		err = fmt.Errorf("%s (%s)", refused.Reason, refused.Status)
 	}
 	found.Reservation = done(began, err)
@@ -108,7 +108,7 @@ func (s *site) reserve(ctx context.Context, h host.Host, found *Relay) {
 // circuit goes through the relay to the link.
 func (s *site) circuit(ctx context.Context, h host.Host, found *Relay) *way {
 	if s.cfg.OwnLink && !s.cfg.Running {
-		found.Circuit = skipped("the link does not run now")
+		found.Circuit = skipped("the link is not running")
 		return nil
 	}
 	via := ma.StringCast("/p2p/" + found.Peer.String() + "/p2p-circuit")

@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/identity"
 )
 
-// Report is all that an examination found. It prints as JSON as it is.
+// Report is everything that an examination found. It prints as JSON as it is.
 type Report struct {
 	At       time.Time `json:"at"`
 	Took     float64   `json:"took_seconds"`
@@ -24,11 +24,11 @@ type Report struct {
 	Temporary bool    `json:"temporary_peer_id,omitempty"`
 	// Running: the site's daemon runs, and its membership cannot be seen from here.
 	Running bool `json:"daemon_running,omitempty"`
-	// Link is whom the site belongs to or wants to join. OwnLink: the site is that link.
+	// Link is the one that the site belongs to or wants to join. OwnLink: the site is that link.
 	Link       peer.ID `json:"link,omitempty"`
 	OwnLink    bool    `json:"own_link,omitempty"`
 	Federation string  `json:"federation,omitempty"`
-	// Proxy that WebSocket goes through.
+	// Proxy is the one that WebSocket goes through.
 	Proxy string `json:"proxy,omitempty"`
 
 	Addresses []Address `json:"addresses"`
@@ -37,7 +37,7 @@ type Report struct {
 	Clock     Clock     `json:"clock"`
 	Paths     []Path    `json:"paths"`
 	MTU       MTU       `json:"mtu"`
-	// Daemon is what the running daemon of this site says of its own paths.
+	// Daemon is what the running daemon of this site reports about its own paths.
 	Daemon []Path `json:"daemon_paths,omitempty"`
 	// Unknown lists what could not be determined, each with the reason.
 	Unknown []string `json:"unknown"`
@@ -45,11 +45,11 @@ type Report struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// State of one step of a check.
+// State is that of one step of a check.
 type State string
 
 const (
-	NotTried State = "" // Detail says why, if that is not plain
+	NotTried State = "" // Detail says why, if that is not obvious
 	OK       State = "ok"
 	Failed   State = "failed"
 )
@@ -62,15 +62,15 @@ type Step struct {
 	Millis  float64 `json:"ms,omitempty"`
 }
 
-// Address is what was found of one address of the link or of a relay.
+// Address is what was found about one address of the link or of a relay.
 type Address struct {
 	Peer      peer.ID `json:"peer"`
-	Relay     bool    `json:"relay,omitempty"` // of a relay, else of the link
+	Relay     bool    `json:"relay,omitempty"` // of a relay, otherwise of the link
 	Address   string  `json:"address"`
 	Transport string  `json:"transport"` // tcp, quic-v1 or websocket
 	Host      string  `json:"host"`
 	Port      int     `json:"port"`
-	Private   bool    `json:"private,omitempty"` // of a LAN, not of the internet
+	Private   bool    `json:"private,omitempty"` // on a LAN, not on the internet
 
 	Resolve   Step `json:"resolve"`   // of the name in it
 	Connect   Step `json:"connect"`   // plain TCP, past any proxy
@@ -85,17 +85,18 @@ type Address struct {
 	Observed string  `json:"observed,omitempty"` // this side's address, as the other side sees it
 	Local    string  `json:"local,omitempty"`
 	RTT      float64 `json:"rtt_ms,omitempty"`
-	// MTU of the way that TCP told of, in bytes; 0: not known.
+	// MTU is that of the way, as TCP was told, in bytes; 0 means not known.
 	MTU int `json:"mtu,omitempty"`
 
 	dialled ma.Multiaddr // with the name resolved; nil: not reached
 }
 
-// Relay is what was found of one relay.
+// Relay is what was found about one relay.
 type Relay struct {
 	Peer    peer.ID `json:"peer"`
 	Connect Step    `json:"connect"`
-	// Role that this peer has there, and Limits; of a relay that is not ours they are not known.
+	// Role is what this peer is there, with its Limits; they are not known for a relay that is not
+	// ours.
 	Ask          Step   `json:"ask"`
 	Role         string `json:"role,omitempty"`
 	Limits       string `json:"limits,omitempty"`
@@ -103,7 +104,7 @@ type Relay struct {
 	Reservation  Step   `json:"reservation"`
 	LimitedBytes uint64 `json:"limited_bytes,omitempty"` // of each circuit, each way
 	LimitedTime  string `json:"limited_time,omitempty"`
-	// Circuit to the link, with its proof of the peer id.
+	// Circuit is the one to the link, with its proof of the peer id.
 	Circuit  Step    `json:"circuit"`
 	Standing string  `json:"standing,omitempty"` // at the link
 	RTT      float64 `json:"rtt_ms,omitempty"`
@@ -113,7 +114,7 @@ type Relay struct {
 type Clock struct {
 	Known  bool    `json:"known"`
 	With   peer.ID `json:"with,omitempty"`
-	Ahead  float64 `json:"ahead_seconds"`     // of this machine; negative: it is behind
+	Ahead  float64 `json:"ahead_seconds"`     // how far this machine is ahead; negative: behind
 	Within float64 `json:"within_seconds"`    // how far off that can be: half a round trip
 	Why    string  `json:"unknown,omitempty"` // if not Known
 }
@@ -123,8 +124,8 @@ type Path struct {
 	Way       string  `json:"way"` // direct, or through which relay
 	Transport string  `json:"transport"`
 	RTT       float64 `json:"rtt_ms,omitempty"`
-	// Down and Up in bytes per second. The transfers are short: a line of high delay may be
-	// faster.
+	// Down and Up are in bytes per second. The transfers are short: a line with a high delay may
+	// be faster.
 	Down float64 `json:"down,omitempty"`
 	Up   float64 `json:"up,omitempty"`
 	Why  string  `json:"unknown,omitempty"` // why Down or Up is not known
@@ -136,35 +137,36 @@ type MTU struct {
 	How   string `json:"how"`
 }
 
-// Config of an examination. Link or Relays is needed.
+// Config of an examination. Either Link or Relays is required.
 type Config struct {
-	// Link to examine the way to, at Addrs, circuits among them.
+	// Link is the one to which the way is examined, at Addrs, which may include circuits.
 	Link  peer.ID
 	Addrs []ma.Multiaddr
-	// OwnLink: this site is the link, and the way is that from its relays. Running: it, or the
-	// node of this site, is running and has its port.
+	// OwnLink: this site is the link, and the way is that from its relays. Running: the link, or
+	// the node of this site, is running and holds its port.
 	OwnLink, Running bool
-	// Daemon is what the running daemon says of its own paths.
+	// Daemon is what the running daemon reports about its own paths.
 	Daemon []Path
-	// Relays besides those in Addrs.
+	// Relays are examined besides those in Addrs.
 	Relays     []peer.AddrInfo
 	Federation string
-	// Identity of the site; zero: one is made up, and nobody takes this site for a member.
+	// Identity is that of the site; if it is zero, one is made up, and nobody takes this site for
+	// a member.
 	Identity identity.Identity
 	// Proxy and RootCAs are those of the overlay's WebSockets.
 	Proxy   *url.URL
 	RootCAs *x509.CertPool
-	// NewHost makes the hosts of the overlay that ways are examined with. It is needed.
+	// NewHost makes the hosts of the overlay with which ways are examined. It is required.
 	NewHost func(HostConfig) (host.Host, error)
-	// Port that the site's own host has or will have; 0: none yet.
+	// Port is the one that the site's own host has or will have; 0 means none yet.
 	Port     int
 	Software string
 }
 
-// HostConfig is what the doctor wants of a host.
+// HostConfig is what the doctor asks of a host.
 type HostConfig struct {
 	Identity identity.Identity
-	// Listen on Port, by TCP and QUIC; what is dialled is dialled from there too.
+	// Listen makes the host listen on Port, by TCP and QUIC, and dial from there too.
 	Listen   bool
 	Port     int
 	Proxy    *url.URL

@@ -18,7 +18,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
-// Where routers are asked. Both are addresses of the LAN.
+// These are the addresses at which routers are asked. Both are on the LAN.
 var ssdpGroup = netip.MustParseAddrPort("239.255.255.250:1900")
 
 const pmpPort = 5351
@@ -33,10 +33,10 @@ var gatewayKinds = []string{
 type routerFound struct {
 	upnp, pmp Answer
 	name      string
-	outside   netip.Addr // as NAT-PMP tells it
+	outside   netip.Addr // as NAT-PMP reports it
 }
 
-// askRouter looks for UPnP and NAT-PMP in the LAN. It changes nothing there.
+// askRouter looks for UPnP and NAT-PMP on the LAN. It changes nothing there.
 func askRouter(ctx context.Context) routerFound {
 	ctx, cancel := context.WithTimeout(ctx, routerTimeout)
 	defer cancel()
@@ -57,7 +57,7 @@ func askRouter(ctx context.Context) routerFound {
 	return found
 }
 
-// searchUPnP asks all devices that listen for it, and waits until one says that it is a gateway.
+// searchUPnP asks all devices that listen for this, and waits until one says that it is a gateway.
 func searchUPnP(ctx context.Context, group netip.AddrPort) (Answer, string) {
 	c, err := net.ListenUDP("udp4", nil)
 	if err != nil {
@@ -114,12 +114,12 @@ func askPMP(ctx context.Context, gateway netip.AddrPort) (Answer, netip.Addr) {
 		switch {
 		case err == nil && n == pmpAnswer && answer[1] == 128:
 			if binary.BigEndian.Uint16(answer[2:]) != 0 {
-				return Yes, netip.Addr{} // it is there, and has no outside address now
+				return Yes, netip.Addr{} // it is there, but has no outside address now
 			}
 			return Yes, netip.AddrFrom4([4]byte(answer[8:]))
 		case errors.As(err, &timeout) && timeout.Timeout():
 		case err != nil:
-			return No, netip.Addr{} // the gateway says that nobody listens there
+			return No, netip.Addr{} // the gateway says that nobody is listening there
 		}
 	}
 	return No, netip.Addr{}

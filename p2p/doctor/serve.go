@@ -23,19 +23,19 @@ import (
 
 var log = logs.For("p2p/doctor")
 
-// KnockProtocol has the other side try ports of the address that the asker comes from.
+// KnockProtocol asks the other side to try ports of the address that the asker comes from.
 const KnockProtocol protocol.ID = "/rhizome/knock/1"
 
-// ThroughputProtocol moves bytes, to see how fast it goes.
+// ThroughputProtocol moves bytes to measure the speed.
 const ThroughputProtocol protocol.ID = "/rhizome/throughput/1"
 
 // Server answers the doctors of others.
 type Server struct{ servers []*streams.Server }
 
-// Serve begins to answer on a host. Who may do what is the host's to say, since it lets
-// strangers reach [admission.ObserveProtocol] and nothing else of ours; throughput is for
-// those that member also names. A nil member: no throughput at all, as on relays. Close
-// the server before the host.
+// Serve begins to answer on a host. The host decides who may do what, since it lets strangers
+// reach [admission.ObserveProtocol] and nothing else of ours; throughput is for those that member
+// also names. If member is nil, there is no throughput at all, as on relays. Close the server
+// before the host.
 func Serve(h streams.Host, member func(peer.ID) bool) *Server {
 	s := new(Server)
 	s.serve(h, admission.ObserveProtocol, observe, streams.Options{Places: maxObservers, Whole: streamTimeout})
@@ -55,7 +55,7 @@ func (s *Server) serve(h streams.Host, proto protocol.ID, handle streams.Handler
 	s.servers = append(s.servers, streams.Serve(h, proto, opts, handle))
 }
 
-// Close ends the service and what it is at, and waits for it.
+// Close ends the service and whatever it is doing, and waits for that.
 func (s *Server) Close() {
 	for _, server := range s.servers {
 		server.Close()
@@ -63,7 +63,7 @@ func (s *Server) Close() {
 }
 
 func observe(_ context.Context, stream *streams.Stream) error {
-	// Where a relayed peer is, the relay knows and this host does not.
+	// Where a relayed peer is, only the relay knows, and not this host.
 	var seen []byte
 	if a := stream.Conn().RemoteMultiaddr(); !addr.IsCircuit(a) {
 		seen = a.Bytes()
@@ -89,8 +89,8 @@ func knock(ctx context.Context, stream *streams.Stream) error {
 
 // answerKnock knocks if there is a place.
 func answerKnock(ctx context.Context, from ma.Multiaddr, req *doctorpb.KnockRequest, place func() bool) *doctorpb.KnockAnswer {
-	// The address has been proven by the handshake of the connection, so that nobody can be
-	// knocked at who did not ask.
+	// The handshake of the connection has proven the address, so that nobody can be knocked at
+	// without having asked.
 	at, ok := addressOf(from)
 	switch {
 	case !ok:
@@ -98,7 +98,7 @@ func answerKnock(ctx context.Context, from ma.Multiaddr, req *doctorpb.KnockRequ
 	case req.GetTcpPort() > maxPort || req.GetUdpPort() > maxPort:
 		return &doctorpb.KnockAnswer{Refused: "there is no such port"}
 	case !place():
-		return &doctorpb.KnockAnswer{Refused: "too many others ask at the moment"}
+		return &doctorpb.KnockAnswer{Refused: "too many others are asking at the moment; try again"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, knockTimeout)
 	defer cancel()
@@ -116,7 +116,7 @@ func answerKnock(ctx context.Context, from ma.Multiaddr, req *doctorpb.KnockRequ
 
 const maxPort = 1<<16 - 1
 
-// addressOf takes the IP address out of a direct address.
+// addressOf extracts the IP address from a direct address.
 func addressOf(a ma.Multiaddr) (netip.Addr, bool) {
 	if a == nil || addr.IsCircuit(a) {
 		return netip.Addr{}, false

@@ -44,7 +44,7 @@ func testIdentity(t *testing.T) identity.Identity {
 	return identity.Identity{Key: key, ID: id}
 }
 
-// testLink is a host with the server, and a standing for all who come.
+// testLink is a host with the server, and a standing for everybody who comes.
 type testLink struct {
 	*p2p.Host
 	standing atomic.Int32
@@ -189,7 +189,7 @@ func TestThroughputIsBoundedAndWaits(t *testing.T) {
 	var p Path
 	var others []network.MuxedStream
 	turnedAway := func() bool { return p.Down == 0 && strings.Contains(p.Why, "others measure") }
-	// The server counts a stream after it has agreed on the protocol, and gives up those that are silent.
+	// The server counts a stream after it has agreed on the protocol, and gives up on those that are silent.
 	for until := time.Now().Add(patience); !turnedAway() && time.Now().Before(until); {
 		resetAll(others)
 		others = openSilent(t, w, maxTransfers+maxWaiting)
@@ -200,7 +200,7 @@ func TestThroughputIsBoundedAndWaits(t *testing.T) {
 		t.Errorf("measured without a place: %+v", p)
 	}
 	resetAll(others)
-	// One place is taken still, by somebody whose transfer stands still; another is free.
+	// One place is still taken, by somebody whose transfer stands still; another is free.
 	if err := delimited.Write(openSilent(t, w, 1)[0], &doctorpb.TransferRequest{Upload: true, Bytes: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestThroughputIsBoundedAndWaits(t *testing.T) {
 	}
 }
 
-// openSilent opens streams of peers who have not said yet what they want.
+// openSilent opens streams of peers that have not yet said what they want.
 func openSilent(t *testing.T, w *way, n int) (all []network.MuxedStream) {
 	t.Helper()
 	for range n {
@@ -237,7 +237,7 @@ func resetAll(all []network.MuxedStream) {
 
 func TestKnockTriesTheAskersOwnAddressOnly(t *testing.T) {
 	l := newTestLink(t, admission.Member)
-	place := func() bool { t.Error("it was to be knocked"); return true }
+	place := func() bool { t.Error("it would have knocked"); return true }
 	answer := answerKnock(t.Context(), ma.StringCast("/ip4/11.0.0.1/tcp/1/p2p/"+l.ID().String()+"/p2p-circuit"), &doctorpb.KnockRequest{TcpPort: 1}, place)
 	if answer.GetRefused() == "" || answer.GetTcp() != doctorpb.KnockAnswer_NOT_TRIED {
 		t.Errorf("through a relay: %v", answer)

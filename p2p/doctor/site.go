@@ -34,7 +34,7 @@ func newSite(cfg Config) (*site, error) {
 		relay, ok := addr.SplitCircuit(a)
 		switch {
 		case !addr.IsCircuit(a):
-			if !cfg.OwnLink { // nobody can judge from here how others reach it
+			if !cfg.OwnLink { // nobody here can judge how others reach it
 				s.direct = append(s.direct, a)
 			}
 		case ok:
@@ -66,8 +66,8 @@ func (s *site) dontKnow(format string, args ...any) {
 	s.unknown = append(s.unknown, fmt.Sprintf(format, args...))
 }
 
-// host makes a host with the site's identity and proxy, which lets in only whom it examines.
-// Port 0: any. listen: from the port that it listens on it also dials.
+// host makes a host with the site's identity and proxy, which lets in only peers that it examines.
+// Port 0 means any. With listen, it also dials from the port that it listens on.
 func (s *site) host(listen bool, port int) (host.Host, error) {
 	if listen && port == 0 {
 		var err error
@@ -87,7 +87,7 @@ func (s *site) host(listen bool, port int) (host.Host, error) {
 	})
 }
 
-// transportFor finds the transport of a host that dials an address.
+// transportFor finds the transport with which a host dials an address.
 func transportFor(h host.Host, a ma.Multiaddr) (transport.Transport, error) {
 	sw, ok := h.Network().(interface {
 		TransportForDialing(ma.Multiaddr) transport.Transport
@@ -104,7 +104,7 @@ func transportFor(h host.Host, a ma.Multiaddr) (transport.Transport, error) {
 
 var errNoTransport = errors.New("this version knows no such transport")
 
-// proxyFor returns the proxy that WebSocket to host:port goes through; nil: none.
+// proxyFor returns the proxy through which WebSocket to host:port goes; nil means none.
 func (s *site) proxyFor(hostPort string) *url.URL {
 	return overlay.Proxy{URL: s.cfg.Proxy}.For(hostPort)
 }

@@ -7,19 +7,19 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// Targets is what a daemon, or its data directory, tells of whom its site has to reach. It
+// Targets is what a daemon, or its data directory, says about whom its site has to reach. It
 // travels as JSON over the admin socket.
 type Targets struct {
 	Link       peer.ID  `json:"link"`
 	OwnLink    bool     `json:"own_link,omitempty"` // the daemon is that link
-	Addresses  []string `json:"addresses"`          // of the link
+	Addresses  []string `json:"addresses"`          // those of the link
 	Relays     []string `json:"relays,omitempty"`   // that the daemon uses, each with its peer id
 	Federation string   `json:"federation,omitempty"`
-	// Paths of a running daemon to its link, measured now.
+	// Paths are those of a running daemon to its link, freshly measured.
 	Paths []Path `json:"paths,omitempty"`
 }
 
-// RelayTexts are relays as they stand in Targets.
+// RelayTexts returns relays in the form that Targets uses.
 func RelayTexts(relays []peer.AddrInfo) []string {
 	var all []string
 	for _, info := range relays {

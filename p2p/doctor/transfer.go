@@ -15,8 +15,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// transfer serves one request: it sends or takes bytes until there are as many as agreed,
-// or the time is over.
+// transfer serves one request: it sends or takes bytes until there are as many as agreed, or time
+// is up.
 func transfer(ctx context.Context, stream *streams.Stream) error {
 	var req doctorpb.TransferRequest
 	if err := readMessage(stream, &req); err != nil {
@@ -62,9 +62,9 @@ func push(to network.MuxedStream, n uint64, limit time.Duration) (sent uint64, e
 	return sent, to.CloseWrite()
 }
 
-// pull reads up to n bytes until the other side ends or the stream's deadline is over. The time
-// is that between the first chunk and the last, and the first is not counted: it came with
-// the delay of the line, which is not its speed.
+// pull reads up to n bytes until the other side ends or the stream's deadline passes. The time is
+// that between the first chunk and the last, and the first is not counted: it came with the delay
+// of the line, which is not its speed.
 func pull(from io.Reader, n uint64) (got uint64, took time.Duration, err error) {
 	chunk := make([]byte, transferChunk)
 	var first time.Time
@@ -93,7 +93,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// download has the other side send, and gives bytes per second.
+// download makes the other side send, and returns bytes per second.
 func download(s network.MuxedStream) (rate float64, err error) {
 	granted, err := agree(s, &doctorpb.TransferRequest{Bytes: transferBytes})
 	if err != nil {
@@ -104,7 +104,7 @@ func download(s network.MuxedStream) (rate float64, err error) {
 	return rateOf(got, took, err)
 }
 
-// upload sends, and gives the bytes per second at which the other side got them.
+// upload sends, and returns the bytes per second at which the other side received them.
 func upload(s network.MuxedStream) (rate float64, err error) {
 	granted, err := agree(s, &doctorpb.TransferRequest{Upload: true, Bytes: transferBytes})
 	if err != nil {
@@ -129,12 +129,13 @@ func agree(s network.MuxedStream, req *doctorpb.TransferRequest) (granted uint64
 		return 0, err
 	}
 	if answer.GetBytes() == 0 {
-		return 0, fmt.Errorf("the link does not measure now: %s", printable.Line(answer.GetRefused(), maxDetail))
+		return 0, fmt.Errorf("the link is not measuring now: %s", printable.Line(answer.GetRefused(), maxDetail))
 	}
 	return min(answer.GetBytes(), transferBytes), nil
 }
 
-// rateOf is an error when too little came to say anything. That the deadline ended the transfer is none.
+// rateOf fails when too little came to say anything. It is not a failure that the deadline ended the
+// transfer.
 func rateOf(bytes uint64, took time.Duration, err error) (float64, error) {
 	if bytes == 0 || took <= 0 {
 		return 0, errors.Join(errors.New("too few bytes came in time to say how fast it is"), err)

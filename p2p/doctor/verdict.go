@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Cause is the verdict for programs.
+// Cause is the verdict in a form for programs.
 type Cause string
 
 const (
@@ -26,10 +26,10 @@ const (
 	CauseNoNetwork   Cause = "no-network"  // this machine has no route to anybody
 	CauseName        Cause = "name"        // names have no address
 	CauseWrongPeer   Cause = "wrong-peer"  // somebody else answers
-	CauseIntercepted Cause = "intercepted" // TCP connects, and handshakes are cut
+	CauseIntercepted Cause = "intercepted" // TCP connects, but handshakes are cut
 	CauseProxyRefuse Cause = "proxy-refuses"
-	CauseOnlyPrivate Cause = "only-private" // all addresses are of another LAN
-	CauseRelayDenies Cause = "relay-denies" // a relay answers, and does not let the site through
+	CauseOnlyPrivate Cause = "only-private" // all addresses are on another LAN
+	CauseRelayDenies Cause = "relay-denies" // a relay answers, but does not let the site through
 	// The site is a link:
 	CauseLinkOpen     Cause = "link-open"    // others reach it directly
 	CauseLinkRelayed  Cause = "link-relayed" // others reach it through its relays
@@ -54,7 +54,7 @@ func Judge(r Report) Verdict {
 		v = f.judgeLink()
 	case !some(f.link, works) && len(f.circuits) == 0:
 		v = f.judgeLost()
-	case refused && !joining && !member && !(f.Running && f.Temporary): // of the daemon's own peer id that says nothing
+	case refused && !joining && !member && !(f.Running && f.Temporary): // that says nothing about the daemon's own peer id
 		v = f.judgeRefused()
 	case some(f.link, works):
 		v = f.judgeDirect()
@@ -74,7 +74,7 @@ func (f facts) judgeRefused() Verdict {
 	return Verdict{
 		Cause:    CauseRefused,
 		User:     fmt.Sprintf("The link is reached and refuses peer id %s: %s; ask the link's operator for a ticket, or to run: rhizome member add %s", f.Self, what, f.Self),
-		Firewall: "Nothing is to be changed: the network lets this site reach the link",
+		Firewall: "Nothing needs to be changed: the network lets this site reach the link",
 	}
 }
 
@@ -89,23 +89,23 @@ func (f facts) judgeDirect() Verdict {
 	case every(good, not(public)):
 		return Verdict{CauseDirect,
 			fmt.Sprintf("This site reaches the link directly in its own network, by %s", transports(udp, tcp)),
-			fmt.Sprintf("Nothing is to be changed: %s are open", listed(endpoints(good), "and"))}
+			fmt.Sprintf("Nothing needs to be changed: %s are open", listed(endpoints(good), "and"))}
 	case len(udp) > 0:
 		return Verdict{CauseDirect,
 			fmt.Sprintf("This site reaches the link directly, by %s, and %s", transports(udp, tcp), f.NAT.clause()),
-			fmt.Sprintf("Nothing is to be changed: %s can be reached from this site", listed(endpoints(good), "and"))}
+			fmt.Sprintf("Nothing needs to be changed: %s can be reached from this site", listed(endpoints(good), "and"))}
 	case len(noUDP) == 0:
 		return Verdict{CauseDirect,
 			fmt.Sprintf("This site reaches the link directly by TCP, was given no address to try UDP at, and %s", f.NAT.clause()),
-			fmt.Sprintf("Nothing is to be changed: %s can be reached from this site", listed(endpoints(good), "and"))}
+			fmt.Sprintf("Nothing needs to be changed: %s can be reached from this site", listed(endpoints(good), "and"))}
 	case some(f.relay, overUDP, works):
 		return Verdict{CauseLinkNoUDP,
 			"This site reaches the link directly by TCP, but not by UDP, although UDP gets out of this site: the link's side does not let it in",
-			fmt.Sprintf("On the link's side, allow incoming %s; nothing is to be changed on this side", listed(endpoints(noUDP), "and"))}
+			fmt.Sprintf("On the link's side, allow incoming %s; nothing needs to be changed on this side", listed(endpoints(noUDP), "and"))}
 	}
 	return Verdict{CauseNoUDP,
 		"This site reaches the link directly by TCP, but UDP gets no answer, so that no hole can be punched by QUIC to others behind a NAT and lossy lines will be slower",
-		fmt.Sprintf("Allow outgoing %s, and the answers; %s works already", listed(endpoints(noUDP), "and"), listed(endpoints(tcp), "and"))}
+		fmt.Sprintf("Allow outgoing %s, and the answers; %s already works", listed(endpoints(noUDP), "and"), listed(endpoints(tcp), "and"))}
 }
 
 func transports(udp, tcp []Address) string {
@@ -126,10 +126,10 @@ func (f facts) proxied(user string) Verdict {
 	}
 	v := Verdict{CauseOnlyProxy, user, ""}
 	if len(wanted) > 0 {
-		v.Firewall = fmt.Sprintf("To have a direct and faster path, allow outgoing %s past the proxy; CONNECT to %s works already and is enough to take part",
+		v.Firewall = fmt.Sprintf("To have a direct and faster path, allow outgoing %s past the proxy; CONNECT to %s already works and is enough to take part",
 			listed(endpoints(wanted), "and"), listed(endpoints(good), "and"))
 	} else {
-		v.Firewall = fmt.Sprintf("To have a direct path to others, allow outgoing UDP past the proxy; CONNECT to %s works already and is enough to take part", listed(endpoints(good), "and"))
+		v.Firewall = fmt.Sprintf("To have a direct path to others, allow outgoing UDP past the proxy; CONNECT to %s already works and is enough to take part", listed(endpoints(good), "and"))
 	}
 	return v
 }
@@ -153,8 +153,8 @@ func (f facts) judgeRelayed() Verdict {
 			wanted = blocked
 		}
 		return Verdict{CauseOnlyWeb,
-			head + ", since only TCP to port 443 gets out of this site: it works, and all data takes the way through the relay",
-			fmt.Sprintf("To have a direct and faster path, allow outgoing %s; %s works already and is enough to take part",
+			head + ", since only TCP to port 443 gets out of this site: it works, and all data goes through the relay",
+			fmt.Sprintf("To have a direct and faster path, allow outgoing %s; %s already works and is enough to take part",
 				listed(endpoints(wanted), "and"), listed(endpoints(good), "and"))}
 	case len(unanswered) > 0 && some(good, overUDP):
 		where := "it sits behind a NAT or a firewall"
@@ -163,17 +163,17 @@ func (f facts) judgeRelayed() Verdict {
 		}
 		return Verdict{CauseLinkClosed,
 			fmt.Sprintf("%s, since the link's own addresses do not answer: %s; %s", head, where, f.punching()),
-			fmt.Sprintf("Nothing has to be changed, since %s can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in %s",
+			fmt.Sprintf("Nothing needs to be changed, since %s can be reached from this site; for a direct path, allow outgoing UDP to any port here, or have the link's side let in %s",
 				listed(endpoints(good), "and"), listed(endpoints(unanswered), "and"))}
 	case !some(good, overUDP) && some(f.relay, overUDP, fails):
 		noUDP := which(f.relay, overUDP, fails)
 		return Verdict{CauseNoUDP,
-			head + ", and UDP gets no answer, so that it will hardly get a direct path: no address of the link itself answers",
-			fmt.Sprintf("Allow outgoing UDP to all, and the answers, at least %s; %s works already", listed(endpoints(noUDP), "and"), listed(endpoints(good), "and"))}
+			head + ", and UDP gets no answer, so that it is unlikely to get a direct path: no address of the link itself answers",
+			fmt.Sprintf("Allow outgoing UDP to all, and the answers, at least %s; %s already works", listed(endpoints(noUDP), "and"), listed(endpoints(good), "and"))}
 	}
 	return Verdict{CauseRelayed,
 		fmt.Sprintf("%s, since the link has no address that everybody can dial; %s", head, f.punching()),
-		fmt.Sprintf("Nothing is to be changed: %s can be reached from this site; a direct path also needs outgoing UDP to any port", listed(endpoints(good), "and"))}
+		fmt.Sprintf("Nothing needs to be changed: %s can be reached from this site; a direct path also needs outgoing UDP to any port", listed(endpoints(good), "and"))}
 }
 
 // clause says what stands between this site and others.
@@ -194,7 +194,7 @@ func (n NAT) clause() string {
 	case filter == FilterOpen:
 		return fmt.Sprintf("sits behind a NAT that lets others in at its port %d", n.Port)
 	case n.UDP == MappingDependent:
-		return "sits behind a symmetric NAT, which takes another port for each destination, so that other peers behind a NAT reach it only through a relay"
+		return "sits behind a symmetric NAT, which uses a different port for each destination, so that other peers behind a NAT reach it only through a relay"
 	case n.UDP == MappingIndependent:
 		return "sits behind a NAT that hole punching gets through"
 	}
@@ -215,7 +215,7 @@ func (n NAT) punching() string {
 	case n.Translated == Unknown || n.Translated == Yes && n.UDP == MappingUnknown:
 		return "whether hole punching can make a direct path could not be determined"
 	case n.Translated == Yes && n.UDP == MappingDependent:
-		return "this site sits behind a symmetric NAT, which takes another port for each destination, so that it will stay on the relay unless the link's side is open"
+		return "this site sits behind a symmetric NAT, which uses a different port for each destination, so that it will stay on the relay unless the link's side is open"
 	}
 	return "hole punching will make a direct path if the link's NAT allows it, and this site's does"
 }

@@ -12,7 +12,7 @@ const (
 	relayPeer = peer.ID("relay")
 )
 
-// finding builds an address; the first failing step is that of its failure.
+// finding builds an address; its first failing step has that failure.
 type finding struct {
 	host      string
 	port      int
@@ -81,22 +81,22 @@ func TestJudge(t *testing.T) {
 		nat    NAT
 		edit   func(*Report)
 		cause  Cause
-		user   string // a part of it
+		user   string // part of it
 		rule   string
 	}{
-		"all well":                 {found: []finding{tcp(""), quic("")}, nat: coneNAT, cause: CauseDirect, user: "by QUIC and TCP, and sits behind a NAT that hole punching", rule: "Nothing is to be changed: TCP port 4001 of h and UDP port 4001 of h"},
+		"all well":                 {found: []finding{tcp(""), quic("")}, nat: coneNAT, cause: CauseDirect, user: "by QUIC and TCP, and sits behind a NAT that hole punching", rule: "Nothing needs to be changed: TCP port 4001 of h and UDP port 4001 of h"},
 		"NAT not known":            {found: []finding{tcp(""), quic("")}, cause: CauseDirect, user: "what NAT it sits behind could not be determined"},
 		"no QUIC in the ticket":    {found: []finding{tcp("")}, nat: coneNAT, cause: CauseDirect, user: "no address to try UDP at"},
-		"UDP blocked here":         {found: []finding{tcp(""), quic(FailTimeout)}, nat: coneNAT, cause: CauseNoUDP, user: "UDP gets no answer", rule: "Allow outgoing UDP port 4001 of h, and the answers; TCP port 4001 of h works"},
+		"UDP blocked here":         {found: []finding{tcp(""), quic(FailTimeout)}, nat: coneNAT, cause: CauseNoUDP, user: "UDP gets no answer", rule: "Allow outgoing UDP port 4001 of h, and the answers; TCP port 4001 of h already works"},
 		"UDP blocked there":        {found: []finding{tcp(""), quic(FailTimeout), relayed(quic(""), "r", 443)}, nat: coneNAT, cause: CauseLinkNoUDP, user: "the link's side", rule: "On the link's side, allow incoming UDP port 4001 of h"},
 		"symmetric, relayed":       {found: []finding{relayed(tcp(""), "r", 443), relayed(quic(""), "r", 443)}, relays: circuitOK, nat: symmetricNAT, cause: CauseRelayed, user: "it will stay on the relay unless"},
-		"relayed, UDP blocked":     {found: []finding{relayed(tcp(""), "r", 4001), relayed(quic(FailTimeout), "r", 4001)}, relays: circuitOK, nat: coneNAT, cause: CauseNoUDP, user: "hardly get a direct path", rule: "Allow outgoing UDP to all, and the answers, at least UDP port 4001 of r"},
-		"only 443":                 {found: []finding{tcp(FailTimeout), quic(FailTimeout), relayed(tcp(""), "r", 443), relayed(quic(FailTimeout), "r", 443)}, relays: circuitOK, cause: CauseOnlyWeb, user: "only TCP to port 443", rule: "allow outgoing TCP port 4001 of h and UDP port 4001 of h; TCP port 443 of r works"},
+		"relayed, UDP blocked":     {found: []finding{relayed(tcp(""), "r", 4001), relayed(quic(FailTimeout), "r", 4001)}, relays: circuitOK, nat: coneNAT, cause: CauseNoUDP, user: "unlikely to get a direct path", rule: "Allow outgoing UDP to all, and the answers, at least UDP port 4001 of r"},
+		"only 443":                 {found: []finding{tcp(FailTimeout), quic(FailTimeout), relayed(tcp(""), "r", 443), relayed(quic(FailTimeout), "r", 443)}, relays: circuitOK, cause: CauseOnlyWeb, user: "only TCP to port 443", rule: "allow outgoing TCP port 4001 of h and UDP port 4001 of h; TCP port 443 of r already works"},
 		"port rule or link closed": {found: []finding{tcp(FailTimeout), relayed(tcp(""), "r", 443), relayed(quic(""), "r", 443)}, relays: circuitOK, nat: coneNAT, cause: CauseLinkClosed, user: "or a rule of this site is about their ports"},
 		"link closed":              {found: []finding{tcp(FailTimeout), relayed(quic(""), "r", 4001)}, relays: circuitOK, nat: coneNAT, cause: CauseLinkClosed, user: "it sits behind a NAT or a firewall; hole punching will"},
 		"proxy to the link": {
 			found: []finding{{host: "h", port: 443, transport: transportWebSocket, proxy: true, standing: "member"}}, edit: func(r *Report) { r.Proxy = "http://p:3128" },
-			cause: CauseOnlyProxy, user: "only through the HTTP proxy http://p:3128", rule: "CONNECT to TCP port 443 of h works",
+			cause: CauseOnlyProxy, user: "only through the HTTP proxy http://p:3128", rule: "CONNECT to TCP port 443 of h already works",
 		},
 		"proxy refuses": {
 			found: []finding{{host: "h", port: 4001, transport: transportWebSocket, proxy: true, failure: FailProxy}}, edit: func(r *Report) { r.Proxy = "http://p:3128" },
@@ -110,7 +110,7 @@ func TestJudge(t *testing.T) {
 		"refused while the daemon runs": {found: []finding{{host: "h", port: 4001, transport: transportTCP, standing: "refused"}}, edit: func(r *Report) { r.Running, r.Temporary = true, true }, cause: CauseDirect, user: "reaches the link directly"},
 		"name":                          {found: []finding{tcp(FailName), quic(FailNameTimeout)}, cause: CauseName, user: "for the name h", rule: "DNS"},
 		"no network":                    {found: []finding{tcp(FailUnreachable), quic(FailUnreachable)}, cause: CauseNoNetwork, user: "no network"},
-		"wrong peer":                    {found: []finding{tcp(FailWrongPeer), quic(FailTimeout)}, cause: CauseWrongPeer, user: "Another peer than the expected one answers at TCP port 4001 of h"},
+		"wrong peer":                    {found: []finding{tcp(FailWrongPeer), quic(FailTimeout)}, cause: CauseWrongPeer, user: "A peer other than the expected one answers at TCP port 4001 of h"},
 		"intercepted":                   {found: []finding{tcp(FailCut), quic(FailTimeout)}, cause: CauseIntercepted, user: "the encrypted handshake is cut"},
 		"nobody listens":                {found: []finding{tcp(FailRefused), quic(FailRefused)}, cause: CauseLinkDown, user: "Nobody listens at TCP port 4001 of h and UDP port 4001 of h"},
 		"all dropped":                   {found: []finding{tcp(FailTimeout), quic(FailTimeout)}, cause: CauseBlocked, user: "Nothing answers", rule: "Allow outgoing TCP port 4001 of h and UDP port 4001 of h"},
@@ -148,7 +148,7 @@ func TestJudge(t *testing.T) {
 
 func ownLinkReport(r *Report) { r.OwnLink = true }
 
-// isOneSentence: one line, one full stop, nothing that a value was missing for.
+// isOneSentence reports whether s is one line with one full stop and no missing value.
 func isOneSentence(s string) bool {
 	return strings.HasSuffix(s, ".") && !strings.Contains(s, ". ") && !strings.ContainsAny(s, "\n%") &&
 		!strings.Contains(s, "  ") && !strings.Contains(s, " ,") && !strings.Contains(s, " .")

@@ -14,12 +14,12 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/delimited"
 )
 
-// opener returns a fresh stream of one connection: network.Conn has it, and so has a
-// transport's connection that no swarm knows of.
+// opener opens a fresh stream of one connection: network.Conn can, and so can a transport's
+// connection that no swarm knows.
 type opener func(context.Context) (network.MuxedStream, error)
 
-// ask opens a stream for proto and has use speak on it, until limit is over or ctx ends.
-// The stream is closed afterwards.
+// ask opens a stream for proto and lets use speak on it, until limit is over or ctx ends. The
+// stream is closed afterwards.
 func ask(ctx context.Context, open opener, proto protocol.ID, limit time.Duration, use func(network.MuxedStream) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -42,7 +42,7 @@ func ask(ctx context.Context, open opener, proto protocol.ID, limit time.Duratio
 	return nil
 }
 
-// readMessage takes not a byte of what follows.
+// readMessage takes no byte of what follows.
 func readMessage(from io.Reader, m proto.Message) error {
 	return delimited.Read(delimited.Exactly(from), maxMessage, m)
 }

@@ -16,7 +16,7 @@ import (
 
 type peerID = peer.ID
 
-// domain separates these signatures from all others that a link's key makes.
+// domain separates these signatures from all others made with a link's key.
 const domain = "rhizome run announcement 1\n"
 
 // Kind of an announcement.
@@ -26,7 +26,7 @@ const (
 	Started  Kind = Kind(gossippb.Announcement_STARTED)
 	Stopped  Kind = Kind(gossippb.Announcement_STOPPED)
 	Finished Kind = Kind(gossippb.Announcement_FINISHED)
-	// Wanted: objects that many nodes will need.
+	// Wanted announces objects that many nodes will need.
 	Wanted Kind = Kind(gossippb.Announcement_WANTED)
 )
 
@@ -93,8 +93,8 @@ func (a *Announcement) sign(key crypto.PrivKey) ([]byte, error) {
 	return raw, nil
 }
 
-// Open verifies that raw is an announcement of that link for that federation. It does not
-// look at its age, nor whether it was seen before. [ErrMalformed], [ErrForged].
+// Open verifies that raw is an announcement of that link for that federation. It does not check
+// its age, nor whether it was seen before. It fails with [ErrMalformed] or [ErrForged].
 func Open(raw []byte, link peer.ID, federation string) (Announcement, error) {
 	if len(raw) > MaxSize {
 		return Announcement{}, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(raw), MaxSize)
@@ -103,7 +103,7 @@ func Open(raw []byte, link peer.ID, federation string) (Announcement, error) {
 	if err := proto.Unmarshal(raw, &signed); err != nil {
 		return Announcement{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	// One announcement has one encoding, or a forwarder could make ever new ones of it.
+	// An announcement has only one encoding, or a forwarder could keep making new ones of it.
 	if canonical, err := proto.Marshal(&signed); err != nil || len(signed.ProtoReflect().GetUnknown()) > 0 || !bytes.Equal(canonical, raw) {
 		return Announcement{}, fmt.Errorf("%w: not in its one encoding", ErrMalformed)
 	}
@@ -136,8 +136,8 @@ func Open(raw []byte, link peer.ID, federation string) (Announcement, error) {
 	return a, a.validate()
 }
 
-// validate keeps both sides to the same bounds. Unknown kinds pass: a newer link may have
-// more to say than an older node understands.
+// validate holds both sides to the same bounds. Unknown kinds pass: a newer link may have more to
+// say than an older node understands.
 func (a *Announcement) validate() error {
 	switch {
 	case a.Kind <= 0:

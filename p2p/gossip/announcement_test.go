@@ -70,7 +70,7 @@ func TestOpenRefuses(t *testing.T) {
 	ofOther.Link = other
 	elsewhere := good
 	elsewhere.Federation = "g"
-	sign := func(body []byte) []byte { // what a link would sign that is broken or hostile
+	sign := func(body []byte) []byte { // what a broken or hostile link would sign
 		signature, err := key.Sign(append([]byte(domain), body...))
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestOpenRefuses(t *testing.T) {
 		"empty":                  {nil, ErrForged},
 		"oversized":              {make([]byte, MaxSize+1), ErrMalformed},
 		"another encoding":       {append(signed(t, good, key), 0x1a, 0), ErrMalformed},
-		"no protobuf":            {sign([]byte{0xff}), ErrMalformed},
+		"not a protobuf":         {sign([]byte{0xff}), ErrMalformed},
 		"no kind":                {sign(body(&gossippb.Announcement{})), ErrMalformed},
 		"odd FAB hash":           {sign(body(&gossippb.Announcement{Kind: 1, FabHash: "../../etc"})), ErrMalformed},
 		"odd object id":          {sign(body(&gossippb.Announcement{Kind: 4, ObjectIds: []string{strings.ToUpper(hash('a'))}})), ErrMalformed},
@@ -123,7 +123,7 @@ func TestWindowAndBlame(t *testing.T) {
 	for _, c := range []struct {
 		age       time.Duration
 		want      error
-		blamed    bool // a member that forwards it
+		blamed    bool // a member that forwards it is blamed
 		blameLink bool
 	}{
 		{0, nil, false, false},
@@ -147,7 +147,7 @@ func TestWindowAndBlame(t *testing.T) {
 		}
 		a.Created = time.Now().Add(-c.age)
 		if s.blame(member, a, err) != c.blamed || s.blame(link, a, err) != c.blameLink {
-			t.Errorf("age %v: blamed the wrong one", c.age)
+			t.Errorf("age %v: blamed the wrong peer", c.age)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestNothingIsAcceptedTwice(t *testing.T) {
 
 func within(a Announcement, now time.Time) bool { return now.Sub(a.Created).Abs() <= Window }
 
-// FuzzOpen: bytes of a stranger are an announcement of ours, or an error.
+// FuzzOpen: a stranger's bytes are an announcement of ours, or an error.
 func FuzzOpen(f *testing.F) {
 	link, key := newLink(f)
 	f.Add([]byte{})

@@ -8,11 +8,11 @@
 //     the session ([Subscriber.Verify]), or both ways.
 //   - By gossip it is also recent ([Window]), so that a recording cannot be played back.
 //   - Only members take part: gossip from others is dropped unread, and nothing is sent to
-//     them. The topic's name tells nothing to who does not know the federation.
-//   - Who forwards forged, malformed, oversized or replayed announcements is ignored for
-//     the better part of an hour ([graylist] in limits.go), also over reconnects. A member
+//     them. The topic's name reveals nothing to those who do not know the federation.
+//   - A peer that forwards forged, malformed, oversized or replayed announcements is ignored for
+//     the better part of an hour ([graylist] in limits.go), even over reconnects. A member
 //     that only forwards what it got is never blamed, since it drops those itself.
-//   - Memory is bounded; idle, the process is woken every ten seconds.
+//   - Memory is bounded; when idle, the process is woken every ten seconds.
 //
 // The overlay is mostly a star, in which gossipsub's mesh reaches half of the nodes. The
 // link therefore sends each announcement to every member it is connected to
@@ -23,5 +23,5 @@
 // announcements as RunHint for that reason. It is not responsible for the host's
 // connections, nor for who is a member.
 //
-// A host carries one Publisher or one Subscriber, since gossipsub is one a host.
+// A host carries one Publisher or one Subscriber, since there is one gossipsub per host.
 package gossip

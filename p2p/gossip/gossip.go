@@ -19,11 +19,11 @@ var log = logs.For("p2p/gossip")
 
 // Config says whose announcements travel between whom.
 type Config struct {
-	// Link that announces. Its key must be an Ed25519 one, which a peer id contains.
+	// Link is the one that announces. Its key must be an Ed25519 key, which a peer id contains.
 	Link       peer.ID
 	Federation string
-	// Member reports whether a peer takes part. At a link: its members. At a node: the link,
-	// and the members it knows. It is called often, from any goroutine, and must be quick.
+	// Member reports whether a peer takes part. At a link: its members. At a node: the link, and
+	// the members it knows. It is called often, from any goroutine, and must be quick.
 	Member func(peer.ID) bool
 }
 
@@ -32,7 +32,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("link %q of gossip: its peer id must contain its key: %w", c.Link, err)
 	}
 	if len(c.Federation) > maxName {
-		return fmt.Errorf("federation's name has %d bytes: at most %d", len(c.Federation), maxName)
+		return fmt.Errorf("federation's name has %d bytes; at most %d are allowed", len(c.Federation), maxName)
 	}
 	if c.Member == nil {
 		return errors.New("gossip needs to know who is a member")
@@ -40,14 +40,15 @@ func (c Config) validate() error {
 	return nil
 }
 
-// topic of a federation. It is a hash, since gossipsub tells topics to whoever connects.
+// topic returns that of a federation. It is a hash, since gossipsub tells topics to whoever
+// connects.
 func (c Config) topic() string {
 	sum := sha256.Sum256(append([]byte(c.Link+"\x00"), c.Federation...))
 	return "/rhizome/run/1/" + hex.EncodeToString(sum[:16])
 }
 
-// start joins the federation's topic with gossipsub as this package wants it. Ending ctx
-// ends gossipsub; its goroutines are done when the host is closed, too.
+// start joins the federation's topic with gossipsub as this package wants it. Ending ctx ends
+// gossipsub; its goroutines are also done when the host is closed.
 func start(ctx context.Context, h host.Host, c Config, validator pubsub.ValidatorEx, extra ...pubsub.Option) (*pubsub.Topic, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -60,8 +61,8 @@ func start(ctx context.Context, h host.Host, c Config, validator pubsub.Validato
 		pubsub.WithPeerScore(params, thresholds),
 		pubsub.WithPeerFilter(func(p peer.ID, _ string) bool { return c.Member(p) }),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(name), maxSubscriptions)),
-		// The announcement carries the link's signature, which also the session can pass
-		// on; gossipsub's own envelope would only name who forwards.
+		// The announcement carries the link's signature, which the session can pass on too;
+		// gossipsub's own envelope would only name the forwarder.
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(func(m *pubsubpb.Message) string {

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// deadline ends a test that waits for what never comes.
+// deadline ends a test that waits for something that never comes.
 const deadline = 20 * time.Second
 
 func newHost(t testing.TB) host.Host {
@@ -87,7 +87,7 @@ func (l *lab) subscribe(h host.Host, extra ...pubsub.Option) *Subscriber {
 	return s
 }
 
-// hears waits until the link knows that these subscribe.
+// hears waits until the link knows that these hosts subscribe.
 func (l *lab) hears(hosts ...host.Host) {
 	l.t.Helper()
 	eventually(l.t, "all subscriptions known to the link", func() bool {
@@ -178,7 +178,7 @@ func TestStrangersTakeNoPart(t *testing.T) {
 	connect(t, hosts[0], l.link)
 	connect(t, stranger, l.link)
 	connect(t, stranger, hosts[0])
-	l.hears(hosts...) // gossipsub notes what strangers want, and does not do it
+	l.hears(hosts...) // gossipsub notes what strangers want, but does not do it
 	raw := l.publish(1)
 	l.expect(member, 1)
 
@@ -245,7 +245,7 @@ func TestForgerIsIgnored(t *testing.T) {
 		say(forged)
 	}
 	eventually(t, "the forger is scored", func() bool { return score.Load().(float64) < graylist })
-	say(good(2)) // true, but nobody listens to the forger any more
+	say(good(2)) // true, but nobody listens to the forger any longer
 	connect(t, victim, l.link)
 	l.hears(victim)
 	l.publish(3)
@@ -281,7 +281,7 @@ func TestCloseEndsNextAndLeavesNothing(t *testing.T) {
 	}()
 	s.Close()
 	if err := <-ended; err == nil {
-		t.Error("Next of a closed subscriber has no error")
+		t.Error("Next of a closed subscriber returned no error")
 	}
 }
 

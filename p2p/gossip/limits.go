@@ -8,42 +8,43 @@ import (
 )
 
 const (
-	// Window is how old an announcement may be, and how far ahead of our clock, when it
-	// comes by gossip: longer than any network holds it, and wide enough for clocks that
-	// nobody set right.
+	// Window is how old an announcement may be, and how far ahead of our clock, when it comes by
+	// gossip: longer than any network holds it, and wide enough for clocks that nobody has set
+	// right.
 	Window = 2 * time.Minute
 
-	// MaxSize of an announcement with its signature: MaxObjects ids and the rest with
-	// room to spare.
+	// MaxSize bounds an announcement with its signature: MaxObjects ids and the rest with room to
+	// spare.
 	MaxSize = 16 << 10
-	// MaxObjects that an announcement names; a model of more is announced by its root.
+	// MaxObjects bounds the objects that an announcement names; a larger model is announced by its
+	// root.
 	MaxObjects = 128
 	// maxName bounds the federation's name as tickets do.
 	maxName = 255
 
-	// maxRemembered announcements within twice the Window: 30 a second, which no link comes
-	// near. Past it older ones count as late.
+	// maxRemembered announcements are kept within twice the Window: 30 a second, which no link
+	// comes near. Beyond that, older ones count as late.
 	maxRemembered = 8 << 10
-	// maxWaiting announcements for a subscriber that does not keep up; the rest is lost,
+	// maxWaiting announcements are kept for a subscriber that does not keep up; the rest are lost,
 	// as hints may be.
 	maxWaiting = 64
 
-	// heartbeat of gossipsub. It mends the mesh between members, which no announcement
-	// waits for, so it need not wake the process every second as by default.
+	// heartbeat is gossipsub's. It mends the mesh between members, which no announcement waits
+	// for, so it need not wake the process every second as it does by default.
 	heartbeat = 10 * time.Second
 	// maxRPC holds a few announcements and gossipsub's own control messages.
 	maxRPC = 4 * MaxSize
-	// maxSubscriptions in one message of a peer; we have one topic.
+	// maxSubscriptions bounds those in one message of a peer; we have one topic.
 	maxSubscriptions = 8
 )
 
-// Scores. Members start at 0. Announcements that no honest member would forward cost the
-// square of their number, so that the second one silences its sender and the first, which
-// may be a bug, does not.
+// These are scores. Members start at 0. Announcements that no honest member would forward cost the
+// square of their number, so that the second one silences its sender and the first, which may be a
+// bug, does not.
 const (
 	invalidWeight = -10.0
 	graylist      = -30.0
-	// A forger's count of 2 is forgiven after about an hour, 3 after a little more.
+	// A forger's count of 2 is forgiven after about an hour, and 3 a little later.
 	invalidDecay  = 0.999 // each scoreInterval; halves in under two hours
 	scoreInterval = 10 * time.Second
 	decayToZero   = 0.1
@@ -78,7 +79,7 @@ func scoreParams(topic string, member func(p peerID) bool) (*pubsub.PeerScorePar
 		DecayInterval:     scoreInterval,
 		DecayToZero:       decayToZero,
 		RetainScore:       retainScore,
-		// No penalty for many members behind one address: that is what a hospital is.
+		// There is no penalty for many members behind one address: a hospital is just that.
 	}
 	thresholds := &pubsub.PeerScoreThresholds{
 		GossipThreshold:   graylist / 3,
@@ -88,15 +89,15 @@ func scoreParams(topic string, member func(p peerID) bool) (*pubsub.PeerScorePar
 	return params, thresholds
 }
 
-// Errors of an announcement that is not handed out. ErrForged and
-// ErrMalformed mean that somebody is at fault.
+// These are the errors of an announcement that is not handed out. ErrForged and ErrMalformed mean
+// that somebody is at fault.
 var (
 	// ErrSeen: it was handed out before.
 	ErrSeen = errors.New("announcement was seen before")
-	// ErrForged: not signed by the link that we follow, or for another federation.
+	// ErrForged: it was not signed by the link that we follow, or is for another federation.
 	ErrForged = errors.New("announcement is not the link's")
-	// ErrMalformed: too large, no announcement, or fields out of bounds.
+	// ErrMalformed: it is too large, not an announcement, or has fields out of bounds.
 	ErrMalformed = errors.New("announcement is malformed")
-	// ErrLate: outside the Window, so it may be a recording.
+	// ErrLate: it is outside the Window, so it may be a recording.
 	ErrLate = errors.New("announcement is outside the time window")
 )

@@ -26,11 +26,11 @@ func NewPublisher(h host.Host, c Config) (*Publisher, error) {
 	}
 	key := h.Peerstore().PrivKey(h.ID())
 	if key == nil {
-		return nil, errors.New("the host keeps no private key to sign announcements with")
+		return nil, errors.New("the host has no private key to sign announcements with")
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	// It does not subscribe, so that no node sends it anything; what comes all the same
-	// is dropped before it would be validated.
+	// It does not subscribe, so that no node sends it anything; what comes all the same is dropped
+	// before it would be validated.
 	topic, err := start(ctx, h, c, func(_ context.Context, from peer.ID, _ *pubsub.Message) pubsub.ValidationResult {
 		if from == h.ID() {
 			return pubsub.ValidationAccept

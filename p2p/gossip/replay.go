@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// replays remembers announcements for as long as the clock alone would let them in again:
-// Created may lie a Window ahead when one arrives and is good for a Window after, so twice
-// that. When the memory is full the oldest go, and what is not younger than them counts
-// as late, so that forgetting never lets one in twice.
+// replays remembers announcements for as long as the clock alone would let them in again: Created
+// may lie a Window ahead when one arrives and is good for a Window after, so twice that. When the
+// memory is full the oldest go, and anything not younger than them counts as late, so that
+// forgetting never lets an announcement in twice.
 type replays struct {
 	mu    sync.Mutex
 	seen  map[key]struct{}
@@ -28,7 +28,7 @@ type arrival struct {
 
 func newReplays() *replays { return &replays{seen: make(map[key]struct{})} }
 
-// first remembers a, or says ErrSeen.
+// first remembers a, or returns ErrSeen.
 func (r *replays) first(a Announcement, now time.Time) error {
 	k := key{a.Created.UnixMilli(), a.Nonce}
 	r.mu.Lock()
@@ -46,7 +46,7 @@ func (r *replays) first(a Announcement, now time.Time) error {
 	return nil
 }
 
-// forgotten reports whether a may have been seen and forgotten for want of room.
+// forgotten reports whether a may have been seen and then forgotten for want of room.
 func (r *replays) forgotten(a Announcement) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

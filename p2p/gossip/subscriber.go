@@ -48,9 +48,9 @@ func (s *Subscriber) Next(ctx context.Context) (Announcement, error) {
 	return msg.ValidatorData.(Announcement), nil // validate has put it there
 }
 
-// Verify opens an announcement that the link has sent through the session. It may be of
-// any age: the session says for sure that it is the link that repeats it. [ErrSeen] when
-// it came before, one way or the other; also [ErrMalformed], [ErrForged].
+// Verify opens an announcement that the link has sent through the session. It may be of any age:
+// the session guarantees that it is the link that repeats it. It fails with [ErrSeen] when the
+// announcement came before, either way; also with [ErrMalformed] and [ErrForged].
 func (s *Subscriber) Verify(raw []byte) (Announcement, error) {
 	a, err := Open(raw, s.config.Link, s.config.Federation)
 	if err != nil {
@@ -91,9 +91,9 @@ func (s *Subscriber) accept(raw []byte, now time.Time) (Announcement, error) {
 	return a, s.replays.first(a, now)
 }
 
-// blame reports whether an honest member could not have forwarded it. A late one is not
-// blamed on the link, since then it is our clock that is wrong, nor on a member while its
-// clock and ours may disagree about the Window.
+// blame reports whether no honest member could have forwarded it. A late announcement is not
+// blamed on the link, since then our own clock is wrong, nor on a member while its clock and ours
+// may disagree about the Window.
 func (s *Subscriber) blame(from peer.ID, a Announcement, err error) bool {
 	switch {
 	case errors.Is(err, ErrMalformed), errors.Is(err, ErrForged):

@@ -1,8 +1,8 @@
 // Package identity keeps what a peer is known by from one start to the next: its key, of which
 // the peer id is the hash, and the port that it listens on.
 //
-// It guarantees that a file which is there is never replaced, not even by processes that start at
-// once, and that a new one is whole and durable before anybody uses what it holds. It is not
+// It guarantees that an existing file is never replaced, not even by processes that start at the
+// same moment, and that a new file is whole and durable before anybody uses what it holds. It is not
 // responsible for where the files are, nor for keeping others away from them.
 package identity
 
@@ -25,7 +25,7 @@ type Identity struct {
 	ID  peer.ID
 }
 
-// New makes an Ed25519 identity that is kept nowhere.
+// New makes an Ed25519 identity that is not stored anywhere.
 func New() (Identity, error) {
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
@@ -34,9 +34,9 @@ func New() (Identity, error) {
 	return of(key)
 }
 
-// LoadOrCreate reads the identity in the file at path, or makes one and writes it
-// there, readable by its owner only. A file that is there but is no key is an error and
-// stays as it is: a peer that lost its key is another peer to everybody who knew it.
+// LoadOrCreate reads the identity in the file at path, or makes one and writes it there, readable
+// by its owner only. A file that exists but holds no key is an error and stays as it is: a peer
+// that lost its key is another peer to everybody who knew it.
 func LoadOrCreate(path string) (Identity, error) {
 	id, err := Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -57,7 +57,7 @@ func LoadOrCreate(path string) (Identity, error) {
 	return id, nil
 }
 
-// Load reads the identity in the file at path. An error of a missing file is
+// Load reads the identity in the file at path. If the file is missing, the error is
 // [fs.ErrNotExist].
 func Load(path string) (Identity, error) {
 	raw, err := os.ReadFile(path)

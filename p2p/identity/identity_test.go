@@ -18,7 +18,7 @@ func TestIdentityStaysTheSame(t *testing.T) {
 	}
 	ids := make([]peer.ID, 8)
 	var all sync.WaitGroup
-	for i := range ids { // processes that start at once
+	for i := range ids { // processes that start at the same moment
 		all.Go(func() {
 			id, err := LoadOrCreate(path)
 			if err != nil {
@@ -55,7 +55,7 @@ func TestDamagedIdentityIsNotReplaced(t *testing.T) {
 		t.Errorf("the file is now %q, %v", raw, err)
 	}
 	if _, err := LoadOrCreate(filepath.Join(path, "x", "y")); err == nil {
-		t.Error("a folder that is none")
+		t.Error("a path below a file was accepted")
 	}
 }
 

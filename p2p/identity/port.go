@@ -41,7 +41,7 @@ func LoadOrPickPort(path string) (int, error) {
 // PickPort finds a port that is free for both TCP and UDP on all interfaces.
 func PickPort() (int, error) {
 	var last error
-	for range 16 { // the system picks for TCP; that UDP has it taken is rare
+	for range 16 { // the system picks one for TCP; it is rarely taken for UDP
 		tcp, err := net.Listen("tcp", ":0")
 		if err != nil {
 			return 0, fmt.Errorf("pick a port: %w", err)

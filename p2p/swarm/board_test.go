@@ -68,7 +68,7 @@ func TestABoardTellsWhatHasCome(t *testing.T) {
 	var told []string
 	asker, err := b.Begin("a", 1, func(ids []string) { told = append(told, ids...) })
 	must(t, err)
-	must(t, asker.Heard(Ask{Want: []string{id("there"), id("later"), id("own"), id("late share"), id("not wanted any more")}}))
+	must(t, asker.Heard(Ask{Want: []string{id("there"), id("later"), id("own"), id("late share"), id("no longer wanted")}}))
 	expect := func(names ...string) {
 		t.Helper()
 		var want []string
@@ -81,15 +81,15 @@ func TestABoardTellsWhatHasCome(t *testing.T) {
 		told = nil
 	}
 	expect("there")
-	here[id("later")], here[id("not wanted any more")] = true, true
+	here[id("later")], here[id("no longer wanted")] = true, true
 	b.Arrived(id("later"))
 	b.Arrived(id("later"))
 	b.Arrived(id("own"))
 	expect("later")
 	b.Share(1, []string{id("late share")})
 	expect("late share")
-	must(t, asker.Heard(Ask{Got: []string{id("not wanted any more")}}))
-	b.Share(1, []string{id("not wanted any more")})
+	must(t, asker.Heard(Ask{Got: []string{id("no longer wanted")}}))
+	b.Share(1, []string{id("no longer wanted")})
 	expect()
 	if _, err := b.Begin("b", 1, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("a stranger: %v", err)

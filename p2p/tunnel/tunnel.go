@@ -1,7 +1,7 @@
 // Package tunnel carries local TCP connections to a peer: what a program on this machine
 // says to a local port is said on a stream of the overlay.
 //
-// Bytes pass as they are, in both directions, and each direction ends when its source does.
+// Bytes pass unchanged, in both directions, and each direction ends when its source does.
 // The package is not responsible for who may use the local port (bind it to loopback), nor
 // for reaching the peer.
 package tunnel
@@ -22,7 +22,7 @@ var log = logs.For("p2p/tunnel")
 // Dial opens a stream to the peer.
 type Dial func(ctx context.Context) (net.Conn, error)
 
-// Serve carries connections until ctx ends, then closes all. It closes the listener.
+// Serve carries connections until ctx ends, then closes all of them and the listener.
 func Serve(ctx context.Context, listener net.Listener, dial Dial) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
@@ -42,14 +42,14 @@ func Serve(ctx context.Context, listener net.Listener, dial Dial) error {
 		select {
 		case slots <- struct{}{}:
 		default:
-			log.Warn("a local connection was refused: too many are open", "open", maxConnections)
+			log.Warn("local connection refused: too many are open", "open", maxConnections)
 			_ = conn.Close()
 			continue
 		}
 		connections.Go(func() {
 			defer func() { <-slots }()
 			if err := carry(ctx, conn, dial); err != nil {
-				log.Warn("a connection was not carried", "addr", conn.RemoteAddr(), "err", err)
+				log.Warn("could not carry a connection", "addr", conn.RemoteAddr(), "err", err)
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func carry(ctx context.Context, local net.Conn, dial Dial) error {
 	return errors.Join(errs[:]...)
 }
 
-// pass copies until from ends, and tells to. After an error neither direction can go on.
+// pass copies until from ends, and then ends to. After an error neither direction can go on.
 func pass(to, from net.Conn) error {
 	_, err := io.Copy(to, from)
 	if err != nil {

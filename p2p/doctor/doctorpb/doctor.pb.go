@@ -4,8 +4,8 @@
 // 	protoc        (unknown)
 // source: doctor.proto
 
-// The three protocols of rhizome doctor: observe, knock and throughput. Every message has
-// its length as a varint before it.
+// The three protocols of rhizome doctor: observe, knock and throughput. Every message is
+// preceded by its length as a varint.
 
 package doctorpb
 
@@ -77,7 +77,7 @@ func (KnockAnswer_Outcome) EnumDescriptor() ([]byte, []int) {
 }
 
 // ObserveRequest asks the other side for its clock, and for how it sees the asker. A stream
-// may carry several, each sent when the last one was answered.
+// may carry several, each sent after the last one was answered.
 type ObserveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -116,8 +116,8 @@ func (*ObserveRequest) Descriptor() ([]byte, []int) {
 
 type ObserveAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	UnixNanos     int64                  `protobuf:"varint,1,opt,name=unix_nanos,json=unixNanos,proto3" json:"unix_nanos,omitempty"` // the clock of who answers
-	Address       []byte                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`                       // multiaddr of the asker, as who answers sees it
+	UnixNanos     int64                  `protobuf:"varint,1,opt,name=unix_nanos,json=unixNanos,proto3" json:"unix_nanos,omitempty"` // the clock of the answering side
+	Address       []byte                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`                       // multiaddr of the asker, as the answering side sees it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,10 +280,10 @@ func (x *KnockAnswer) GetRefused() string {
 	return ""
 }
 
-// TransferRequest asks to move bytes of no meaning, to see how fast it goes.
+// TransferRequest asks to move meaningless bytes, to measure the speed.
 type TransferRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Upload        bool                   `protobuf:"varint,1,opt,name=upload,proto3" json:"upload,omitempty"` // from the asker; else to it
+	Upload        bool                   `protobuf:"varint,1,opt,name=upload,proto3" json:"upload,omitempty"` // from the asker; otherwise to it
 	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`   // wished for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -333,8 +333,8 @@ func (x *TransferRequest) GetBytes() uint64 {
 	return 0
 }
 
-// TransferAnswer says how many bytes may go. They follow on the stream: from who answers, or
-// from the asker, who then ends its direction and gets a TransferResult.
+// TransferAnswer says how many bytes may go. They follow on the stream: from the answering
+// side, or from the asker, which then ends its direction and gets a TransferResult.
 type TransferAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bytes         uint64                 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`    // 0: not now

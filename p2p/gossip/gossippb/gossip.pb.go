@@ -142,7 +142,7 @@ type Announcement struct {
 	SeriesId          uint64                 `protobuf:"varint,5,opt,name=series_id,json=seriesId,proto3" json:"series_id,omitempty"`
 	FabHash           string                 `protobuf:"bytes,6,opt,name=fab_hash,json=fabHash,proto3" json:"fab_hash,omitempty"`
 	CreatedUnixMillis int64                  `protobuf:"varint,7,opt,name=created_unix_millis,json=createdUnixMillis,proto3" json:"created_unix_millis,omitempty"`
-	Nonce             uint64                 `protobuf:"varint,8,opt,name=nonce,proto3" json:"nonce,omitempty"` // random: makes each announcement one of its own
+	Nonce             uint64                 `protobuf:"varint,8,opt,name=nonce,proto3" json:"nonce,omitempty"` // random: makes each announcement unique
 	ObjectIds         []string               `protobuf:"bytes,9,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache

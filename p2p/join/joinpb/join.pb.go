@@ -4,8 +4,8 @@
 // 	protoc        (unknown)
 // source: join.proto
 
-// The join protocol, /rhizome/join/1: one request and one answer on a stream of its own,
-// each with its length as a varint before it.
+// The join protocol, /rhizome/join/1: one request and one answer on a stream of their own,
+// each preceded by its length as a varint.
 
 package joinpb
 
@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Request of a peer that wants to become a member. Who it is, the connection says.
+// Request of a peer that wants to become a member. The connection says who it is.
 type Request struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TokenId       string                 `protobuf:"bytes,1,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"` // of the ticket; empty: the peer id was allowed by hand

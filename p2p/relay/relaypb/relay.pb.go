@@ -521,7 +521,7 @@ func (*VouchNotNeeded) Descriptor() ([]byte, []int) {
 	return file_relay_proto_rawDescGZIP(), []int{6}
 }
 
-// Standing tells the peer that asks how the relay sees it. It says nothing about others.
+// Standing tells the asking peer how the relay sees it. It says nothing about others.
 type Standing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Role  Standing_Role          `protobuf:"varint,1,opt,name=role,proto3,enum=rhizome.relay.Standing_Role" json:"role,omitempty"`
@@ -531,7 +531,7 @@ type Standing struct {
 	PeerBytesUsed      uint64 `protobuf:"varint,4,opt,name=peer_bytes_used,json=peerBytesUsed,proto3" json:"peer_bytes_used,omitempty"`
 	PeerCircuits       uint32 `protobuf:"varint,5,opt,name=peer_circuits,json=peerCircuits,proto3" json:"peer_circuits,omitempty"`
 	PeerCircuitsUsed   uint32 `protobuf:"varint,6,opt,name=peer_circuits_used,json=peerCircuitsUsed,proto3" json:"peer_circuits_used,omitempty"`
-	// What the relay refused this peer last, if it remembers.
+	// What the relay last refused this peer, if it remembers.
 	Refusal       *Refusal `protobuf:"bytes,7,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
