@@ -22,7 +22,7 @@ type app struct {
 	taskID  uint64
 }
 
-// call posts a request; a nil response is only for answers that are not 200.
+// call posts a request; a nil response is only for answers other than 200.
 func (a *app) call(path string, req, res proto.Message) int {
 	a.t.Helper()
 	body, err := proto.Marshal(req)
@@ -75,7 +75,7 @@ func acquire(t testing.TB, address string) *app {
 	return a
 }
 
-// work does what flwr-clientapp does up to the end of its task, and returns the reply.
+// work does what flwr-clientapp does, up to the end of its task, and returns the reply.
 func (a *app) work(m nodetest.Message, blobs nodetest.Blobs) nodetest.Message {
 	a.t.Helper()
 	var alive flwrpb.SendTaskHeartbeatResponse

@@ -11,42 +11,42 @@ import (
 
 // Config of a node. Only DataDir is required, and Join for a new data directory.
 type Config struct {
-	// DataDir holds everything that the node knows. It is created.
+	// DataDir holds everything that the node knows. It is created if it is missing.
 	DataDir string
-	// Join is a ticket, or multiaddrs of the link with its peer id. The data directory
-	// remembers it.
+	// Join is a ticket, or multiaddrs of the link with its peer id. It is remembered in the
+	// data directory.
 	Join string
 
-	// Name and Location are what the node calls itself at the link.
+	// Name and Location are what the node tells the link about itself.
 	Name, Location string
 	// NodeConfig is given to every ClientApp: "key=value key2=value2" with TOML values, or
 	// the path of one TOML file.
 	NodeConfig string
-	// TrustedEntities is a file of keys; only apps that one of them signed may run. Empty:
-	// every app may.
+	// TrustedEntities is a file of keys; only apps signed by one of them may run. If it is
+	// empty, every app may.
 	TrustedEntities string
-	// Slots is how many messages are worked on at a time; default DefaultSlots.
+	// Slots is how many messages are worked on at the same time; default DefaultSlots.
 	Slots int
 	// ShareLogs sends what ClientApps print to the link.
 	ShareLogs bool
-	// DeclineSwarm keeps this node from exchanging objects with other nodes, which show
-	// each other their addresses. Without it the node does so if the ticket it joined with
+	// DeclineSwarm keeps this node from exchanging objects with other nodes, which would show
+	// them each other's addresses. Otherwise it does so if the ticket with which it joined
 	// says that the federation does.
 	DeclineSwarm bool
-	// SwarmUploadRate limits what is given to other nodes, in bytes a second; 0: no limit.
+	// SwarmUploadRate limits what is sent to other nodes, in bytes per second; 0 means no limit.
 	SwarmUploadRate int64
 
-	// RuntimePort of the Runtime API on loopback. 0: chosen once and kept in the data directory.
+	// RuntimePort is the port of the Runtime API on loopback. 0: chosen once and kept in the data directory.
 	RuntimePort int
 	// Local says which processes of this machine may use the Runtime API; by default those of the
-	// user who runs the node, and of root.
+	// user who runs the node, and root's.
 	Local localpeer.Guard
-	// SuperExec says how to start the node's own SuperExec, with a data folder for it, the
-	// address of the Runtime API, and the file of the secret that it is to sign with. Nil: the
+	// SuperExec says how to start the node's own SuperExec, given a data folder for it, the
+	// address of the Runtime API, and the file of the secret with which it must sign. Nil: the
 	// user starts one (--isolation process).
 	SuperExec func(dataDir, runtimeAddress, secretFile string) launch.Options
-	// LeaveSuperExec lets the SuperExec and its apps run on when the node is stopped, as
-	// they do when it is killed: the next node on this data takes them back.
+	// LeaveSuperExec lets the SuperExec and its apps keep running when the node is stopped, as
+	// they do when it is killed: the next node on this data directory takes them back.
 	LeaveSuperExec bool
 
 	p2p.Overlay
@@ -55,7 +55,7 @@ type Config struct {
 	// Optional.
 	OnConnected func()
 
-	// Software is what the node calls itself, such as "rhizome 1.2.3".
+	// Software is what the node calls its software, such as "rhizome 1.2.3".
 	Software string
 }
 
@@ -78,7 +78,7 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("the name has %d bytes; at most %d are allowed", len(c.Name), maxName))
 	}
 	if c.SwarmUploadRate != 0 && c.SwarmUploadRate < minUploadRate {
-		errs = append(errs, fmt.Errorf("a limit of %d bytes a second for other nodes: want at least %d, or decline the swarm", c.SwarmUploadRate, minUploadRate))
+		errs = append(errs, fmt.Errorf("a limit of %d bytes per second for other nodes: want at least %d, or decline the swarm", c.SwarmUploadRate, minUploadRate))
 	}
 	if c.RuntimePort < 0 || c.RuntimePort > 65535 {
 		errs = append(errs, fmt.Errorf("port %d of the Runtime API is not between 0 and 65535", c.RuntimePort))

@@ -14,7 +14,7 @@ import (
 )
 
 // targets answers the doctor of this site: whom the node has to reach, and how fast its paths
-// there are.
+// to them are.
 func (n *Node) targets(w http.ResponseWriter, r *http.Request) {
 	identity, err := n.store.Identity(r.Context())
 	if err != nil {
@@ -31,8 +31,8 @@ func (n *Node) targets(w http.ResponseWriter, r *http.Request) {
 	admin.WriteJSON(w, t)
 }
 
-// RecallTargets reads from the data directory of a node that does not run whom it has to reach.
-// The error is ErrNoLink if it was never told.
+// RecallTargets reads, from the data directory of a node that is not running, whom it has to
+// reach. The error is ErrNoLink if it was never told.
 func RecallTargets(ctx context.Context, dataDir string) (_ doctor.Targets, err error) {
 	n := &Node{cfg: Config{DataDir: dataDir}}
 	defer func() { err = errors.Join(err, n.Close()) }()

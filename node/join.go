@@ -16,16 +16,16 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/reach"
 )
 
-// ErrNoLink says that the node does not know whom it belongs to.
+// ErrNoLink says that the node does not know to whom it belongs.
 var ErrNoLink = errors.New("this node does not know its SuperLink yet: give it a ticket with --join")
 
-// joinRequest is what is to be shown to the link before the first session.
+// joinRequest is what the link must be shown before the first session.
 type joinRequest struct {
 	needed  bool
 	request join.Request
 }
 
-// checkJoin refuses a bad --join before anything is made for it.
+// checkJoin refuses a bad --join before anything is created for it.
 func (n *Node) checkJoin() error {
 	_, err := os.Stat(n.cfg.DataDir)
 	isNew := errors.Is(err, fs.ErrNotExist)
@@ -41,13 +41,13 @@ func (n *Node) checkJoin() error {
 	return nil
 }
 
-// openTarget settles whom the node belongs to: what --join says, or what it said before.
+// openTarget settles to whom the node belongs: what --join says, or what it said earlier.
 //
 //	data directory     --join          then
 //	new                nothing         ErrNoLink
 //	new                link A          join A
 //	of A               nothing         A as before
-//	of A               link A          A at the new addresses; joined again if the ticket is another
+//	of A               link A          A at the new addresses; joined again if the ticket is a different one
 //	of A               link B          an error: node ids, contexts and unsent answers are A's
 //	refused by A       link B          join B
 func (n *Node) openTarget(ctx context.Context) error {
@@ -68,7 +68,7 @@ func (n *Node) openTarget(ctx context.Context) error {
 			n.cfg.DataDir, identity.Link, t.Link)
 	}
 	if t.Role != "" && t.Role != join.RoleNode {
-		return fmt.Errorf("--join: the ticket lets in an %s and not a node: ask for a ticket with the role %s", t.Role, join.RoleNode)
+		return fmt.Errorf("--join: the ticket is for role %s, not for a node: ask for a ticket with the role %s", t.Role, join.RoleNode)
 	}
 	n.target = reach.Target{Peer: t.Link, Addrs: t.Addrs}
 	n.ticket = joinRequest{
@@ -80,7 +80,7 @@ func (n *Node) openTarget(ctx context.Context) error {
 		if t.Federation != "" {
 			id.Federation = t.Federation
 		}
-		if t.TokenID != "" { // a multiaddr says nothing about it
+		if t.TokenID != "" { // a multiaddr says nothing about the swarm
 			id.Swarm = t.Swarm
 		}
 	})
@@ -104,13 +104,13 @@ func (n *Node) rememberedTarget(identity state.Identity) error {
 		n.target.Addrs = append(n.target.Addrs, addr)
 	}
 	if !identity.Joined {
-		// It was stopped before the link let it in, and the ticket is not kept.
+		// The node was stopped before the link let it in, and the ticket is not kept.
 		return fmt.Errorf("this node has not joined yet: give it the ticket again with --join")
 	}
 	return nil
 }
 
-// join makes the node a member, unless it is one. It waits for a link that is not there.
+// join makes the node a member, unless it already is one. It waits for a link that is away.
 func (n *Node) join(ctx context.Context) error {
 	if !n.ticket.needed {
 		return nil

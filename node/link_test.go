@@ -28,11 +28,11 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// patience bounds every wait of these tests; it is only reached when something is broken.
+// patience bounds every wait of these tests; it is reached only if something is broken.
 const patience = 15 * time.Second
 
-// fakeLink is the other end of a node: a real hub on the overlay with a real object
-// exchange, whose side of the session is scripted by the test.
+// fakeLink is the other end of a node: a real hub on the overlay with a real object exchange,
+// and a session whose other side is scripted by the test.
 type fakeLink struct {
 	t        testing.TB
 	host     *p2p.Host
@@ -64,7 +64,7 @@ func newLink(t testing.TB) *fakeLink {
 	}
 	joins := join.Serve(l.host, func(req join.Request) bool { return req.TokenID == "token" }, func(_ context.Context, from peer.ID, req join.Request) (join.Answer, error) {
 		if req.TokenID != "token" || string(req.Secret) != "secret" {
-			return join.Answer{}, &join.Refusal{Reason: "the ticket is not valid any more"}
+			return join.Answer{}, &join.Refusal{Reason: "the ticket is no longer valid"}
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -72,14 +72,14 @@ func newLink(t testing.TB) *fakeLink {
 		return join.Answer{Role: join.RoleNode, Federation: "fed"}, nil
 	})
 	l.host.HandleMembers(wire.ProtocolID, func(s network.Stream) {
-		one := &linkSession{t: t, s: s, conn: wire.NewConn(s, wire.Limits{})}
+		opened := &linkSession{t: t, s: s, conn: wire.NewConn(s, wire.Limits{})}
 		_ = s.SetDeadline(time.Now().Add(patience))
-		frame, err := one.conn.ReadFrame()
+		frame, err := opened.conn.ReadFrame()
 		if err != nil {
 			return
 		}
-		one.hello = frame.GetHello()
-		l.sessions <- one
+		opened.hello = frame.GetHello()
+		l.sessions <- opened
 	})
 	server := objects.NewServer(l.host, l.objects, func(ctx context.Context, _ peer.ID, _ uint64, id string) error {
 		l.mu.Lock()
@@ -159,20 +159,20 @@ func (l *fakeLink) serve(r *nodetest.Run) {
 // session waits for the node and welcomes it.
 func (l *fakeLink) session() *linkSession {
 	l.t.Helper()
-	one := l.hello()
-	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: &sessionpb.Welcome{
+	session := l.hello()
+	session.write(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: &sessionpb.Welcome{
 		NodeId: nodetest.NodeID, Federation: "fed", HeartbeatMillis: 5000, GraceMillis: 30_000,
 	}}})
-	return one
+	return session
 }
 
 func (l *fakeLink) hello() *linkSession {
 	l.t.Helper()
 	select {
-	case one := <-l.sessions:
-		return one
+	case opened := <-l.sessions:
+		return opened
 	case <-time.After(patience):
-		l.t.Fatal("the node does not come")
+		l.t.Fatal("the node does not connect")
 		return nil
 	}
 }
@@ -198,7 +198,7 @@ func (ls *linkSession) write(frame *sessionpb.Frame) {
 	}
 }
 
-// next is the next frame that is not about heartbeats.
+// next returns the next frame that is not about heartbeats.
 func (ls *linkSession) next() *sessionpb.Frame {
 	ls.t.Helper()
 	for {

@@ -10,12 +10,12 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/gossip"
 )
 
-// news is what the node makes of announcements of runs. They are hints: a run that was
-// started has its bundle fetched ahead; one that has ended is not fetched for any more. What
-// the node owes a run is settled by the session alone.
+// news is how the node reacts to announcements of runs. They are hints: a run that was
+// started has its bundle fetched ahead, and one that has ended is no longer fetched for. The
+// session alone settles what the node owes a run.
 type news struct {
 	node  *Node
-	hints chan []byte // announcements that the session repeats
+	hints chan []byte // announcements repeated by the session
 
 	mu    sync.Mutex
 	over  map[uint64]struct{} // runs that have ended
@@ -30,7 +30,7 @@ func newNews(n *Node) *news {
 func (w *news) hint(raw []byte) {
 	select {
 	case w.hints <- raw:
-	default: // it costs time only
+	default: // that only costs time
 	}
 }
 

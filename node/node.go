@@ -25,8 +25,8 @@ import (
 
 var log = logs.For("node")
 
-// Node is a SuperNode. Open makes one, Run works until its context ends, Close gives
-// everything back; Status and AdminHandler may be used at any time in between.
+// Node is a SuperNode. Open makes it, Run works until its context ends, Close releases
+// everything; Status and AdminHandler may be used at any time in between.
 type Node struct {
 	cfg     Config
 	started time.Time
@@ -55,8 +55,8 @@ type Node struct {
 	daemon daemon.Daemon
 }
 
-// Open takes the data directory and the ports, and continues what it finds there; nothing
-// is fetched or given out before Run. An error leaves nothing behind.
+// Open takes the data directory and the ports, and continues from what it finds there; nothing
+// is fetched or handed out before Run. If it fails, it leaves nothing behind.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -81,27 +81,27 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Close gives back ports, files and the data directory. Run must have returned.
+// Close releases ports, files and the data directory. Run must have returned.
 func (n *Node) Close() error { return n.daemon.Close() }
 
-// PeerID of the node.
+// PeerID returns the peer id of the node.
 func (n *Node) PeerID() peer.ID { return n.host.ID() }
 
-// Link is the peer id of the SuperLink that the node belongs to.
+// Link returns the peer id of the SuperLink to which the node belongs.
 func (n *Node) Link() peer.ID { return n.target.Peer }
 
-// RuntimeAddress is host:port of the Runtime API.
+// RuntimeAddress returns the host:port of the Runtime API.
 func (n *Node) RuntimeAddress() string { return n.listener.Addr().String() }
 
-// Run works until ctx ends, which is no error, or a part fails, such as the membership
-// when it is revoked. When it returns, nothing of it runs any more.
+// Run works until ctx ends, which is not an error, or a part fails, such as the membership
+// when it is revoked. When it returns, nothing of the node is running any more.
 //
-// A stop begins at the outer ends: the link is told if nothing is owed to it, then the
-// SuperExec and its apps are stopped while the Runtime API still answers. What they were
+// A stop begins at the outer ends: the link is told, provided that nothing is owed to it, then
+// the SuperExec and its apps are stopped while the Runtime API still answers. What they were
 // working on is done again at the next start.
 func (n *Node) Run(ctx context.Context) error { return n.daemon.Run(ctx) }
 
-// addParts names what runs.
+// addParts declares what Run runs.
 func (n *Node) addParts() {
 	part := n.daemon.Part
 	part("overlay", n.runOverlay)

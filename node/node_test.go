@@ -166,7 +166,7 @@ func TestNews(t *testing.T) {
 	n.await(func(s node.Status) bool { return len(s.Runs) == 1 && link.wasAsked(run.FABHash) })
 	announce(gossip.Finished)
 	n.await(func(s node.Status) bool { return len(s.Runs) == 0 })
-	announce(gossip.Started) // out of order: it does not come back
+	announce(gossip.Started) // out of order: the run does not come back
 	s.write(&sessionpb.Frame{Body: &sessionpb.Frame_Offer{Offer: nodetest.NewRun(t, 9).Instruction(t, 1, "model").Offer}})
 	n.await(func(s node.Status) bool { return len(s.Runs) == 1 && s.Runs[0].ID == 9 })
 }
@@ -216,7 +216,7 @@ func TestRestartContinues(t *testing.T) {
 	n = start(t, cfg)
 	s = link.session()
 	if n.PeerID() != id || n.RuntimeAddress() != address || n.Link() != link.host.ID() {
-		t.Errorf("it is peer %s at %s of %s, was %s at %s", n.PeerID(), n.RuntimeAddress(), n.Link(), id, address)
+		t.Errorf("it is peer %s at %s of %s; it was %s at %s", n.PeerID(), n.RuntimeAddress(), n.Link(), id, address)
 	}
 	if !slices.Equal(s.hello.GetAccepted(), []string{m.ID}) || !slices.Equal(s.hello.GetRunIds(), []uint64{7}) {
 		t.Errorf("hello = %v", s.hello)
@@ -225,7 +225,7 @@ func TestRestartContinues(t *testing.T) {
 	if reply := s.next().GetReply(); reply == nil {
 		t.Fatal("no reply")
 	}
-	// The answer is not acknowledged: it is sent again by the next life.
+	// The answer was not acknowledged, so the node sends it again in its next life.
 	if err := n.end(); err != nil {
 		t.Errorf("run ended with %v", err)
 	}
@@ -276,7 +276,7 @@ func TestRevoked(t *testing.T) {
 		}
 		n.ended <- nil
 	case <-time.After(patience):
-		t.Error("a revoked node works on")
+		t.Error("a revoked node goes on working")
 	}
 }
 
@@ -292,7 +292,7 @@ func TestTicketThatIsRefused(t *testing.T) {
 		}
 		n.ended <- nil
 	case <-time.After(patience):
-		t.Error("a refused node tries on")
+		t.Error("a refused node goes on trying")
 	}
 }
 

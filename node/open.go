@@ -17,7 +17,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// readSettings reads what the configuration names, before anything is made.
+// readSettings reads what the configuration names, before anything is created.
 func (n *Node) readSettings() (err error) {
 	if n.nodeConfig, err = appconfig.Parse(n.cfg.NodeConfig); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (n *Node) openState(ctx context.Context) (err error) {
 	return nil
 }
 
-// openOverlay makes the host, and lets the link fetch what answers are made of.
+// openOverlay makes the host, and lets the link fetch the objects of answers.
 func (n *Node) openOverlay(context.Context) (err error) {
 	n.host, err = p2p.Open(n.dir, p2p.Config{
 		Kind: p2p.Leaf, Gate: admission.GateFunc(n.admit), Overlay: n.cfg.Overlay, UserAgent: n.cfg.Software,
@@ -59,7 +59,7 @@ func (n *Node) openOverlay(context.Context) (err error) {
 	return nil
 }
 
-// admit lets nobody in but the link, and the nodes that it has named.
+// admit lets in only the link, and the nodes that it has named.
 func (n *Node) admit(p peer.ID) admission.Standing {
 	if p == n.target.Peer || n.swarm.board.Knows(p) {
 		return admission.Member
@@ -67,8 +67,8 @@ func (n *Node) admit(p peer.ID) admission.Standing {
 	return admission.Refused
 }
 
-// authorize lets the link fetch what its runs have here, other nodes what goes to many, and
-// nobody anything else.
+// authorize lets the link fetch what its runs have here, lets other nodes fetch objects that go
+// to many, and allows nothing else.
 func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID string) error {
 	if p != n.target.Peer && n.swarm.board.May(p, runID, objectID) {
 		return nil
@@ -86,7 +86,7 @@ func (n *Node) authorize(ctx context.Context, p peer.ID, runID uint64, objectID 
 	return nil
 }
 
-// openWork makes the parts that messages go through.
+// openWork makes the parts through which messages go.
 func (n *Node) openWork(context.Context) error {
 	n.news = newNews(n)
 	n.session = session.New(session.Config{

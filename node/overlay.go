@@ -30,7 +30,7 @@ func (n *Node) runOverlay(ctx context.Context) error {
 			return nil // the rest of the node is about to stop
 		}
 		if errors.Is(err, admission.ErrRefused) {
-			return fmt.Errorf("SuperLink %s refuses this node, which is no member of its federation (any more): only a node "+
+			return fmt.Errorf("SuperLink %s refuses this node, which is not (or no longer) a member of its federation: only a node "+
 				"with a new data directory can join, with a new ticket: %w", n.target.Peer, err)
 		}
 		return err
@@ -47,7 +47,7 @@ func (n *Node) serveSession(ctx context.Context, s network.Stream) error {
 	return err
 }
 
-// fetch brings objects from the link, or what an offer needs with the help of other nodes.
+// fetch brings objects from the link, and those of an offer with the help of other nodes.
 func (n *Node) fetch(ctx context.Context, w messages.Want) error {
 	link := objects.Provider{Peer: n.target.Peer}
 	if w.Offered && n.swarm.on.Load() {
@@ -66,8 +66,8 @@ func (n *Node) openExchange() {
 	n.daemon.Opened(n.swarm.open(n.host))
 }
 
-// meter takes bytes from the link as a sign of its life: a line that is full of objects may
-// hold up the frames of the session. It counts those of other nodes.
+// meter counts bytes from the link as a sign of life: a line that is full of objects may delay
+// the frames of the session. It also counts bytes to and from other nodes.
 type meter struct{ node *Node }
 
 // Sent implements objects.Meter. What is sent may only have gone into a buffer.

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/node/state"
 )
 
-// openRuntime takes the port of the Runtime API. It is chosen once: apps that outlive the
+// openRuntime takes the port of the Runtime API. It is chosen only once: apps that outlive the
 // node find the next one where this one was.
 func (n *Node) openRuntime(ctx context.Context) error {
 	identity, err := n.store.Identity(ctx)

@@ -23,7 +23,7 @@ type Status struct {
 	RuntimeAddress string    `json:"runtime_address"`
 	Slots          int       `json:"slots"`
 	SuperExec      string    `json:"superexec"`
-	// State says in one line how the node stands and what comes next.
+	// State says in one line how the node is doing and what comes next.
 	State string      `json:"state"`
 	Link  LinkStatus  `json:"link"`
 	Runs  []RunStatus `json:"runs"`
@@ -39,16 +39,17 @@ type LinkStatus struct {
 	p2p.Report
 }
 
-// RunStatus is what the node has for a run, in messages.
+// RunStatus counts the messages that the node has for a run.
 type RunStatus struct {
 	ID uint64 `json:"id,string"`
-	// Arriving are offered and not yet complete; Queued wait for a slot; Working are with
-	// an app; Unsent have an answer that the link has not acknowledged.
+	// Arriving counts messages that are offered and not yet complete, Queued those that wait for
+	// a slot, Working those that are with an app, and Unsent those whose answer the link has not
+	// acknowledged.
 	Arriving int `json:"arriving"`
 	Queued   int `json:"queued"`
 	Working  int `json:"working"`
 	Unsent   int `json:"unsent"`
-	// LastFailure of an app of the run.
+	// LastFailure is the last failure of an app of the run.
 	LastFailure string `json:"last_failure,omitempty"`
 }
 
@@ -70,9 +71,9 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 			PeerID: identity.Link, Addresses: identity.LinkAddrs, Joined: identity.Joined, Session: n.session.Status(),
 		},
 	}
-	for _, one := range summaries {
+	for _, summary := range summaries {
 		s.Runs = append(s.Runs, RunStatus{
-			ID: one.RunID, Arriving: one.Gathering, Queued: one.Waiting, Working: one.Leased, Unsent: one.Answered, LastFailure: one.LastFailure,
+			ID: summary.RunID, Arriving: summary.Gathering, Queued: summary.Waiting, Working: summary.Leased, Unsent: summary.Answered, LastFailure: summary.LastFailure,
 		})
 	}
 	n.host.Measure(ctx, n.target.Peer)
@@ -94,13 +95,13 @@ func (s Status) describe() string {
 	case s.Link.Session.Open:
 		return "connected; " + work
 	case !s.Link.Joined:
-		return "joining: the SuperLink has not let this node in yet; it is asked again and again"
+		return "joining: the SuperLink has not let this node in yet; asking again and again"
 	default:
-		return "away: the SuperLink cannot be reached and is tried again and again; " + work
+		return "away: the SuperLink cannot be reached; trying again and again;  " + work
 	}
 }
 
-// AdminHandler serves what commands ask of a running node. Serve it on the admin socket only.
+// AdminHandler serves what commands ask of a running node. Serve it only on the admin socket.
 func (n *Node) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {

@@ -2,8 +2,8 @@ package node
 
 import "github.com/rhizome-fl/rhizome/exec/launch"
 
-// superExecSecret is the file of the secret that the node makes for its own SuperExec: whoever
-// else asks for a task on this machine gets none.
+// superExecSecret is the file of the secret that the node makes for its own SuperExec: anybody
+// else on this machine who asks for a task gets none.
 const superExecSecret = "superexec.secret"
 
 func (n *Node) newSuperExec() (_ *launch.Owned, err error) {

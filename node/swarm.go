@@ -15,7 +15,7 @@ import (
 )
 
 // swarming is the node's part in exchanging objects with other nodes. It vouches for them
-// only while a session is open that named them.
+// only while the session that named them is open.
 //
 //	declined ◄── --decline-swarm, or the ticket said nothing of a swarm
 //	off ──Welcome says so──► on ──the session ends──► off, and everybody is forgotten
@@ -31,8 +31,8 @@ type swarming struct {
 	given, taken atomic.Int64 // bytes to and from other nodes since the start
 }
 
-// openSwarm makes the node's part in exchanging objects, before there is a host, whose gate
-// asks it.
+// openSwarm prepares the exchange of objects. It runs before there is a host, since the host's
+// gate asks it whom to let in.
 func (n *Node) openSwarm(ctx context.Context) error {
 	identity, err := n.store.Identity(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (n *Node) openSwarm(ctx context.Context) error {
 	return nil
 }
 
-// open answers other nodes, until the returned function is called.
+// open answers other nodes until the returned function is called.
 func (s *swarming) open(h *p2p.Host) (release func() error) {
 	s.host = h
 	s.searcher = swarm.NewSearcher(h, s.board, s.link)
@@ -77,14 +77,14 @@ func (s *swarming) Peers(runID uint64, named []*sessionpb.Provider) {
 		return
 	}
 	peers := make([]objects.Provider, 0, len(named))
-	for _, one := range named {
-		id, err := peer.IDFromBytes(one.GetPeerId())
+	for _, provider := range named {
+		id, err := peer.IDFromBytes(provider.GetPeerId())
 		if err != nil || id == s.link || id == s.host.ID() {
-			log.Warn("the SuperLink named a node that cannot be one", "run", runID, "peer", id, "err", err)
+			log.Warn("the SuperLink named something that cannot be another node", "run", runID, "peer", id, "err", err)
 			continue
 		}
 		p := objects.Provider{Peer: id}
-		for _, raw := range one.GetAddrs() {
+		for _, raw := range provider.GetAddrs() {
 			if addr, err := ma.NewMultiaddrBytes(raw); err == nil && len(p.Addrs) < maxPeerAddrs {
 				p.Addrs = append(p.Addrs, addr)
 			}
@@ -104,7 +104,7 @@ func (s *swarming) Shared(runID uint64, packed []byte) {
 	s.share(runID, ids)
 }
 
-// share notes objects that may be had from other nodes and given to them.
+// share records objects that may be fetched from other nodes and given to them.
 func (s *swarming) share(runID uint64, ids []string) {
 	if s.on.Load() && len(ids) > 0 {
 		s.board.Share(runID, ids)
@@ -121,10 +121,10 @@ func (s *swarming) cutOff(gone []peer.ID) {
 	}
 }
 
-// isGuest tells whether a peer is served as another node, and not as the link.
+// isGuest tells whether a peer is served as another node rather than as the link.
 func (s *swarming) isGuest(p peer.ID) bool { return p != s.link }
 
-// pace holds back what goes to other nodes.
+// pace slows down what goes to other nodes.
 func (s *swarming) pace(ctx context.Context, to peer.ID, bytes int) error {
 	if s.uploads == nil || !s.isGuest(to) {
 		return nil
@@ -132,7 +132,7 @@ func (s *swarming) pace(ctx context.Context, to peer.ID, bytes int) error {
 	return s.uploads.WaitN(ctx, bytes)
 }
 
-// guests is how many streams of others are served at a time: with a low limit fewer, since
+// guests is how many streams of others are served at a time: fewer if the limit is low, since
 // a receiver gives up a stream on which nothing moves for half a minute.
 func (s *swarming) guests() int {
 	if s.uploads == nil {
@@ -141,13 +141,13 @@ func (s *swarming) guests() int {
 	return min(max(1, int(s.uploads.Limit())/minUploadRate), objects.DefaultGuests)
 }
 
-// SwarmStatus is how the node exchanges objects with others.
+// SwarmStatus says how the node exchanges objects with others.
 type SwarmStatus struct {
 	// State is off, declined or on.
 	State string `json:"state"`
-	// Peers are the nodes that may fetch from this one now.
+	// Peers is the number of nodes that may fetch from this one now.
 	Peers int `json:"peers"`
-	// Given and Taken are bytes to and from other nodes since the start.
+	// Given and Taken count the bytes to and from other nodes since the start.
 	Given int64 `json:"bytes_given"`
 	Taken int64 `json:"bytes_taken"`
 }

@@ -22,14 +22,14 @@ func withSwarm(t *ticket.Ticket) { t.Swarm = true }
 // swarmSession waits for the node and tells it that there is a swarm.
 func (l *fakeLink) swarmSession() *linkSession {
 	l.t.Helper()
-	one := l.hello()
-	one.write(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: &sessionpb.Welcome{
+	session := l.hello()
+	session.write(&sessionpb.Frame{Body: &sessionpb.Frame_Welcome{Welcome: &sessionpb.Welcome{
 		NodeId: nodetest.NodeID, Federation: "fed", HeartbeatMillis: 5000, GraceMillis: 30_000, Swarm: true,
 	}}})
-	return one
+	return session
 }
 
-// awaitSwarm waits until the node says so of its swarm.
+// awaitSwarm waits until the node reports this state of its swarm.
 func awaitSwarm(t testing.TB, n *running, state string, peers int) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -127,7 +127,7 @@ func TestNodesAreVouchedForByTheSession(t *testing.T) {
 	name(7)
 	name(7, identity.ID)
 	awaitSwarm(t, n, "on", 1)
-	await(true) // run 8 held it all the time
+	await(true) // run 8 vouched for it all the time
 	s.write(&sessionpb.Frame{Body: &sessionpb.Frame_Cancel{Cancel: &sessionpb.Cancel{RunId: 7}}})
 	s.write(&sessionpb.Frame{Body: &sessionpb.Frame_Cancel{Cancel: &sessionpb.Cancel{RunId: 8}}})
 	awaitSwarm(t, n, "on", 0)
@@ -163,6 +163,6 @@ func TestUploadsNeedARateThatWorks(t *testing.T) {
 	cfg.SwarmUploadRate = 1000
 	if n, err := node.Open(t.Context(), cfg); err == nil {
 		_ = n.Close()
-		t.Error("1000 bytes a second are a limit")
+		t.Error("1000 bytes per second must be refused as a limit")
 	}
 }

@@ -53,21 +53,21 @@ func TestMappingAndFiltering(t *testing.T) {
 			wait = silence
 		}
 		c := udp(t, l, host, 4001)
-		one, two := mapping(c, endpoint(l.Addr("r1"), 9000), wait), mapping(c, endpoint(l.Addr("r2"), 9000), wait)
+		first, second := mapping(c, endpoint(l.Addr("r1"), 9000), wait), mapping(c, endpoint(l.Addr("r2"), 9000), wait)
 		if !k.udp {
-			if one != "" || two != "" {
-				t.Errorf("%s: UDP gets out as %s, %s", host, one, two)
+			if first != "" || second != "" {
+				t.Errorf("%s: UDP gets out as %s, %s", host, first, second)
 			}
 			continue
 		}
-		if one == "" || two == "" || (one == two) != k.independent {
-			t.Errorf("%s: mappings %q and %q, want one for all: %v", host, one, two, k.independent)
+		if first == "" || second == "" || (first == second) != k.independent {
+			t.Errorf("%s: mappings %q and %q, want one for all: %v", host, first, second, k.independent)
 			continue
 		}
-		if keeps := one == fmt.Sprintf("%s:4001", l.PublicAddr(host)); keeps != k.keepsPort {
-			t.Errorf("%s: mapped to %s, want its port kept: %v", host, one, k.keepsPort)
+		if keeps := first == fmt.Sprintf("%s:4001", l.PublicAddr(host)); keeps != k.keepsPort {
+			t.Errorf("%s: mapped to %s, want its port kept: %v", host, first, k.keepsPort)
 		}
-		to, err := net.ResolveUDPAddr("udp4", one)
+		to, err := net.ResolveUDPAddr("udp4", first)
 		if err != nil {
 			t.Fatal(err)
 		}

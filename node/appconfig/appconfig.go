@@ -21,7 +21,7 @@ type Config = map[string]*flwrpb.Scalar
 var pair = regexp.MustCompile(`(\S+?)=('[^']*'|"[^"]*"|\S+)`)
 
 // Parse reads what an operator gives as node configuration: space-separated pairs whose
-// values are TOML (`k=1 name="x y" on=true`), or the path of one TOML file.
+// values are TOML (`k=1 name="x y" on=true`), or the path of a single TOML file.
 func Parse(s string) (Config, error) {
 	text := strings.TrimSpace(s)
 	if text == "" {
@@ -44,7 +44,7 @@ func Parse(s string) (Config, error) {
 	return cfg, nil
 }
 
-// Defaults reads [tool.flwr.app.config] of a bundle. All errors about its content wrap
+// Defaults reads the [tool.flwr.app.config] of a bundle. All errors about its content wrap
 // fab.ErrInvalid.
 func Defaults(bundle io.ReaderAt, size int64) (Config, error) {
 	app, err := fab.Read(bundle, size)
@@ -54,7 +54,7 @@ func Defaults(bundle io.ReaderAt, size int64) (Config, error) {
 	return app.Config, nil
 }
 
-// Fuse lays overrides over defaults; neither is changed.
+// Fuse lays overrides over defaults without changing either.
 func Fuse(defaults, overrides Config) Config {
 	fused := maps.Clone(defaults)
 	if fused == nil {

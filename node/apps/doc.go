@@ -6,16 +6,16 @@
 //	                    push-messages, push-object, push-task-output
 //
 // It guarantees:
-//   - A task is handed out only when a slot is free and nobody works on its run series;
+//   - A task is handed out only when a slot is free and nothing else works on its run series;
 //     runs take turns.
 //   - Every leased message is answered: by the app's reply if the app ended its task with a
-//     complete one, by an error (code 8) if it did not, at once when its process is known to
-//     have ended and otherwise when its heartbeats stay away. Work that was cut off together
+//     complete one, and by an error (code 8) if it did not, immediately if its process is known
+//     to have ended and otherwise once its heartbeats fail to come. Work that was cut off together
 //     with the node is done again instead.
-//   - An app reaches only the run of its task: its own instruction, the objects of that
+//   - An app can reach only the run of its task: its own instruction, the objects of that
 //     run, one reply.
-//   - Whatever an app asks for may be asked for again with the same answer, until its task ends.
+//   - Whatever an app asks for, it may ask for again and get the same answer, until its task ends.
 //
 // It is not responsible for HTTP (package internal/runtimeapi), for the life of messages and
-// the delivery of replies (package messages), nor for what is kept (package state).
+// the delivery of replies (package messages), or for what is kept (package state).
 package apps

@@ -28,7 +28,7 @@ var clientApp = &flwrpb.AcquireTaskRequest{SupportedTaskTypes: []string{task.Typ
 type fixture struct {
 	t       testing.TB
 	store   *state.Store
-	fetch   func(ids []string) error // from the link, which is away
+	fetch   func(ids []string) error // from the link, which is unreachable
 	objects *nodetest.Memory
 	*apps.Host
 }
@@ -74,7 +74,7 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// accept takes a message of the run in.
+// accept takes in a message of the run.
 func (f *fixture) accept(r *nodetest.Run, n int) nodetest.Message {
 	f.t.Helper()
 	m := r.Instruction(f.t, n, "model")
@@ -91,7 +91,7 @@ func (f *fixture) accept(r *nodetest.Run, n int) nodetest.Message {
 	return m
 }
 
-// acquire gets a task as an executor and its app do.
+// acquire gets a task the way an executor and its app do.
 func (f *fixture) acquire() task.Task {
 	f.t.Helper()
 	res, err := f.AcquireTask(context.Background(), clientApp)
@@ -118,7 +118,7 @@ func (f *fixture) input(t task.Task) (*flwrpb.PullTaskInputResponse, *flwrpb.Con
 	return in, appContext
 }
 
-// pushRequest is what the host gets when an app pushes messages.
+// pushRequest makes what the host gets when an app pushes messages.
 func (f *fixture) pushRequest(msgs []*flwrpb.Message, trees ...*flwrpb.ObjectTree) *flwrpb.RawPushAppMessagesRequest {
 	f.t.Helper()
 	req := &flwrpb.PushAppMessagesRequest{MessagesList: msgs, MessageObjectTrees: trees}

@@ -22,9 +22,9 @@ type Config struct {
 	// Office has the messages that apps work on.
 	Office *messages.Office
 	Store  *state.Store
-	// NodeConfig is what the operator gives to every ClientApp.
+	// NodeConfig is what the operator passes to every ClientApp.
 	NodeConfig appconfig.Config
-	// ShareLogs takes output of apps; nil if it stays at this site.
+	// ShareLogs takes the output of apps; nil if that stays at this site.
 	ShareLogs func(runID uint64, lines []string)
 }
 
@@ -90,7 +90,7 @@ func (h *Host) GetNodes(context.Context, task.Task) (*flwrpb.GetNodesResponse, e
 	return nil, flwr.NewError(flwr.CodeEndpointUnavailable)
 }
 
-// PushLogs passes app output on if this site shares it.
+// PushLogs passes the output of apps on if this site shares it.
 func (h *Host) PushLogs(_ context.Context, t task.Task, req *flwrpb.PushLogsRequest) error {
 	if h.cfg.ShareLogs != nil {
 		h.cfg.ShareLogs(t.RunID, req.GetLogs())
@@ -98,7 +98,7 @@ func (h *Host) PushLogs(_ context.Context, t task.Task, req *flwrpb.PushLogsRequ
 	return nil
 }
 
-// AwaitTaskEnd waits until the task was ended from outside: its run was cancelled, or it was given up.
+// AwaitTaskEnd waits until the task is ended from outside: its run was cancelled, or it was given up.
 func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 	watch := h.cfg.Store.Bell().Watch(state.KeyTask(t.ID))
 	defer watch.Close()
@@ -120,7 +120,7 @@ func (h *Host) AwaitTaskEnd(ctx context.Context, t task.Task) error {
 	}
 }
 
-// taskProto is the task as Flower's Runtime API shows it.
+// taskProto returns the task as Flower's Runtime API shows it.
 func taskProto(t task.Task) *flwrpb.Task {
 	return &flwrpb.Task{
 		TaskId:     t.ID,
@@ -135,7 +135,7 @@ func taskProto(t task.Task) *flwrpb.Task {
 	}
 }
 
-// timestamp is how Flower writes times; the zero time is empty.
+// timestamp formats times as Flower does; the zero time is empty.
 func timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -66,7 +66,7 @@ func TestOneTask(t *testing.T) {
 	}
 	r := f.answer(tk, m)
 	if len(f.unsent()) > 0 {
-		t.Error("the reply is to be sent before the task has ended")
+		t.Error("the reply is due to be sent although the task has not ended")
 	}
 	f.output(tk, []byte{})
 	if msgs := f.unsent(); len(msgs) != 1 || msgs[0].GetMetadata().GetMessageId() != r.ID {
@@ -92,7 +92,7 @@ func TestStateOfASeries(t *testing.T) {
 	tk = f.acquire()
 	in, _ := f.input(tk)
 	if !bytes.Equal(in.GetContext(), left) {
-		t.Error("the next task of the run does not start from what the last left")
+		t.Error("the next task of the run does not start from what the last one left")
 	}
 	f.answer(tk, m2)
 	f.output(tk, nil) // no context: the old one stays
@@ -115,14 +115,14 @@ func TestRepliesThatAreRefused(t *testing.T) {
 		return err
 	}
 	r := m.Reply(t, nodetest.Blobs{}, "result")
-	one := func(change func(*flwrpb.Message)) []*flwrpb.Message {
+	changed := func(change func(*flwrpb.Message)) []*flwrpb.Message {
 		msg := proto.CloneOf(r.Proto)
 		change(msg)
 		return []*flwrpb.Message{msg}
 	}
 	wantCode(t, push(nil), flwr.CodeInvalidMessageCount)
 	wantCode(t, push([]*flwrpb.Message{r.Proto}), flwr.CodeInvalidMessageCount)
-	wantCode(t, push(one(func(m *flwrpb.Message) { m.Metadata.RunId = 8 }), r.Tree), flwr.CodeMessageRunIDMismatch)
+	wantCode(t, push(changed(func(m *flwrpb.Message) { m.Metadata.RunId = 8 }), r.Tree), flwr.CodeMessageRunIDMismatch)
 	for name, change := range map[string]func(*flwrpb.Message){
 		"another instruction": func(m *flwrpb.Message) { m.Metadata.ReplyToMessageId = r.ID },
 		"another id":          func(m *flwrpb.Message) { m.Metadata.MessageId = m.Metadata.ReplyToMessageId },
@@ -133,7 +133,7 @@ func TestRepliesThatAreRefused(t *testing.T) {
 		"before Flower":       func(m *flwrpb.Message) { m.Metadata.CreatedAt = 1 },
 	} {
 		var e *flwr.Error
-		if err := push(one(change), r.Tree); !errors.As(err, &e) || e.Status != http.StatusBadRequest {
+		if err := push(changed(change), r.Tree); !errors.As(err, &e) || e.Status != http.StatusBadRequest {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestRepliesThatAreRefused(t *testing.T) {
 	}
 }
 
-// What the node does not understand of a message goes through it.
+// Parts of a message that the node does not understand pass through it unchanged.
 func TestBytesAreKept(t *testing.T) {
 	f, run := newFixture(t, nil), nodetest.NewRun(t, 7)
 	m := f.accept(run, 1)
@@ -154,7 +154,7 @@ func TestBytesAreKept(t *testing.T) {
 	pulled, err := f.PullMessages(t.Context(), tk, &flwrpb.PullAppMessagesRequest{})
 	f.must(err)
 	if !bytes.Equal(pulled.GetMessages()[0], m.Offer.GetMessage()) || !bytes.Equal(pulled.GetTrees()[0], m.Offer.GetTree()) {
-		t.Error("an app got other bytes than were offered")
+		t.Error("an app got different bytes from those offered")
 	}
 	blobs := nodetest.Blobs{}
 	r := m.Reply(t, blobs, "result")
@@ -171,7 +171,7 @@ func TestBytesAreKept(t *testing.T) {
 	replies, _, err := f.store.UnconfirmedReplies(t.Context(), 0, 1)
 	f.must(err)
 	if !bytes.Equal(replies[0].Message, req.Messages[0]) || !bytes.Equal(replies[0].Tree, req.Trees[0]) {
-		t.Error("the link gets other bytes than the app wrote")
+		t.Error("the link gets different bytes from those the app wrote")
 	}
 }
 
@@ -252,7 +252,7 @@ func TestLostObjectIsFetchedAgain(t *testing.T) {
 		f.must(f.objects.Remove(run.FABHash))
 		object, err := f.PullObject(t.Context(), tk, &flwrpb.PullObjectRequest{ObjectId: m.Objects[0]})
 		if err != nil || !object.Found || object.Content != nil {
-			t.Errorf("object while the link is away: %+v, %v", object, err)
+			t.Errorf("object while the link is unreachable: %+v, %v", object, err)
 		}
 		var e *flwr.Error
 		if _, err := f.PullTaskInput(t.Context(), tk); err == nil || errors.As(err, &e) {

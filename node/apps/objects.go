@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// PullObject opens an object of the task's run. One that was lost or damaged on disk is
+// PullObject opens an object of the task's run. An object that was lost or damaged on disk is
 // fetched again.
 func (h *Host) PullObject(ctx context.Context, t task.Task, req *flwrpb.PullObjectRequest) (runtimeapi.Object, error) {
 	id := req.GetObjectId()

@@ -14,7 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// PushMessages takes the one reply of the task. It counts only when its objects are there
+// PushMessages takes the one reply of the task. It counts only once its objects are there
 // and the task has ended with PushTaskOutput.
 func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPushAppMessagesRequest) (*flwrpb.PushAppMessagesResponse, error) {
 	if len(req.GetMessages()) != 1 || len(req.GetTrees()) != 1 {
@@ -29,7 +29,7 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPus
 	case errors.Is(err, messages.ErrBadReply):
 		return nil, flwr.Plain(http.StatusBadRequest, err.Error())
 	case errors.Is(err, state.ErrAnswered), errors.Is(err, state.ErrNotFound):
-		// What a SuperLink says of a message that it does not take.
+		// This is what a SuperLink says about a message that it does not accept.
 		return &flwrpb.PushAppMessagesResponse{MessageIds: []string{""}}, nil
 	case err != nil:
 		return nil, err
@@ -37,12 +37,12 @@ func (h *Host) PushMessages(ctx context.Context, t task.Task, req *flwrpb.RawPus
 	return &flwrpb.PushAppMessagesResponse{
 		MessageIds:    []string{replyID},
 		ObjectsToPush: missing,
-		// What may be pushed is decided by the reply, so one session per task is enough.
+		// The reply decides what may be pushed, so one session per task is enough.
 		SessionId: fmt.Sprintf("%016x", t.ID),
 	}, nil
 }
 
-// PushTaskOutput ends the task: reply, context and end become one fact. An app that ends
+// PushTaskOutput ends the task: reply, context and end take effect together. An app that ends
 // without a complete reply is answered for.
 func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.PushTaskOutputRequest) error {
 	sub := task.SubStatus(req.GetSubStatus())
@@ -51,7 +51,7 @@ func (h *Host) PushTaskOutput(ctx context.Context, t task.Task, req *flwrpb.Push
 	}
 	err := h.cfg.Office.Answer(ctx, t, sub, req.GetDetails(), req.Context)
 	if errors.Is(err, task.ErrFinished) || errors.Is(err, task.ErrNotFound) {
-		return nil // cancelled or given up meanwhile: as stock, the app need not care
+		return nil // cancelled or given up meanwhile: as with a stock node, the app need not care
 	}
 	return err
 }

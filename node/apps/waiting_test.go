@@ -29,7 +29,7 @@ func TestAcquireWaits(t *testing.T) {
 		t.Errorf("task = %v", res.GetTask())
 	}
 
-	// The slot is taken: another one waits until it is free, or until its client leaves.
+	// The slot is taken: another request waits until it is free, or until its client leaves.
 	f.accept(run, 2)
 	ctx, leave := context.WithCancel(t.Context())
 	go func() {
@@ -82,7 +82,7 @@ func TestAwaitTaskEnd(t *testing.T) {
 	f.output(tk, nil)
 	leave()
 	if err := <-ended; err == nil {
-		t.Error("the app's own end was told as somebody else's")
+		t.Error("the app's own end was reported as somebody else's")
 	}
 
 	f.accept(run, 2)
@@ -121,13 +121,13 @@ func TestSilentApp(t *testing.T) {
 		next := make(chan task.Task)
 		go func() { next <- f.acquire() }()
 		began := time.Now()
-		started := <-next // the slot is free once the silent app was given up
+		started := <-next // the slot is free once the silent app has been given up
 		if waited := time.Since(began); waited > task.HeartbeatLimit {
 			t.Errorf("given up after %s", waited)
 		}
 		f.onlyCrash()
 
-		// The next one is claimed and never started: it is there for another claim.
+		// The next one is claimed and never started, so it can be claimed again.
 		again := f.acquire()
 		if again.MessageID != started.MessageID || again.ID == started.ID {
 			t.Errorf("claimed %+v, then %+v", started, again)

@@ -12,13 +12,13 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// ErrBadReply says that a reply breaks a rule, and will whenever it is pushed again.
+// ErrBadReply says that a reply breaks a rule, and will do so however often it is pushed.
 var ErrBadReply = errors.New("malformed reply")
 
 // TakeReply keeps the reply that the app of a task has pushed, until Answer makes it final,
-// and names the objects of it that are to be sent. Repeating it gives what is missing then.
-// ErrBadReply; state.ErrAnswered if there is another one; state.ErrNotFound when the message
-// was dropped.
+// and names those of its objects that have to be sent. Repeating it returns what is missing by
+// then. It returns ErrBadReply; state.ErrAnswered if there is a different reply already; and
+// state.ErrNotFound if the message was dropped.
 func (o *Office) TakeReply(ctx context.Context, t task.Task, raw, tree []byte) (replyID string, missing []string, err error) {
 	instruction, err := o.cfg.Store.Instruction(ctx, t.MessageID)
 	if err != nil {
@@ -39,10 +39,10 @@ func (o *Office) TakeReply(ctx context.Context, t task.Task, raw, tree []byte) (
 	return reply.ID(), missing, err
 }
 
-// parseReply holds a reply against the rules and against the instruction that it answers.
+// parseReply checks a reply against the rules and against the instruction that it answers.
 func parseReply(instruction state.Instruction, raw, tree []byte) (*message.Message, error) {
 	if n := len(raw) + len(tree); n > maxReply {
-		return nil, fmt.Errorf("message and object tree have %d bytes, %d are allowed", n, maxReply)
+		return nil, fmt.Errorf("message and object tree have %d bytes; at most %d are allowed", n, maxReply)
 	}
 	asked, err := message.Peek(instruction.Message)
 	if err != nil {
@@ -51,7 +51,7 @@ func parseReply(instruction state.Instruction, raw, tree []byte) (*message.Messa
 	return message.ParseReply(raw, tree, message.Answered{Instruction: asked, Node: asked.Destination})
 }
 
-// worked is how long the app has had its input.
+// worked returns how long the app has had its input.
 func worked(t task.Task) time.Duration {
 	if t.RunningAt.IsZero() {
 		return 0
@@ -59,8 +59,8 @@ func worked(t task.Task) time.Duration {
 	return max(time.Since(t.RunningAt), 0)
 }
 
-// Answer ends a task: reply, context and end become one fact. An app that ends without a
-// complete reply is answered for. task.ErrFinished, task.ErrNotFound.
+// Answer ends a task: reply, context and end take effect together. An app that ends without a
+// complete reply is answered for. It may return task.ErrFinished or task.ErrNotFound.
 func (o *Office) Answer(ctx context.Context, t task.Task, sub task.SubStatus, details string, seriesContext []byte) error {
 	err := o.cfg.Store.Answer(ctx, t, sub, details, seriesContext)
 	if errors.Is(err, state.ErrNoReply) {
@@ -75,12 +75,12 @@ func (o *Office) Answer(ctx context.Context, t task.Task, sub task.SubStatus, de
 }
 
 // Lost answers for a process that ended without ending its task, or puts the message back in
-// line if the process went down with the node. task.ErrFinished, task.ErrNotFound.
+// line if the process went down with the node. It may return task.ErrFinished or task.ErrNotFound.
 func (o *Office) Lost(ctx context.Context, t task.Task, how string) error {
 	return o.cfg.Store.Lost(ctx, t.ID, reason("ClientApp stopped responding.", how))
 }
 
-// reason is the text of an error reply.
+// reason composes the text of an error reply.
 func reason(what, detail string) string {
 	text := strings.TrimSpace(what + " " + detail)
 	if len(text) > maxReason {

@@ -7,9 +7,9 @@ import (
 	"github.com/rhizome-fl/rhizome/node/state"
 )
 
-// Deliver hands every reply that the SuperLink has not confirmed to send, in the order in
+// Deliver passes every reply that the SuperLink has not confirmed to send, in the order in
 // which the messages were answered, and again after a while if it is still not confirmed.
-// It ends with ctx, or with the first error of send. There is one Deliver a session.
+// It ends with ctx, or with the first error of send. Each session has one Deliver.
 func (o *Office) Deliver(ctx context.Context, send func(state.Reply) error) error {
 	watch := o.cfg.Store.Bell().Watch(state.KeyReplies())
 	defer watch.Close()
@@ -38,7 +38,7 @@ func (o *Office) Deliver(ctx context.Context, send func(state.Reply) error) erro
 	}
 }
 
-// resend fires when replies that were sent should be looked at again; never if none were.
+// resend fires when replies that were sent should be looked at again; never if none were sent.
 func resend(after int64) <-chan time.Time {
 	if after == 0 {
 		return nil
@@ -46,8 +46,8 @@ func resend(after int64) <-chan time.Time {
 	return time.After(resendAfter)
 }
 
-// Confirm forgets the reply to an instruction, because the SuperLink has stored it, or does
-// not want any (then replyID is empty).
+// Confirm forgets the reply to an instruction, because the SuperLink has stored it or does
+// not want it (in that case replyID is empty).
 func (o *Office) Confirm(ctx context.Context, instructionID, replyID string) error {
 	return o.cfg.Store.Confirm(ctx, instructionID, replyID)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// Prefetch fetches the bundle of a run that was announced. It is a hint: failures are only logged.
+// Prefetch fetches the bundle of an announced run. The announcement is only a hint, so failures are just logged.
 func (o *Office) Prefetch(runID, seriesID uint64, fabHash string) {
 	o.begin(fmt.Sprintf("run %d", runID), runID, func(ctx context.Context) error {
 		err := o.cfg.Store.AnnounceRun(ctx, state.Run{ID: runID, SeriesID: seriesID, FABHash: fabHash})
@@ -19,7 +19,7 @@ func (o *Office) Prefetch(runID, seriesID uint64, fabHash string) {
 		return o.fetch(ctx, Want{RunID: runID, IDs: []string{fabHash}})
 	}, func(err error) {
 		if err != nil {
-			log.Info("app bundle was not fetched ahead", "run", runID, "err", err)
+			log.Info("app bundle could not be fetched ahead", "run", runID, "err", err)
 		}
 	})
 }

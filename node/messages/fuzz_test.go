@@ -13,8 +13,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// FuzzParse: whatever a link offers is either refused as malformed or has what the store
-// and the apps rely on.
+// FuzzParse: whatever a link offers is either refused as malformed or has everything that the
+// store and the apps rely on.
 func FuzzParse(f *testing.F) {
 	good := nodetest.NewRun(f, 7).Instruction(f, 1, "model").Offer
 	f.Add(good.GetMessage(), good.GetTree(), good.GetRun(), make([]byte, 64))
@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 		offer, shared, err := parse(&sessionpb.Offer{Message: message, Tree: tree, Run: run, Shared: shares}, nodetest.NodeID)
 		if err != nil {
 			if !errors.Is(err, ErrBadOffer) {
-				t.Fatalf("error does not blame the offer: %v", err)
+				t.Fatalf("the error does not blame the offer: %v", err)
 			}
 			return
 		}
@@ -33,7 +33,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, id := range shared {
 			if !slices.Contains(offer.ObjectIDs, id) {
-				t.Fatalf("%s is shared and not in the tree", id)
+				t.Fatalf("%s is shared but not in the tree", id)
 			}
 		}
 		ids := append([]string{offer.MessageID, offer.Run.FABHash}, offer.ObjectIDs...)

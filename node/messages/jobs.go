@@ -9,8 +9,8 @@ type job struct {
 	done   chan struct{}
 }
 
-// begin runs work as a job, unless there is one of this name, and then tells its end; by
-// then the name is free again. It returns false when there are too many.
+// begin runs work as a job, unless there already is one of this name, and then reports its end;
+// by then the name is free again. It returns false if there are too many jobs.
 func (o *Office) begin(name string, runID uint64, work func(context.Context) error, end func(error)) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -35,7 +35,7 @@ func (o *Office) begin(name string, runID uint64, work func(context.Context) err
 	return true
 }
 
-// endJobs cancels the jobs that match and waits for their end.
+// endJobs cancels the jobs that match and waits until they have ended.
 func (o *Office) endJobs(match func(*job) bool) {
 	o.mu.Lock()
 	var waiting []*job

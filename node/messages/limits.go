@@ -7,30 +7,30 @@ import (
 )
 
 const (
-	// maxJobs bounds messages that are on their way in. What is offered beyond it is
+	// maxJobs bounds the messages that are on their way in. Any offered beyond that are
 	// declined and offered again later.
 	maxJobs = 256
-	// maxFetching bounds messages that are fetched at a time: each moves several objects
-	// in parallel already, and the line is shared.
+	// maxFetching bounds the messages that are fetched at a time: each already moves several
+	// objects in parallel, and they share the line.
 	maxFetching = 4
-	// maxTries is how often a fetch is begun anew before the message is declined. A fetch
-	// goes on where it stopped, so this counts failures, not copies.
+	// maxTries is how often a fetch is restarted before the message is declined. A fetch
+	// resumes where it stopped, so this counts failures, not copies.
 	maxTries = 5
-	// firstPause and maxPause bound the pause between tries. A link that went away is
-	// found again by the session; its return offers the message again.
+	// firstPause and maxPause bound the pause between tries. If the link went away, the session
+	// finds it again, and on its return it offers the message again.
 	firstPause = 200 * time.Millisecond
 	maxPause   = 5 * time.Second
 
 	// maxReply bounds the message and the tree of a reply together, so that they fit into
 	// one frame of the session.
 	maxReply = session.DefaultMaxFrame - 4<<10
-	// maxReason bounds the text of an error reply that is made from what a process left behind.
+	// maxReason bounds the text of an error reply made from what a process left behind.
 	maxReason = 1 << 10
 
 	// resendAfter is how long a reply may be unconfirmed before it is sent again in the same
-	// session. The link may be pulling its objects all that while, which is why it is long;
+	// session. It is long because the link may be pulling the reply's objects all that time;
 	// a repeated reply costs it one look-up.
 	resendAfter = time.Minute
-	// replyBatch bounds replies that are read from disk at a time.
+	// replyBatch bounds how many replies are read from disk at a time.
 	replyBatch = 16
 )

@@ -13,8 +13,8 @@ import (
 // ErrNotHere says that an object is not on disk and could not be fetched now.
 var ErrNotHere = errors.New("object is not here")
 
-// Open opens an object that should be on disk. One that was lost or damaged there is fetched
-// again. ErrNotHere.
+// Open opens an object that should be on disk. If it was lost or damaged there, it is fetched
+// again. It may return ErrNotHere.
 func (o *Office) Open(ctx context.Context, runID uint64, id string) (objects.File, error) {
 	file, err := o.cfg.Objects.Open(id)
 	if err == nil {
@@ -23,7 +23,7 @@ func (o *Office) Open(ctx context.Context, runID uint64, id string) (objects.Fil
 	if !errors.Is(err, objects.ErrNotFound) && !errors.Is(err, objects.ErrCorrupt) {
 		return nil, fmt.Errorf("open object %s: %w", id, err)
 	}
-	log.Warn("object is missing on disk and is fetched again", "run", runID, "object", id, "err", err)
+	log.Warn("object is missing on disk; fetching it again", "run", runID, "object", id, "err", err)
 	if err := o.fetch(ctx, Want{RunID: runID, IDs: []string{id}}); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotHere, id, err)
 	}
@@ -34,9 +34,9 @@ func (o *Office) Open(ctx context.Context, runID uint64, id string) (objects.Fil
 	return file, nil
 }
 
-// StoreObject stores an object that the reply of a task waits for, durably. stored is false
-// if the reply has no such object or the bytes are not those of the id; body is read to its
-// end in any case but an error.
+// StoreObject durably stores an object that the reply of a task is waiting for. stored is false
+// if the reply has no such object or the bytes do not match the id; unless there is an error,
+// body is read to its end.
 func (o *Office) StoreObject(ctx context.Context, t task.Task, id string, size int64, body io.Reader) (stored bool, err error) {
 	wanted, err := o.cfg.Store.ReplyNeeds(ctx, t.MessageID, id)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // ErrBadOffer says that an offer can never be accepted.
 var ErrBadOffer = errors.New("malformed offer")
 
-// MessageID is the id of the offered message, or empty if it cannot be read.
+// MessageID returns the id of the offered message; it is empty if it cannot be read.
 func MessageID(o *sessionpb.Offer) string {
 	says, err := message.Peek(o.GetMessage())
 	if err != nil {
@@ -26,9 +26,9 @@ func MessageID(o *sessionpb.Offer) string {
 	return says.ID
 }
 
-// parse checks an offer to the node and turns it into what the store keeps: the very bytes
-// of message and tree. Errors wrap ErrBadOffer. shared are the ids of all objects that go to
-// other nodes too.
+// parse checks an offer to the node and turns it into what the store keeps: the exact bytes
+// of message and tree. Errors wrap ErrBadOffer. shared are the ids of all objects that also go
+// to other nodes.
 func parse(o *sessionpb.Offer, node uint64) (offer state.Offer, shared []string, err error) {
 	run := new(flwrpb.Run)
 	if err := proto.Unmarshal(o.GetRun(), run); err != nil {
@@ -64,7 +64,7 @@ func parse(o *sessionpb.Offer, node uint64) (offer state.Offer, shared []string,
 	}, shared, nil
 }
 
-// sharedIn lists what is in the parts of a tree whose roots are named. The tree was found to
+// sharedIn lists everything in the parts of a tree whose roots are named. The tree is known to
 // be small enough to be decoded.
 func sharedIn(raw, packed []byte) ([]string, error) {
 	if len(packed) == 0 {

@@ -31,7 +31,7 @@ type result struct {
 	err error
 }
 
-// results is a link that hears what became of offers.
+// results is a link that is told what became of offers.
 type results chan result
 
 func (r results) Accept(id string)                     { r <- result{id, nil} }
@@ -43,7 +43,7 @@ type fixture struct {
 	store   *state.Store
 	objects *nodetest.Memory
 	blobs   nodetest.Blobs
-	// before is called at the begin of each fetch.
+	// before is called at the beginning of each fetch.
 	before  func(ctx context.Context, w messages.Want) error
 	results results
 	*messages.Office
@@ -116,7 +116,7 @@ func TestAccept(t *testing.T) {
 		t.Errorf("fused configuration = %v", known.Config)
 	}
 
-	// Offered again, it is accepted again and nothing is fetched.
+	// When it is offered again, it is accepted again and nothing is fetched.
 	f.before = func(context.Context, messages.Want) error { return errors.New("fetched twice") }
 	f.TakeIn(m.Offer, nodetest.NodeID)
 	if r := <-f.results; r.err != nil {
@@ -146,7 +146,7 @@ func TestRejected(t *testing.T) {
 		run     *nodetest.Run
 	}{
 		"not trusted":    {untrusted, nodetest.NewRun(t, 7)},
-		"no TOML":        {nil, nodetest.NewRunOf(t, 7, 8, "][")},
+		"not TOML":       {nil, nodetest.NewRunOf(t, 7, 8, "][")},
 		"list in config": {nil, nodetest.NewRunOf(t, 7, 8, "[tool.flwr.app.config]\nx=[1]\n")},
 	} {
 		t.Run(name, func(t *testing.T) {

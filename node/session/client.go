@@ -26,7 +26,7 @@ var (
 	ErrSilent = errors.New("the SuperLink is silent")
 	// ErrBye: the link ended the session on purpose.
 	ErrBye = errors.New("the SuperLink said goodbye")
-	// ErrLeft: this node said goodbye, and is not to come back.
+	// ErrLeft: this node said goodbye, and must not come back.
 	ErrLeft = errors.New("this node has left")
 )
 
@@ -40,27 +40,27 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the SuperLink refused the session: %s (%s)", e.Reason, e.Detail)
 }
 
-// Final tells that trying again is of no use.
+// Final tells whether trying again is of no use.
 func (e *RefusedError) Final() bool { return e.Reason == sessionpb.Refused_REVOKED }
 
-// Office is where what the SuperLink says of messages goes, and where replies come from. It
-// says what became of an offer by [Client.Accept] and [Client.Decline].
+// Office is what takes in what the SuperLink says about messages, and where replies come from.
+// It reports what became of an offer through [Client.Accept] and [Client.Decline].
 type Office interface {
-	// Inventory is what the node has of earlier sessions.
+	// Inventory is what the node has from earlier sessions.
 	Inventory(ctx context.Context) (state.Inventory, error)
-	// TakeIn takes in a message that the link offers to this node, under the id by which it
-	// knows the node. It must not block.
+	// TakeIn takes in a message that the link offers to this node, which the link knows by the
+	// given id. It must not block.
 	TakeIn(offered *sessionpb.Offer, node uint64)
-	// Deliver hands the replies that are not confirmed to send, until ctx ends or send fails.
+	// Deliver passes unconfirmed replies to send, until ctx ends or send fails.
 	Deliver(ctx context.Context, send func(state.Reply) error) error
 	// Confirm says that the link has stored the reply to an instruction, or does not want
-	// any (then replyID is empty).
+	// it (in that case replyID is empty).
 	Confirm(ctx context.Context, instructionID, replyID string) error
-	// DropRun ends everything of a run; when it returns nothing of the run is left.
+	// DropRun ends everything of a run; once it has returned, nothing of the run is left.
 	DropRun(ctx context.Context, runID uint64) (unanswered int, err error)
 }
 
-// Identities keeps who the link says this node is.
+// Identities remembers who this node is, according to the link.
 type Identities interface {
 	Identity(ctx context.Context) (state.Identity, error)
 	UpdateIdentity(ctx context.Context, change func(*state.Identity)) (state.Identity, error)
@@ -73,9 +73,9 @@ type Config struct {
 	Software, Name, Location string
 	Slots                    uint32
 	DeclineSwarm             bool
-	// Swarm is told what the link says of other nodes. Optional.
+	// Swarm is told what the link says about other nodes. Optional.
 	Swarm Swarm
-	// Addrs are where other nodes may try to reach this one. Optional.
+	// Addrs returns the addresses at which other nodes may try to reach this one. Optional.
 	Addrs func() []ma.Multiaddr
 
 	// Hint takes a run announcement that the link repeats. It must not block. Optional.
@@ -88,13 +88,13 @@ type Config struct {
 }
 
 // Client holds the session with the SuperLink. Serve is called for one stream at a time;
-// everything else may be called concurrently, and whether or not there is a session.
+// everything else may be called concurrently, whether or not there is a session.
 type Client struct {
 	cfg   Config
-	heard atomic.Int64 // when the link last showed life, as Unix nanoseconds
+	heard atomic.Int64 // when the link last showed a sign of life, as Unix nanoseconds
 
 	mu       sync.Mutex
-	verdicts map[string]verdict // to be told to the link, by message id
+	verdicts map[string]verdict // to be reported to the link, by message id
 	open     *open              // nil without a session
 	left     bool               // a goodbye was sent
 	status   Status
@@ -131,8 +131,8 @@ func New(cfg Config) *Client {
 	}
 }
 
-// Serve holds a session on a stream, in the name of the office, until it ends, and says why.
-// A *RefusedError may be final; after ErrLeft it must not be called again. When ctx ends,
+// Serve holds a session on a stream, on behalf of the office, until it ends, and returns why it
+// ended. A *RefusedError may be final; after ErrLeft it must not be called again. When ctx ends,
 // the stream is reset.
 func (c *Client) Serve(ctx context.Context, stream network.Stream, office Office) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = stream.Reset() })
@@ -159,7 +159,7 @@ func (c *Client) Serve(ctx context.Context, stream network.Stream, office Office
 	log.Info("session is open", "node", welcome.GetNodeId(), "federation", welcome.GetFederation(), "heartbeat", o.beat)
 
 	g, ctx := errgroup.WithContext(ctx)
-	// The first that fails wakes the reader, which blocks in the stream.
+	// The first one to fail wakes the reader, which blocks in the stream.
 	stopGroup := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer stopGroup()
 	g.Go(func() error { return c.read(ctx, o) })

@@ -24,7 +24,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// patience bounds every wait of these tests; it is only reached when something is broken.
+// patience bounds every wait of these tests; it is reached only if something is broken.
 const patience = 20 * time.Second
 
 // everyApp may run on these nodes.
@@ -116,7 +116,7 @@ func (f *fixture) dial() *peerLink {
 	return l
 }
 
-// open is dial with a Welcome.
+// open is dial followed by a Welcome.
 func (f *fixture) open() *peerLink {
 	f.t.Helper()
 	l := f.dial()
@@ -170,7 +170,7 @@ func (l *peerLink) sync() {
 	}
 }
 
-// end loses the session, as when a connection breaks, and returns how Serve took it.
+// end breaks the session, as when a connection is lost, and returns what Serve returned.
 func (l *peerLink) end() error {
 	l.t.Helper()
 	_ = l.s.Reset()

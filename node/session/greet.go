@@ -15,7 +15,7 @@ import (
 
 // greet sends the Hello and waits for the Welcome.
 func (c *Client) greet(ctx context.Context, conn *session.Conn, stream network.Stream, office Office) (*sessionpb.Welcome, error) {
-	// What ends from here on is told in this session; what ended before is in the inventory.
+	// Whatever ends from here on is reported in this session; whatever ended earlier is in the inventory.
 	c.mu.Lock()
 	clear(c.verdicts)
 	c.mu.Unlock()
@@ -60,10 +60,10 @@ func (c *Client) greet(ctx context.Context, conn *session.Conn, stream network.S
 	}
 }
 
-// remember keeps what the link says this node is.
+// remember keeps what the link says about who this node is.
 func (c *Client) remember(ctx context.Context, w *sessionpb.Welcome) error {
 	if w.GetNodeId() == 0 {
-		return errors.New("the SuperLink gave no node id")
+		return errors.New("the SuperLink assigned no node id")
 	}
 	id, err := c.cfg.Identities.Identity(ctx)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// Leave says goodbye if the node owes nothing, so that the link need not wait for its
-// return, and waits until the link has heard it. Without a goodbye the session goes on,
-// and when it ends the link keeps the node's messages for the grace period.
+// Leave says goodbye if nothing is owed by the node, so that the link need not wait for its
+// return, and waits until the link has heard it. Without a goodbye the session continues,
+// and when it ends, the link keeps the node's messages for the grace period.
 func (c *Client) Leave(ctx context.Context, detail string) {
 	c.mu.Lock()
 	o := c.open
@@ -25,7 +25,7 @@ func (c *Client) Leave(ctx context.Context, detail string) {
 	c.mu.Unlock()
 	bye := &sessionpb.Frame{Body: &sessionpb.Frame_Bye{Bye: &sessionpb.Bye{Detail: detail}}}
 	if err := o.write(bye); err != nil {
-		log.Debug("goodbye was not sent", "err", err)
+		log.Debug("goodbye could not be sent", "err", err)
 		return
 	}
 	_ = o.stream.CloseWrite()

@@ -8,8 +8,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// ShareLogs sends lines of app output to the link, if there is a session that keeps up;
-// otherwise they are dropped and their number is told later. It never blocks.
+// ShareLogs sends lines of app output to the link if there is a session that keeps up;
+// otherwise they are dropped, and their number is reported later. It never blocks.
 func (c *Client) ShareLogs(runID uint64, lines []string) {
 	for len(lines) > 0 {
 		n := min(len(lines), maxLogLines)

@@ -8,20 +8,20 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// Alive tells that bytes came from the link by another stream.
+// Alive says that bytes came from the link on another stream.
 func (c *Client) Alive() { c.heard.Store(time.Now().UnixNano()) }
 
-// patience is for how long one side may have nothing to say before the node asks: the link
-// asks in every heartbeat, if it has few nodes.
+// patience is how long one side may have nothing to say before the node pings. If the link has
+// few nodes, it pings with every heartbeat.
 func (o *open) patience() time.Duration { return o.beat + o.beat/2 }
 
-// quiet is for how long one side has had nothing to say.
+// quiet is how long one side has had nothing to say.
 func (o *open) quiet(now time.Time) time.Duration {
 	return now.Sub(time.Unix(0, min(o.heard.Load(), o.wrote.Load())))
 }
 
-// keepAlive sends a Ping when one side has had nothing to say, and ends the session when the
-// link is silent.
+// keepAlive sends a Ping when one side has had nothing to say for a while, and ends the session
+// when the link is silent.
 func (o *open) keepAlive(ctx context.Context) error {
 	defer o.look.Stop()
 	for nonce := uint64(1); ; nonce++ {

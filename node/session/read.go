@@ -8,7 +8,7 @@ import (
 )
 
 // read handles what the link sends, in order. It never writes frames itself: two readers
-// that wait for each other's writes would stand still for ever.
+// that wait for each other's writes would be stuck for ever.
 func (c *Client) read(ctx context.Context, o *open) error {
 	for {
 		frame, err := o.conn.ReadFrame()
@@ -34,7 +34,7 @@ func (c *Client) handle(ctx context.Context, o *open, frame *sessionpb.Frame) er
 		pong := &sessionpb.Frame{Body: &sessionpb.Frame_Pong{Pong: &sessionpb.Pong{Nonce: body.Ping.GetNonce()}}}
 		select {
 		case o.control <- pong:
-		default: // the link does not read: its own time-out will end this
+		default: // the link does not read: its own timeout will end this
 		}
 	case *sessionpb.Frame_Pong:
 	case *sessionpb.Frame_RunHint:

@@ -6,7 +6,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// Status says how the session stands.
+// Status says how the session is doing.
 type Status struct {
 	Open bool `json:"open"`
 	// Since is when the session opened, or when the last one ended.
@@ -14,15 +14,15 @@ type Status struct {
 	// LastFailure is why the last session ended; it stays when a new one opens.
 	LastFailure string    `json:"last_failure,omitempty"`
 	FailedAt    time.Time `json:"failed_at,omitzero"`
-	// Relays that the link said it is reachable through, as multiaddrs.
+	// Relays are those through which the link said it can be reached, as multiaddrs.
 	Relays []string `json:"relays,omitempty"`
-	// Grace is how long the link waits for this node when it is away.
+	// Grace is how long the link waits for this node while it is away.
 	Grace time.Duration `json:"grace_ns"`
-	// Heard is when the link last showed life.
+	// Heard is when the link last showed a sign of life.
 	Heard time.Time `json:"heard,omitzero"`
 }
 
-// Status says how the session stands.
+// Status says how the session is doing.
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,7 +44,7 @@ func (c *Client) opened(o *open, w *sessionpb.Welcome) {
 	c.status.Grace = time.Duration(w.GetGraceMillis()) * time.Millisecond
 }
 
-// ended notes the end of a session and returns its reason as callers are to know it.
+// ended records the end of a session and returns its reason in the form meant for callers.
 func (c *Client) ended(err error) error {
 	now := time.Now()
 	c.mu.Lock()

@@ -35,7 +35,7 @@ func (c *Client) pass(messageID string, v verdict) {
 	}
 }
 
-// writeVerdicts sends an Accept or a Decline for each offer that came to an end.
+// writeVerdicts sends an Accept or a Decline for each offer that has been settled.
 func (c *Client) writeVerdicts(ctx context.Context, o *open) error {
 	for {
 		for id, v := range c.takeVerdicts() {
@@ -63,7 +63,7 @@ func (v verdict) frame(messageID string) *sessionpb.Frame {
 	if v.declined == nil {
 		return &sessionpb.Frame{Body: &sessionpb.Frame_Accept{Accept: &sessionpb.Accept{MessageId: messageID}}}
 	}
-	log.Warn("message is declined", "message", messageID, "err", v.declined)
+	log.Warn("message declined", "message", messageID, "err", v.declined)
 	return &sessionpb.Frame{Body: &sessionpb.Frame_Decline{Decline: &sessionpb.Decline{
 		MessageId: messageID,
 		Detail:    strings.ToValidUTF8(v.declined.Error(), "?"),

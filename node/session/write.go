@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// write sends one frame. A link that takes nothing for several heartbeats is silent.
+// write sends one frame. A link that accepts nothing for several heartbeats is silent.
 func (o *open) write(frame *sessionpb.Frame) error {
 	_ = o.stream.SetWriteDeadline(time.Now().Add(missedBeats * o.beat))
 	if err := o.conn.WriteFrame(frame); err != nil {
@@ -17,8 +17,8 @@ func (o *open) write(frame *sessionpb.Frame) error {
 	}
 	now := time.Now()
 	o.wrote.Store(now.UnixNano())
-	// In an idle session the link asks and this answers, so the timer never fires, and the process
-	// wakes no more often than it is asked. With a link that is silent the timer stays as it is.
+	// In an idle session the link pings and this answers, so the timer never fires, and the process
+	// wakes only when it is pinged. If the link is silent, the timer stays as it is.
 	if rest := o.patience() - o.quiet(now); rest > 0 {
 		o.look.Reset(rest)
 	}

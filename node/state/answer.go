@@ -17,20 +17,20 @@ var ErrNoReply = errors.New("there is no complete reply")
 
 // Reply answers an instruction.
 type Reply struct {
-	// MessageID is the instruction's.
+	// MessageID is that of the instruction.
 	MessageID string
 	ReplyID   string
 	// Message and Tree are flwr.proto.Message and ObjectTree.
 	Message, Tree []byte
-	// ObjectIDs are all objects of the tree. Empty when a reply is read.
+	// ObjectIDs lists all objects of the tree. It is empty when a reply is read.
 	ObjectIDs []string
 	// Runtime is how long the ClientApp worked.
 	Runtime time.Duration
 }
 
-// InsertReply keeps a reply that Answer makes final, and names the objects of it that are
-// missing. Inserting the same reply again gives what is missing then. ErrAnswered
-// for another one; ErrNotFound when the message was dropped.
+// InsertReply keeps a reply that Answer will make final, and names those of its objects that
+// are missing. Inserting the same reply again returns what is missing by then. It returns
+// ErrAnswered for a different one, and ErrNotFound if the message was dropped.
 func (s *Store) InsertReply(ctx context.Context, t task.Task, r Reply) (missing []string, err error) {
 	s.seen(t.ID)
 	s.refs.RLock()
@@ -59,8 +59,8 @@ func (s *Store) InsertReply(ctx context.Context, t task.Task, r Reply) (missing 
 }
 
 // Answer ends a task whose app has pushed a complete reply: in one step the reply becomes
-// final and seriesContext, unless nil, the context of the run's series. ErrNoReply,
-// task.ErrFinished, task.ErrNotFound. Rings KeyReplies and KeyWaiting.
+// final and seriesContext, unless nil, becomes the context of the run's series. It may return
+// ErrNoReply, task.ErrFinished or task.ErrNotFound. It rings KeyReplies and KeyWaiting.
 func (s *Store) Answer(ctx context.Context, t task.Task, sub task.SubStatus, details string, seriesContext []byte) error {
 	s.seen(t.ID)
 	complete, err := s.replyComplete(ctx, t.MessageID)
@@ -91,13 +91,13 @@ func (s *Store) Answer(ctx context.Context, t task.Task, sub task.SubStatus, det
 	return nil
 }
 
-// AnswerWithError ends a task and answers its message with an error. task.ErrFinished,
-// task.ErrNotFound. Rings KeyTask, KeyReplies and KeyWaiting.
+// AnswerWithError ends a task and answers its message with an error. It may return
+// task.ErrFinished or task.ErrNotFound. It rings KeyTask, KeyReplies and KeyWaiting.
 func (s *Store) AnswerWithError(ctx context.Context, taskID uint64, reason string) error {
 	return s.fail(ctx, taskID, reason, unfinished)
 }
 
-// fail is AnswerWithError if the task passes the check at the moment of truth.
+// fail is AnswerWithError, provided that the task passes the check inside the transaction.
 func (s *Store) fail(ctx context.Context, taskID uint64, reason string, check func(task.Task) error) error {
 	t, err := s.Task(ctx, taskID)
 	if err != nil {
@@ -120,8 +120,8 @@ func (s *Store) fail(ctx context.Context, taskID uint64, reason string, check fu
 	return nil
 }
 
-// insertReply stores a reply. The objects of one that an app pushes (final is 0) are held as
-// far as its run has them already, or else once they are pushed.
+// insertReply stores a reply. If an app has pushed it (final is 0), its objects are held where
+// the run already has them, and the others once they are pushed.
 func insertReply(tx *sql.Tx, r Reply, final int) error {
 	if _, err := tx.Exec(`INSERT INTO replies (message_id, reply_id, proto, tree, seconds, final) VALUES (?, ?, ?, ?, ?, ?)`,
 		r.MessageID, r.ReplyID, r.Message, r.Tree, r.Runtime.Seconds(), final); err != nil {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Collect removes the objects that lost their last reference. What a kill leaves undone
-// is done by the next call.
+// Collect removes the objects that have lost their last reference. What a kill leaves undone,
+// the next call does.
 func (s *Store) Collect(ctx context.Context) error {
 	for {
 		n, err := s.collectSome(ctx)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// UnconfirmedReplies gives replies that the SuperLink has not confirmed, oldest first, at
-// most limit of them, after the given position; last is the position to go on from.
+// UnconfirmedReplies returns the replies that the SuperLink has not confirmed, oldest first, at
+// most limit of them, after the given position; last is the position from which to go on.
 func (s *Store) UnconfirmedReplies(ctx context.Context, after int64, limit int) (replies []Reply, last int64, err error) {
 	last = after
 	err = s.db.Read(ctx, func(tx *sql.Tx) error {
@@ -38,7 +38,7 @@ func (s *Store) UnconfirmedReplies(ctx context.Context, after int64, limit int) 
 }
 
 // Confirm forgets a reply that the SuperLink has stored or does not want. A reply with
-// another id stays, unless replyID is empty. Confirming twice is no error.
+// another id stays, unless replyID is empty. Confirming twice is not an error.
 func (s *Store) Confirm(ctx context.Context, messageID, replyID string) error {
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		var runID int64

@@ -32,7 +32,7 @@ func TestRefuse(t *testing.T) {
 }
 
 func TestErrorWithoutAClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // where it is the year 2000, as it is on a board that has just started
+	synctest.Test(t, func(t *testing.T) { // where it is the year 2000, as on a board that has just started
 		f, run := open(t), nodetest.NewRun(t, 7)
 		m := run.Instruction(t, 1, "model")
 		_, err := f.TakeIn(t.Context(), offer(run, m))
@@ -66,14 +66,14 @@ func TestDropRun(t *testing.T) {
 	select {
 	case <-watch.C:
 	default:
-		t.Error("who waits for the end of the task was not woken")
+		t.Error("the waiter for the end of the task was not woken")
 	}
 	if _, err := f.TaskByToken(t.Context(), token); !errors.Is(err, task.ErrUnknownToken) {
 		t.Errorf("token of a dropped run: %v", err)
 	}
 	f.must(f.Collect(t.Context()))
 	if f.objects.Has(m1.ID) || f.objects.Has(run.FABHash) {
-		t.Error("objects of the dropped run stay")
+		t.Error("objects of the dropped run remain")
 	}
 	if !f.objects.Has(kept.Objects[0]) || !f.objects.Has(other.FABHash) {
 		t.Error("objects of another run are gone")
@@ -97,14 +97,14 @@ func TestExpire(t *testing.T) {
 	if next.IsZero() || next.After(time.Now().Add(task.ClaimLimit)) {
 		t.Fatalf("next deadline = %s", next)
 	}
-	// Nobody came for it: another process may.
+	// Nobody came for it, so another process may.
 	_, err = f.Expire(t.Context(), next)
 	f.must(err)
 	second, _ := f.claim(1)
 	if second.ID == first.ID || second.MessageID != m.ID {
 		t.Fatalf("claimed %+v after %+v", second, first)
 	}
-	// Its process went silent: that is an answer.
+	// Its process went silent, and that is answered.
 	f.must(f.Activate(t.Context(), second.ID))
 	next, err = f.Expire(t.Context(), time.Now().Add(2*task.HeartbeatLimit))
 	f.must(err)

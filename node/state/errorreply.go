@@ -14,9 +14,9 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// answerError makes an error reply the answer of a message. check is called in each
+// answerError makes an error reply the answer to a message. check is called in each
 // transaction and may refuse; also (or nil) belongs to the last one. The reply's object is
-// referred to before it is written, so that a kill in between leaks nothing.
+// referred to before it is written, so a kill in between leaks nothing.
 func (s *Store) answerError(ctx context.Context, messageID string, code int64, reason string,
 	check func(*sql.Tx, Instruction) error, also func(*sql.Tx) error) error {
 	m, err := s.Instruction(ctx, messageID)
@@ -73,7 +73,7 @@ func errorReply(m Instruction, code int64, reason string, now time.Time) (Reply,
 		return Reply{}, nil, err
 	}
 	meta := instr.GetMetadata()
-	// A node without a clock answers too. What was created before Flower was is refused, and
+	// A node without a clock answers too. A reply created before Flower existed is refused, and
 	// no reply is older than its instruction.
 	if asked := time.UnixMicro(int64(meta.GetCreatedAt() * 1e6)); now.Before(asked) {
 		now = asked

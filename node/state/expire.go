@@ -11,13 +11,13 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// A task whose process is gone is either given up or done again, depending on why:
+// A task whose process is gone is either given up or done again, depending on why it is gone:
 //
 //	the node was up all the time             the process failed: error 8
 //	the node went down, or is going down     the process may have gone with it: again
 //
-// A task of before a restart counts as interrupted until its app shows life; from then on
-// the first line holds for it, too.
+// A task from before a restart counts as interrupted until its app shows a sign of life; from
+// then on the first line applies to it too.
 
 // resume marks what was under way when the node went down, and gives those processes time
 // to show that they are alive.
@@ -35,7 +35,7 @@ func (s *Store) resume(ctx context.Context) error {
 	})
 }
 
-// seen notes a sign of life of a task's app.
+// seen records a sign of life of a task's app.
 func (s *Store) seen(taskID uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +43,7 @@ func (s *Store) seen(taskID uint64) {
 }
 
 // Stopping says that the node is about to go down and takes its processes with it: from
-// now on the loss of a process is an interruption and not its failure.
+// now on, the loss of a process is an interruption and not the process's failure.
 func (s *Store) Stopping() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,8 @@ func (s *Store) interrupted(taskID uint64) bool {
 }
 
 // Lost ends a task whose process is known to have ended without ending it: with an error
-// for the SuperLink, or by ending the lease if the process went down with the
-// node. task.ErrFinished, task.ErrNotFound.
+// for the SuperLink, or by ending the lease if the process went down with the node. It may
+// return task.ErrFinished or task.ErrNotFound.
 func (s *Store) Lost(ctx context.Context, taskID uint64, reason string) error {
 	if s.interrupted(taskID) {
 		return s.unlease(ctx, taskID, unfinished)
@@ -67,8 +67,8 @@ func (s *Store) Lost(ctx context.Context, taskID uint64, reason string) error {
 	return s.fail(ctx, taskID, reason, unfinished)
 }
 
-// Expire ends the tasks whose deadline has passed and tells when the next one comes (zero:
-// there is none). Rings as AnswerWithError and Unlease do.
+// Expire ends the tasks whose deadline has passed and returns when the next deadline is (zero:
+// there is none). It rings as AnswerWithError and Unlease do.
 func (s *Store) Expire(ctx context.Context, now time.Time) (next time.Time, err error) {
 	var active []task.Task
 	err = s.db.Read(ctx, func(tx *sql.Tx) (err error) {
@@ -93,7 +93,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (next time.Time, err 
 	return next, nil
 }
 
-// errAlive says that a task has shown life just before it would have been given up.
+// errAlive says that a task showed a sign of life just before it would have been given up.
 var errAlive = errors.New("task is alive")
 
 func (s *Store) expire(ctx context.Context, t task.Task, now time.Time) error {

@@ -74,7 +74,7 @@ func offer(r *nodetest.Run, m nodetest.Message) state.Offer {
 		Run: state.Run{ID: r.ID, SeriesID: r.SeriesID, FABHash: r.FABHash, Proto: m.Offer.GetRun()}}
 }
 
-// accept takes a message in as intake does.
+// accept takes in a message as the intake does.
 func (f *fixture) accept(r *nodetest.Run, m nodetest.Message) {
 	f.t.Helper()
 	if _, err := f.TakeIn(f.t.Context(), offer(r, m)); err != nil {
@@ -156,7 +156,7 @@ func (f *fixture) onlyError() *flwrpb.Message {
 	msg := new(flwrpb.Message)
 	f.must(proto.Unmarshal(replies[0].Message, msg))
 	if msg.GetError() == nil || msg.Content != nil {
-		f.t.Fatalf("reply %v is no error", msg)
+		f.t.Fatalf("reply %v is not an error", msg)
 	}
 	if !f.objects.Has(replies[0].ReplyID) {
 		f.t.Fatal("the object of the error reply is not on disk")

@@ -8,15 +8,15 @@ import (
 
 // Inventory is what a node tells the SuperLink about itself when a session begins.
 type Inventory struct {
-	// Accepted are messages that are waiting or leased.
+	// Accepted lists the messages that are waiting or leased.
 	Accepted []string
-	// Answered are messages whose reply the SuperLink has not confirmed.
+	// Answered lists the messages whose reply the SuperLink has not confirmed.
 	Answered []string
-	// RunIDs are all runs that the node holds anything for.
+	// RunIDs lists all runs for which the node holds anything.
 	RunIDs []uint64
 }
 
-// Inventory tells what the node has; see [Inventory].
+// Inventory returns what the node has; see [Inventory].
 func (s *Store) Inventory(ctx context.Context) (Inventory, error) {
 	var inv Inventory
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {

@@ -17,8 +17,8 @@ import (
 const stopped = "ClientApp stopped responding."
 
 // Lease gives the next waiting message to a process, as a claimed task, if fewer than slots
-// are leased: of the runs whose series is idle and whose app the policy has allowed, the one
-// that was served longest ago. ok is false if there is none. Rings KeyDeadline.
+// are leased: of the runs whose series is idle and whose app the policy has allowed, it picks the
+// one that was served longest ago. ok is false if there is none. It rings KeyDeadline.
 func (s *Store) Lease(ctx context.Context, types []string, slots int, policy string) (t task.Task, token string, ok bool, err error) {
 	if !slices.Contains(types, task.TypeClientApp) {
 		return task.Task{}, "", false, nil
@@ -55,8 +55,8 @@ func (s *Store) Lease(ctx context.Context, types []string, slots int, policy str
 	return t, token, true, nil
 }
 
-// Unlease gives back a lease that did not reach its executor. task.ErrNotFound if the task
-// was started or has ended meanwhile.
+// Unlease takes back a lease that did not reach its executor. It returns task.ErrNotFound if the
+// task has been started or has ended in the meantime.
 func (s *Store) Unlease(ctx context.Context, taskID uint64) error {
 	return s.unlease(ctx, taskID, func(t task.Task) error {
 		if t.Status != task.Starting {
@@ -87,7 +87,7 @@ func (s *Store) next(tx *sql.Tx, slots int, policy string) (t task.Task, attempt
 	return t, attempts, err
 }
 
-// start makes a claimed task of a waiting message.
+// start turns a waiting message into a claimed task.
 func (s *Store) start(tx *sql.Tx, t task.Task) (task.Task, string, error) {
 	turn, err := tick(tx)
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Store) unlease(ctx context.Context, taskID uint64, check func(task.Task
 	if err != nil {
 		return fmt.Errorf("end the lease of task %d: %w", taskID, err)
 	}
-	s.seen(taskID) // it is nobody's any more
+	s.seen(taskID) // it no longer belongs to any process
 	s.bell.Ring(KeyTask(taskID), KeyWaiting(), KeyGarbage())
 	return nil
 }

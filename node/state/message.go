@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// State of a message (an instruction of a ServerApp to this node). It goes by the same words
-// as on the SuperLink (package link/state), where the message stays until this node's reply
-// to it is confirmed:
+// State is that of a message (an instruction of a ServerApp to this node). The words are the
+// same as on the SuperLink (package link/state), where the message stays until this node's
+// reply to it is confirmed:
 //
 //	   TakeIn             MarkComplete           Lease              Answer, AnswerWithError, Lost      Confirm
 //	───────────► Gathering ───────────► Waiting ───────────► Leased ────────────────────────► Answered ───────► Confirmed
@@ -21,21 +21,21 @@ import (
 // Refuse may also come later, from Waiting and Leased, when the site's policy has changed. Only a
 // message whose app the policy has allowed is leased (see [Decision]).
 //
-// DropRun removes all messages of a run, whatever their state. A message that is confirmed
-// is of no interest any more; its objects may be, for the messages that come next.
+// DropRun removes all messages of a run, whatever their state. A confirmed message is
+// of no further interest, but its objects may be, for the messages that come next.
 type State string
 
 // The states of a message, as they are stored.
 const (
-	// Gathering: offered, and not all that belongs to it is here.
+	// Gathering: offered, but not everything that belongs to it is here yet.
 	Gathering State = "gathering"
-	// Waiting: complete and accepted, and waits for a slot.
+	// Waiting: complete and accepted, and waiting for a slot.
 	Waiting State = "waiting"
-	// Leased: a ClientApp works on it.
+	// Leased: a ClientApp is working on it.
 	Leased State = "leased"
 	// Answered: there is a reply, which is delivered until it is confirmed.
 	Answered State = "answered"
-	// Confirmed: the SuperLink has stored the reply, or wants none.
+	// Confirmed: the SuperLink has stored the reply, or does not want one.
 	Confirmed State = "confirmed"
 )
 
@@ -47,7 +47,7 @@ type Instruction struct {
 	Message, Tree []byte
 }
 
-// Instruction reads a message. ErrNotFound.
+// Instruction reads a message. It may return ErrNotFound.
 func (s *Store) Instruction(ctx context.Context, messageID string) (Instruction, error) {
 	var m Instruction
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {

@@ -10,26 +10,26 @@ import (
 
 // Identity is who the node is and where it belongs. It is written once and changes rarely.
 type Identity struct {
-	// NodeID is what the SuperLink calls this node; 0 before the first session.
+	// NodeID is the id that the SuperLink has given this node; 0 before the first session.
 	NodeID uint64 `json:"node_id"`
-	// RuntimePort is the port of the Runtime API on loopback; 0 before it was chosen.
+	// RuntimePort is the port of the Runtime API on loopback; 0 before it is chosen.
 	RuntimePort int `json:"runtime_port"`
-	// Link is the peer id of the SuperLink; empty before the node was told.
+	// Link is the peer id of the SuperLink; empty before the node is told.
 	Link string `json:"link"`
 	// LinkAddrs are the addresses to try, as multiaddrs.
 	LinkAddrs []string `json:"link_addrs"`
-	// Federation is what the SuperLink calls its federation.
+	// Federation is the SuperLink's name for its federation.
 	Federation string `json:"federation"`
-	// Joined tells that the SuperLink has let this peer in.
+	// Joined says that the SuperLink has let this peer in.
 	Joined bool `json:"joined"`
-	// TokenID is the ticket's token that the node joined with, if any.
+	// TokenID is the id of the ticket's token with which the node joined, if any.
 	TokenID string `json:"token_id,omitempty"`
-	// Swarm: the ticket said that nodes of the federation exchange objects, and so see each
-	// other's addresses. Whoever joined with it knew.
+	// Swarm: the ticket said that nodes of the federation exchange objects, and therefore see
+	// each other's addresses. Whoever joined with it knew.
 	Swarm bool `json:"swarm,omitempty"`
 }
 
-// Identity reads who the node is; the zero value on a new data directory.
+// Identity reads who the node is; it returns the zero value for a new data directory.
 func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	var id Identity
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {

@@ -64,8 +64,8 @@ func upgrade(t *testing.T, schema []string, statements ...string) *Store {
 	return s
 }
 
-// A node that is updated in the middle of its work goes on with it: what its app had pushed
-// under the first schema is there under the newest.
+// A node that is updated in the middle of its work carries on with it: what its app pushed
+// under the first schema is still there under the newest.
 func TestFirstSchema(t *testing.T) {
 	object := strings.Repeat("ab", 32)
 	s := upgrade(t, []string{"00001_node.sql"},
@@ -82,7 +82,7 @@ func TestFirstSchema(t *testing.T) {
 	}
 }
 
-// Messages keep their states, whose words were others in the first two schemas.
+// Messages keep their states, which had other names in the first two schemas.
 func TestOldWords(t *testing.T) {
 	words := map[string]State{"offered": Gathering, "queued": Waiting, "working": Leased, "answered": Answered, "done": Confirmed}
 	statements := []string{`INSERT INTO runs (run_id, series_id, fab_hash) VALUES (7, 8, '` + strings.Repeat("cd", 32) + `')`}

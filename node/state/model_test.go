@@ -12,22 +12,22 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// expected is what the model knows of one message.
+// expected is what the model knows about one message.
 type expected struct {
 	run     *nodetest.Run
 	message nodetest.Message
 	state   state.State
-	replyID string // once it was seen among the unsent
+	replyID string // once it has been seen among the unsent
 }
 
 // model drives a store with whatever a SuperLink, apps and an executor may do, kills it at
-// any moment, and keeps account of what was promised.
+// any moment, and keeps track of what was promised.
 type model struct {
 	*fixture
 	rt       *rapid.T
 	runs     map[uint64]*nodetest.Run
 	messages map[string]*expected
-	tasks    map[uint64]task.Task // handed out and not ended
+	tasks    map[uint64]task.Task // handed out and not ended yet
 	next     int
 }
 
@@ -169,7 +169,7 @@ func (m *model) dropRun(id uint64) {
 	}
 }
 
-// check holds after every step.
+// check checks what must hold after every step.
 func (m *model) check(rt *rapid.T) {
 	inv, err := m.Inventory(m.t.Context())
 	m.must(err)
@@ -214,7 +214,7 @@ func (m *model) end() {
 	}
 	m.must(m.Collect(m.t.Context()))
 	if ids := m.objects.IDs(); len(ids) > 0 {
-		m.rt.Fatalf("%d objects stay for ever", len(ids))
+		m.rt.Fatalf("%d objects remain for ever", len(ids))
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// HasObject tells whether a message of the run refers to the object and was given it, or
-// its bundle is it.
+// HasObject tells whether the object is the bundle of the run, or one that a message of the run
+// refers to and was given.
 func (s *Store) HasObject(ctx context.Context, runID uint64, objectID string) (bool, error) {
 	var has bool
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {
@@ -25,7 +25,7 @@ func (s *Store) HasObject(ctx context.Context, runID uint64, objectID string) (b
 	return has, nil
 }
 
-// Missing filters the objects that are not on disk, without duplicates, in the order given.
+// Missing returns those of ids that are not on disk, without duplicates, in the order given.
 func (s *Store) Missing(ids []string) []string {
 	var missing []string
 	seen := make(map[string]struct{}, len(ids))
@@ -41,8 +41,8 @@ func (s *Store) Missing(ids []string) []string {
 	return missing
 }
 
-// HoldObjects notes that the content of objects of a reply came from its app: only then do
-// they count as there, whatever other runs have. Call it when they are on disk.
+// HoldObjects records that the content of objects of a reply came from its app: only then do
+// they count as present, whatever other runs have. Call it once they are on disk.
 func (s *Store) HoldObjects(ctx context.Context, messageID string, objectIDs ...string) error {
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.Exec(`UPDATE message_objects SET held = 1
@@ -73,8 +73,8 @@ func (s *Store) replyComplete(ctx context.Context, messageID string) (bool, erro
 	return all > 0 && len(lacks) == 0, err
 }
 
-// replyLacks filters the objects of a pushed reply that are to be pushed, in the order of
-// ids (nil: in any order); all is how many it has.
+// replyLacks returns the objects of a pushed reply that still have to be pushed, in the order of
+// ids (nil: in any order); all is how many objects the reply has.
 func (s *Store) replyLacks(ctx context.Context, messageID string, ids []string) (lacks []string, all int, err error) {
 	held := make(map[string]bool)
 	err = s.db.Read(ctx, func(tx *sql.Tx) error {
@@ -109,7 +109,7 @@ func (s *Store) replyLacks(ctx context.Context, messageID string, ids []string) 
 	return lacks, len(held), nil
 }
 
-// refer notes that a message (reply 0) or its reply (1) needs objects.
+// refer records that a message (reply 0) or its reply (1) needs objects.
 func refer(tx *sql.Tx, messageID string, ids []string, reply int) error {
 	_, err := tx.Exec(`INSERT OR IGNORE INTO message_objects (message_id, object_id, reply) SELECT ?, value, ? FROM json_each(?)`,
 		messageID, reply, jsonList(ids))

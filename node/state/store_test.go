@@ -26,7 +26,7 @@ func TestWorkFromOfferToAck(t *testing.T) {
 	}
 	reply := f.reply(claimed, m, "result")
 	if n := len(f.unsent()); n != 0 {
-		t.Fatalf("%d replies are to be sent before the task has ended", n)
+		t.Fatalf("%d replies are due to be sent although the task has not ended", n)
 	}
 	f.must(f.Answer(t.Context(), claimed, task.Completed, "", []byte("context")))
 
@@ -38,11 +38,11 @@ func TestWorkFromOfferToAck(t *testing.T) {
 		t.Fatalf("context = %q of run %d, %v", left, by, err)
 	}
 	if _, err := f.TaskByToken(t.Context(), token); !errors.Is(err, task.ErrUnknownToken) {
-		t.Fatalf("token lives on: %v", err)
+		t.Fatalf("the token outlives its task: %v", err)
 	}
 	f.must(f.Confirm(t.Context(), m.ID, "another"))
 	if len(f.unsent()) != 1 {
-		t.Fatal("an ack of another reply was taken")
+		t.Fatal("an ack of another reply was accepted")
 	}
 	f.must(f.Confirm(t.Context(), m.ID, reply.ID))
 	f.must(f.Confirm(t.Context(), m.ID, reply.ID))
@@ -51,7 +51,7 @@ func TestWorkFromOfferToAck(t *testing.T) {
 	}
 	f.must(f.Collect(t.Context()))
 	if f.objects.Has(reply.ID) {
-		t.Error("the object of an acknowledged reply stays")
+		t.Error("the object of an acknowledged reply remains")
 	}
 	if !f.objects.Has(m.Objects[0]) {
 		t.Error("the model of the last message is gone; it may come again")
@@ -114,8 +114,8 @@ func TestOneSeriesOneAfterTheOther(t *testing.T) {
 	f.claimNothing(10, "both series are being worked on")
 }
 
-// A ClientApp that knows the id of an object of another run on this node neither has it sent
-// to its own ServerApp nor gets it.
+// A ClientApp that knows the id of an object of another run on this node can neither have it sent
+// to its own ServerApp nor get it itself.
 func TestReplyNamesAnObjectOfAnotherRun(t *testing.T) {
 	f, mine, theirs := open(t), nodetest.NewRun(t, 1), nodetest.NewRun(t, 2)
 	secret := theirs.Instruction(t, 1, "the model of another run")
@@ -190,7 +190,7 @@ func TestFinishNeedsACompleteReply(t *testing.T) {
 	}
 	f.must(f.Collect(t.Context()))
 	if f.objects.Has(missing[1]) {
-		t.Error("an object of the dropped reply stays")
+		t.Error("an object of the dropped reply remains")
 	}
 }
 
@@ -214,7 +214,7 @@ func TestRunConfig(t *testing.T) {
 	}
 	f.must(f.SetRunConfig(t.Context(), run.ID, nil))
 	if r, err := f.Run(t.Context(), run.ID); err != nil || r.Config == nil {
-		t.Fatalf("an empty configuration is a missing one: %+v, %v", r, err)
+		t.Fatalf("an empty configuration counts as missing: %+v, %v", r, err)
 	}
 	if _, err := f.Run(t.Context(), 8); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("unknown run: %v", err)

@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// Summary is how much a run has on this node.
+// Summary counts what a run has on this node.
 type Summary struct {
 	RunID                                uint64
 	Gathering, Waiting, Leased, Answered int
-	// FailedTasks counts processes of unacknowledged messages that ended badly.
+	// FailedTasks counts the processes of unacknowledged messages that ended badly.
 	FailedTasks int
 	// LastFailure is why the last of them did.
 	LastFailure string
 }
 
-// Summaries tells of all runs, oldest id first.
+// Summaries returns the summaries of all runs, lowest id first.
 func (s *Store) Summaries(ctx context.Context) ([]Summary, error) {
 	var all []Summary
 	err := s.db.Read(ctx, func(tx *sql.Tx) error {
@@ -32,13 +32,13 @@ func (s *Store) Summaries(ctx context.Context) ([]Summary, error) {
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var one Summary
+			var summary Summary
 			var id int64
-			if err := rows.Scan(&id, &one.Gathering, &one.Waiting, &one.Leased, &one.Answered, &one.FailedTasks, &one.LastFailure); err != nil {
+			if err := rows.Scan(&id, &summary.Gathering, &summary.Waiting, &summary.Leased, &summary.Answered, &summary.FailedTasks, &summary.LastFailure); err != nil {
 				return err
 			}
-			one.RunID = uint64(id)
-			all = append(all, one)
+			summary.RunID = uint64(id)
+			all = append(all, summary)
 		}
 		return rows.Err()
 	})

@@ -13,17 +13,17 @@ import (
 // Offer is an instruction that the SuperLink wants to hand over.
 type Offer struct {
 	MessageID string
-	// Message and Tree are flwr.proto.Message and ObjectTree as they came.
+	// Message and Tree are the flwr.proto.Message and ObjectTree as they came.
 	Message, Tree []byte
-	// ObjectIDs are all objects of the tree.
+	// ObjectIDs lists all objects of the tree.
 	ObjectIDs []string
 	Run       Run
 }
 
-// TakeIn notes an offered message and the objects it needs, so that they are kept while
-// they arrive, and returns the state the message is in. Offering a message again changes
+// TakeIn records an offered message and the objects that it needs, so that they are kept as
+// they arrive, and returns the state of the message. Offering a message again changes
 // nothing, unless its reply was confirmed: then the SuperLink has lost the reply, and the
-// message begins anew. ErrTooMany; ErrOtherRun, whatever the state of the message.
+// message begins anew. It may return ErrTooMany or, whatever the state of the message, ErrOtherRun.
 func (s *Store) TakeIn(ctx context.Context, o Offer) (State, error) {
 	s.refs.RLock()
 	defer s.refs.RUnlock()
@@ -62,8 +62,9 @@ func (s *Store) TakeIn(ctx context.Context, o Offer) (State, error) {
 	return state, nil
 }
 
-// MarkComplete moves a message whose objects are all on disk from Gathering to Waiting: it
-// is accepted. Repeating it is no error. ErrNotFound when its run was dropped meanwhile. Rings KeyWaiting.
+// MarkComplete moves a message whose objects are all on disk from Gathering to Waiting: it is
+// accepted. Repeating it is not an error. It returns ErrNotFound if the run was dropped in the
+// meantime. It rings KeyWaiting.
 func (s *Store) MarkComplete(ctx context.Context, messageID string) error {
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		m, err := instruction(tx, messageID)
@@ -82,9 +83,9 @@ func (s *Store) MarkComplete(ctx context.Context, messageID string) error {
 	return nil
 }
 
-// Refuse answers a message with an error, because its app cannot or must not run here. The
-// task of one that is leased ends. ErrAnswered. Rings KeyTask of that task, KeyReplies and
-// KeyWaiting.
+// Refuse answers a message with an error, because its app cannot or must not run here. If the
+// message is leased, its task ends. It may return ErrAnswered. It rings KeyTask of that task,
+// KeyReplies and KeyWaiting.
 func (s *Store) Refuse(ctx context.Context, messageID string, code int64, reason string) error {
 	var ended []uint64
 	err := s.answerError(ctx, messageID, code, reason, func(_ *sql.Tx, m Instruction) error {

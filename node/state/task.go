@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// TaskByToken resolves a token. task.ErrUnknownToken.
+// TaskByToken resolves a token. It may return task.ErrUnknownToken.
 func (s *Store) TaskByToken(ctx context.Context, token string) (t task.Task, err error) {
 	err = s.db.Read(ctx, func(tx *sql.Tx) error {
 		t, err = tasktable.ByToken(tx, token)
@@ -19,7 +19,7 @@ func (s *Store) TaskByToken(ctx context.Context, token string) (t task.Task, err
 	return t, err
 }
 
-// Task reads a task. task.ErrNotFound.
+// Task reads a task. It may return task.ErrNotFound.
 func (s *Store) Task(ctx context.Context, taskID uint64) (t task.Task, err error) {
 	err = s.db.Read(ctx, func(tx *sql.Tx) error {
 		t, err = tasktable.Get(tx, taskID)
@@ -28,8 +28,8 @@ func (s *Store) Task(ctx context.Context, taskID uint64) (t task.Task, err error
 	return t, err
 }
 
-// Activate moves a task from starting to running; repeating it is no error.
-// task.ErrFinished, task.ErrNotFound.
+// Activate moves a task from starting to running; repeating it is not an error. It may return
+// task.ErrFinished or task.ErrNotFound.
 func (s *Store) Activate(ctx context.Context, taskID uint64) error {
 	s.seen(taskID)
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
@@ -42,7 +42,7 @@ func (s *Store) Activate(ctx context.Context, taskID uint64) error {
 	return nil
 }
 
-// Heartbeat extends a running task's life; false when it is not running any more.
+// Heartbeat extends a running task's life; it returns false if the task is no longer running.
 func (s *Store) Heartbeat(ctx context.Context, taskID uint64) (alive bool, err error) {
 	s.seen(taskID)
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {

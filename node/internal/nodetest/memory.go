@@ -11,14 +11,14 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/objects"
 )
 
-// Memory is an object store without a disk. It survives whoever uses it, as a disk does.
-// It is not for transfers: Partial and Verify are not there.
+// Memory is an object store without a disk. It outlives whoever uses it, as a disk does.
+// It is not for transfers: it has no Partial and no Verify.
 type Memory struct {
 	objects.Store
 
 	mu      sync.Mutex
 	content map[string][]byte
-	// FailPut, if set, is what Put returns: a full disk, say.
+	// FailPut, if set, is what Put returns, for instance because of a full disk.
 	FailPut error
 }
 
@@ -27,7 +27,7 @@ var _ objects.Store = (*Memory)(nil)
 // NewMemory makes an empty store.
 func NewMemory() *Memory { return &Memory{content: make(map[string][]byte)} }
 
-// IDs are all objects that are there.
+// IDs lists all objects in the store.
 func (m *Memory) IDs() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 // NodeID is the node that all messages are addressed to.
 const NodeID = 42
 
-// Blobs are objects by id.
+// Blobs holds objects by id.
 type Blobs map[string][]byte
 
 // Add keeps an object and returns its id.
@@ -37,11 +37,11 @@ func (b Blobs) Add(content []byte) string {
 type Run struct {
 	ID, SeriesID uint64
 	FABHash      string
-	// Objects has the bundle and everything of the run's messages.
+	// Objects holds the bundle and everything that belongs to the run's messages.
 	Objects Blobs
 	// Override is the run's override_config.
 	Override map[string]*flwrpb.Scalar
-	// Verifications are what a hub says of the bundle.
+	// Verifications are what a hub attests about the bundle.
 	Verifications map[string]string
 }
 
@@ -52,7 +52,7 @@ func NewRun(t testing.TB, id uint64) *Run {
 	return NewRunOf(t, id, id+1000, fmt.Sprintf("[tool.flwr.app.config]\nlr = 0.1\nrun = %d\n", id))
 }
 
-// NewRunOf makes a run of a series, whose bundle has this at the end of its pyproject.toml.
+// NewRunOf makes a run of a series, with a bundle whose pyproject.toml ends with more.
 func NewRunOf(t testing.TB, id, seriesID uint64, more string) *Run {
 	t.Helper()
 	r := &Run{ID: id, SeriesID: seriesID, Objects: make(Blobs)}
@@ -60,7 +60,7 @@ func NewRunOf(t testing.TB, id, seriesID uint64, more string) *Run {
 	return r
 }
 
-// Message is one instruction with all that belongs to it.
+// Message is one instruction with everything that belongs to it.
 type Message struct {
 	ID      string
 	Proto   *flwrpb.Message
@@ -69,8 +69,8 @@ type Message struct {
 	Offer   *sessionpb.Offer
 }
 
-// Instruction makes a message of the run; n tells it from others, model is an object that
-// messages may share.
+// Instruction makes a message of the run; n tells it apart from others, and model is an object
+// that messages may share.
 func (r *Run) Instruction(t testing.TB, n int, model string) Message {
 	t.Helper()
 	meta := &flwrpb.Metadata{
@@ -89,7 +89,7 @@ func (r *Run) Instruction(t testing.TB, n int, model string) Message {
 	return m
 }
 
-// createdAt is now, or a time that Flower takes where the time is virtual and begins in 2000.
+// createdAt is now, or a time that Flower accepts if time is virtual and begins in 2000.
 func createdAt() float64 {
 	return float64(max(time.Now().Unix(), time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()))
 }
@@ -104,7 +104,7 @@ func (m Message) Reply(t testing.TB, blobs Blobs, model string) Message {
 	}, model)
 }
 
-// Put stores objects of blobs.
+// Put stores objects from blobs.
 func Put(t testing.TB, store objects.Store, blobs Blobs, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
@@ -138,7 +138,7 @@ func assemble(t testing.TB, blobs Blobs, meta *flwrpb.Metadata, model string) Me
 	}
 }
 
-// form is the byte form of an object.
+// form returns the byte form of an object.
 func form(kind string, children []string, body string) []byte {
 	var buf bytes.Buffer
 	fmt.Fprintf(&buf, "%s ", kind)

@@ -1,4 +1,4 @@
--- The states of a message go by the words of the SuperLink's:
+-- The states of a message use the same words as those of the SuperLink:
 -- gathering, waiting, leased, answered, confirmed.
 
 -- +goose Up

@@ -392,17 +392,17 @@ type Hello struct {
 	Software string                 `protobuf:"bytes,2,opt,name=software,proto3" json:"software,omitempty"`
 	Name     string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Location string                 `protobuf:"bytes,4,opt,name=location,proto3" json:"location,omitempty"`
-	// Messages accepted before and not answered yet.
+	// Messages accepted earlier and not answered yet.
 	Accepted []string `protobuf:"bytes,5,rep,name=accepted,proto3" json:"accepted,omitempty"`
-	// Instructions whose reply was sent or is ready, and not acknowledged yet.
+	// Instructions whose reply is ready or was sent, but has not been acknowledged yet.
 	UnsentReplies []string `protobuf:"bytes,6,rep,name=unsent_replies,json=unsentReplies,proto3" json:"unsent_replies,omitempty"`
-	// Runs that the node still holds state for; the link cancels the dead ones.
+	// Runs for which the node still holds state; the link cancels the dead ones.
 	RunIds []uint64 `protobuf:"varint,7,rep,packed,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
 	Slots  uint32   `protobuf:"varint,8,opt,name=slots,proto3" json:"slots,omitempty"`
-	// The node takes nothing from other nodes and gives them nothing, and must not be named to
+	// The node takes nothing from other nodes, gives them nothing, and must not be named to
 	// them.
 	DeclineSwarm bool `protobuf:"varint,9,opt,name=decline_swarm,json=declineSwarm,proto3" json:"decline_swarm,omitempty"`
-	// Multiaddrs where other nodes may try to reach this one, if it does not decline.
+	// Multiaddrs at which other nodes may try to reach this one, unless it declines.
 	Addrs         [][]byte `protobuf:"bytes,10,rep,name=addrs,proto3" json:"addrs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -519,7 +519,7 @@ type Welcome struct {
 	GraceMillis uint32 `protobuf:"varint,4,opt,name=grace_millis,json=graceMillis,proto3" json:"grace_millis,omitempty"`
 	// Nodes may exchange objects, and this one has not declined.
 	Swarm bool `protobuf:"varint,5,opt,name=swarm,proto3" json:"swarm,omitempty"`
-	// Relays that the link is reachable through now, as multiaddrs with peer id.
+	// Relays through which the link can be reached now, as multiaddrs with peer id.
 	Relays        []string `protobuf:"bytes,6,rep,name=relays,proto3" json:"relays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -597,7 +597,7 @@ func (x *Welcome) GetRelays() []string {
 	return nil
 }
 
-// Refused ends a session that the link does not want.
+// Refused ends a session that the link does not accept.
 type Refused struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reason        Refused_Reason         `protobuf:"varint,1,opt,name=reason,proto3,enum=rhizome.session.Refused_Reason" json:"reason,omitempty"`
@@ -651,15 +651,15 @@ func (x *Refused) GetDetail() string {
 }
 
 // Offer hands an instruction to the node. The node fetches the objects it lacks and
-// accepts when all is on its disk.
+// accepts once everything is on its disk.
 type Offer struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Message          []byte                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"` // flwr.proto.Message
 	Tree             []byte                 `protobuf:"bytes,2,opt,name=tree,proto3" json:"tree,omitempty"`       // flwr.proto.ObjectTree
 	Run              []byte                 `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`         // flwr.proto.Run
 	FabVerifications map[string]string      `protobuf:"bytes,4,rep,name=fab_verifications,json=fabVerifications,proto3" json:"fab_verifications,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Objects of the tree that go to several nodes, with all that is below them: ids of 32
-	// bytes, one behind the other.
+	// Objects of the tree that go to several nodes, along with everything below them: ids of
+	// 32 bytes, concatenated.
 	Shared        []byte `protobuf:"bytes,5,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -730,8 +730,8 @@ func (x *Offer) GetShared() []byte {
 	return nil
 }
 
-// Peers are the nodes that this one may exchange objects with in the name of a run. It
-// replaces what was said before of the run, and holds until the session ends.
+// Peers are the nodes with which this one may exchange objects for a run. The frame
+// replaces any earlier one for that run and holds until the session ends.
 type Peers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RunId         uint64                 `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
@@ -788,7 +788,7 @@ func (x *Peers) GetPeers() []*Provider {
 type Provider struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	PeerId []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
-	// Multiaddrs where the link saw it, without its peer id.
+	// Multiaddrs at which the link saw it, without its peer id.
 	Addrs         [][]byte `protobuf:"bytes,2,rep,name=addrs,proto3" json:"addrs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -838,7 +838,7 @@ func (x *Provider) GetAddrs() [][]byte {
 	return nil
 }
 
-// Shared says that objects which this node was offered alone go to others too.
+// Shared says that objects which were offered to this node alone now go to others too.
 type Shared struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RunId         uint64                 `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
@@ -997,7 +997,7 @@ func (x *Decline) GetPermanent() bool {
 	return false
 }
 
-// Reply hands the answer to an instruction to the link, which pulls the objects it lacks.
+// Reply hands the answer to an instruction to the link, which pulls the objects that it lacks.
 type Reply struct {
 	state                   protoimpl.MessageState `protogen:"open.v1"`
 	Message                 []byte                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"` // flwr.proto.Message
@@ -1058,7 +1058,7 @@ func (x *Reply) GetClientappRuntimeSeconds() float64 {
 	return 0
 }
 
-// ReplyAck says that a reply is on the link's disk, or that nobody wants it any more.
+// ReplyAck says that a reply is on the link's disk, or that it is no longer wanted.
 type ReplyAck struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InstructionId string                 `protobuf:"bytes,1,opt,name=instruction_id,json=instructionId,proto3" json:"instruction_id,omitempty"`
@@ -1268,7 +1268,7 @@ func (x *Pong) GetNonce() uint64 {
 	return 0
 }
 
-// AppLogs carries output of ClientApps to the link, from nodes that share it.
+// AppLogs carries the output of ClientApps to the link, from nodes that share it.
 type AppLogs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RunId         uint64                 `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
@@ -1366,7 +1366,7 @@ func (x *RunHint) GetAnnouncement() []byte {
 	return nil
 }
 
-// Bye announces a wanted end: no grace period applies.
+// Bye announces a deliberate end: no grace period applies.
 type Bye struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Detail        string                 `protobuf:"bytes,1,opt,name=detail,proto3" json:"detail,omitempty"`
