@@ -42,11 +42,11 @@ func TestRemovedNodeIsCutOffForEver(t *testing.T) {
 	for _, name := range []string{"node0", "node1"} {
 		d := w.Daemon(name)
 		w.Eventually(name+" ends", world.StopLimit, d.Ended)
-		if last := world.Tail(d.Output(), 1); !strings.HasPrefix(last, "rhizome: ") || !strings.Contains(last, "is no member") {
+		if last := world.Tail(d.Output(), 1); !strings.HasPrefix(last, "rhizome: ") || !strings.Contains(last, "is not a member") {
 			t.Errorf("%s does not say why it has ended: %q", name, last)
 		}
 		// It cannot come back, with its data or with a new ticket.
-		refused(t, w, "is no member", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none")
+		refused(t, w, "is not a member", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none")
 		refused(t, w, "", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none", "--join", w.Ticket())
 	}
 	if left := f.NodeIDs(); len(left) != 1 || left[0] != ids["node2"] {

@@ -302,7 +302,7 @@ func TestBadConfig(t *testing.T) {
 		"certificates": {RuntimeAddress: "127.0.0.1:1", DataDir: t.TempDir(), RootCertificates: "/none"},
 	} {
 		if err := Run(t.Context(), cfg); err == nil {
-			t.Errorf("bad %s was taken", name)
+			t.Errorf("bad %s was accepted", name)
 		}
 	}
 }

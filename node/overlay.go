@@ -30,7 +30,7 @@ func (n *Node) runOverlay(ctx context.Context) error {
 			return nil // the rest of the node is about to stop
 		}
 		if errors.Is(err, admission.ErrRefused) {
-			return fmt.Errorf("SuperLink %s refuses this node, which is not (or no longer) a member of its federation: only a node "+
+			return fmt.Errorf("SuperLink %s refuses this node, which is not a member of its federation (or no longer one): only a node "+
 				"with a new data directory can join, with a new ticket: %w", n.target.Peer, err)
 		}
 		return err

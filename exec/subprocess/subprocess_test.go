@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) { executortest.Run(t, newExecutor(t, executor
 func TestLimitsThatMakeNoSense(t *testing.T) {
 	for _, nice := range []int{-1, 20} {
 		if _, err := New(python.Env{}, Limits{Nice: nice}); err == nil {
-			t.Errorf("nice %d was taken", nice)
+			t.Errorf("nice %d was accepted", nice)
 		}
 	}
 }

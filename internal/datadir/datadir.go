@@ -24,8 +24,8 @@ import (
 // Errors that callers branch on; the text around them is meant for the user.
 var (
 	ErrInUse  = errors.New("data directory is in use")
-	ErrNewer  = errors.New("data directory is of a newer version")
-	ErrKind   = errors.New("data directory is of another kind")
+	ErrNewer  = errors.New("data directory belongs to a newer version")
+	ErrKind   = errors.New("data directory belongs to another kind of daemon")
 	ErrDenied = errors.New("data directory cannot be written")
 )
 

@@ -121,7 +121,7 @@ func (g *Guard) checkConnOf(r *http.Request) error {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || local == nil {
-		return fmt.Errorf("find out who asks: no address in the request of %.50q", r.RemoteAddr)
+		return fmt.Errorf("find out who is asking: no address in the request of %.50q", r.RemoteAddr)
 	}
 	return g.checkAddrs(local, net.TCPAddrFromAddrPort(remote))
 }

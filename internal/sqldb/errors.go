@@ -13,7 +13,7 @@ var (
 	// ErrCorrupt: the file is damaged or not a database.
 	ErrCorrupt = errors.New("database is damaged")
 	// ErrNewer: the schema belongs to a newer version.
-	ErrNewer = errors.New("database is of a newer version")
+	ErrNewer = errors.New("database belongs to a newer version")
 	// ErrClosed: Close was called.
 	ErrClosed = errors.New("database is closed")
 )

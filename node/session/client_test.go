@@ -111,7 +111,7 @@ func (f *fixture) dial() *peerLink {
 	l.conn = wire.NewConn(l.s, wire.Limits{})
 	l.hello = l.read().GetHello()
 	if l.hello == nil {
-		f.t.Fatal("the first frame is no Hello")
+		f.t.Fatal("the first frame is not a Hello")
 	}
 	return l
 }

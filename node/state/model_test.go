@@ -57,7 +57,7 @@ func (m *model) offer(rt *rapid.T) {
 	id := rapid.Uint64Range(1, 3).Draw(rt, "run")
 	run := m.runs[id]
 	if run == nil {
-		run = nodetest.NewRunOf(m.t, id, 100+id%2, "[tool.flwr.app.config]\nrun = 1\n") // runs 1 and 3 are of one series, all of one bundle
+		run = nodetest.NewRunOf(m.t, id, 100+id%2, "[tool.flwr.app.config]\nrun = 1\n") // runs 1 and 3 belong to one series, and all share one bundle
 		m.runs[id] = run
 	}
 	m.next++

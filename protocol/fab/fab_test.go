@@ -162,7 +162,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		if bundle.Publisher == "" || bundle.Name == "" || bundle.Version == "" {
-			t.Fatalf("a bundle without a name was taken: %+v", bundle)
+			t.Fatalf("a bundle without a name was accepted: %+v", bundle)
 		}
 		archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 		if err != nil {
@@ -170,7 +170,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, file := range archive.File {
 			if !filepath.IsLocal(filepath.FromSlash(file.Name)) {
-				t.Fatalf("%q was taken", file.Name)
+				t.Fatalf("%q was accepted", file.Name)
 			}
 		}
 	})

@@ -75,7 +75,7 @@ func TestBundlesThatTwoReadersReadInTwoWays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if bundle, err := read(content); !errors.Is(err, fab.ErrInvalid) {
-				t.Errorf("it was taken for %+v (%v)", bundle, err)
+				t.Errorf("it was accepted as %+v (%v)", bundle, err)
 			}
 		})
 	}

@@ -2,7 +2,7 @@ package flwr
 
 import "net/http"
 
-// Code is a number by which clients of Flower recognise an error. The zero value is no code.
+// Code is a number by which clients of Flower recognise an error. The zero value means no code.
 type Code int
 
 // The codes of Flower's catalogue; [catalogue] says what they mean.

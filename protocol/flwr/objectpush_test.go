@@ -201,7 +201,7 @@ func FuzzObjectPush(f *testing.F) {
 		wantErr := flwr.Unmarshal(body, want)
 		if err == nil {
 			if wantErr != nil {
-				t.Fatalf("%x was read, but it is no message: %v", body, wantErr)
+				t.Fatalf("%x was read, but it is not a message: %v", body, wantErr)
 			}
 			if !bytes.Equal(got.ObjectContent, want.ObjectContent) || got.GetObjectId() != want.GetObjectId() || got.GetRunId() != want.GetRunId() {
 				t.Fatalf("%x was read as %v, it is %v", body, got, want)

@@ -103,7 +103,7 @@ func TestWhatIsTakenCanBeRead(t *testing.T) {
 		}
 	})
 	if taken == 0 {
-		t.Error("nothing was taken")
+		t.Error("nothing was accepted")
 	}
 }
 
