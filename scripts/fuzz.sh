@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for FUZZTIME (default 30s), or until it has used FUZZCPU seconds of
-# processor time, and tells how often it was executed and what of its package the inputs
-# that were kept reach. What Go finds it keeps below testdata/fuzz of the package: mend it,
+# processor time, and prints how often it was executed and how much of its package the inputs
+# that were kept reach. Go keeps what it finds below testdata/fuzz of the package: fix the bug,
 # and commit the file.
 #
 #   scripts/fuzz.sh [PACKAGE...]     # default: all packages with a target
@@ -28,7 +28,7 @@ fuzz() {
   return $result
 }
 
-# coverage PACKAGE TARGET: what part of the package's statements all known inputs reach
+# coverage PACKAGE TARGET: the share of the package's statements that all known inputs reach
 coverage() {
   local kept seeds
   kept="$(go env GOCACHE)/fuzz/$(go list "$1")/$2"

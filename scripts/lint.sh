@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# golangci-lint with .golangci.yml, a tidy go.mod, generated code, and every platform that Rhizome promises.
+# Runs golangci-lint with .golangci.yml, and checks that go.mod is tidy, that generated code is up to date, and that Rhizome builds for
+# every platform it promises.
 #
-# The linter is pinned in a module of its own, scripts/lint, so that its hundreds of requirements are not the product's: whoever
-# imports or audits Rhizome sees what it is built from, and nothing of it is chosen by what a linter wants. The Go command builds it
-# once a machine (about 210 CPU seconds) and keeps it in its cache.
+# The linter is pinned in its own module, scripts/lint, so that its hundreds of requirements are not the product's: whoever
+# imports or audits Rhizome sees what it is built from, and no version of that is chosen by what a linter wants. The Go command builds
+# the linter once per machine (about 210 CPU seconds) and keeps it in its cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
 
-step() { # name, command...: what takes how long
+step() { # name, command...: runs the command and prints how long it took
   local name=$1 began=$SECONDS
   shift
   "$@"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# All tests under Go's race detector, and with it the binary that the end-to-end tests start: a
-# process that sees a race ends at once, and its test fails. Needs a C compiler.
+# Runs all tests under Go's race detector, which is also in the binary that the end-to-end tests
+# start: a process that sees a race ends at once, and its test fails. Needs a C compiler.
 #
-#   scripts/race.sh [PACKAGE...]     # default: all but the tests in the lab, and the simulation
+#   scripts/race.sh [PACKAGE...]     # default: all but the tests in the lab and the simulation
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=1 GOFLAGS=-race GORACE=halt_on_error=1

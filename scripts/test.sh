@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests. Prints the summary lines of go test; a failure prints its output too.
+# Runs all tests. Prints the summary lines of go test, and the output of those that fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
@@ -11,10 +11,10 @@ lab='/natlab|/e2e/(nat|lines|swarm)'
 
 go test -timeout 15m $(packages -vE "$end_to_end")
 
-# The end-to-end tests start Python processes, which on two cores would disturb whatever is
-# beside them: they run one package after the other, and those that mostly wait, as stock
-# Flower does, three at a time. The tests in the lab wait for its slow lines most of the
-# time, so they run at the same time; the simulation, which feels no load, comes after them.
+# The end-to-end tests start Python processes, which on two cores would disturb whatever runs
+# beside them: the packages run one after the other, and tests that mostly wait, as stock
+# Flower does, three at a time. The tests in the lab spend most of their time waiting for its
+# slow lines, so they run alongside; the simulation, which load does not affect, comes after them.
 aside=$(mktemp)
 trap 'rm -f "$aside"' EXIT
 {

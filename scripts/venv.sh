@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# venv.sh VERSION FOLDER [PIP-ARGUMENT...]: a Python environment with this version of flwr and
+# venv.sh VERSION FOLDER [PIP-ARGUMENT...] makes a Python environment with this version of flwr and
 # what the arguments name, or else what the examples need. FOLDER/ready appears last, so that
-# a broken download is begun anew.
+# a broken download starts over.
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 VERSION FOLDER [PIP-ARGUMENT...]" >&2; exit 2; }
 version=$1 folder=$2
@@ -23,8 +23,8 @@ rm -rf "$folder"
 "$python" -m venv "$folder"
 pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
 if ! "${pip[@]}" "flwr==$version" "$@"; then
-  # Some versions of flwr pin a certifi that has been withdrawn. Take the others as they
-  # are asked for, and the present certifi.
+  # Some versions of flwr pin a certifi that has been withdrawn. Install everything else as flwr
+  # asks for it, and the current certifi.
   echo "$0: the pins of flwr $version cannot be met; installing it without them" >&2
   "${pip[@]}" --no-deps "flwr==$version"
   "$folder/bin/python" - "flwr" <<'PYTHON' >"$folder/requirements.txt"

@@ -12,23 +12,23 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The words for a bound that is none: of what is kept, and of what may flow.
+// The words for no bound: on what is kept, and on what may flow.
 const (
 	forever   = "forever"
 	unlimited = "unlimited"
 )
 
-// size gives bytes in the unit that a person reads.
+// size gives a number of bytes in the unit that a person would use.
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
-// seconds gives a measured time as a person reads it.
+// seconds gives a measured time in a form for people.
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 // parseBytes reads a number of bytes with a unit of a thousand (10GB) or of 1024 (10GiB).
 func parseBytes(text string) (int64, error) {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n == 0 || n > math.MaxInt64/2 {
-		return 0, fmt.Errorf("%q is no amount of bytes, such as 10GB or 512MiB", text)
+		return 0, fmt.Errorf("%q is not an amount of bytes, such as 10GB or 512MiB", text)
 	}
 	return int64(n), nil
 }
@@ -38,7 +38,7 @@ func parseAge(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseFloat(days, 64)
 		if err != nil || !(n > 0) || n > 36_500 {
-			return 0, fmt.Errorf("%q is no number of days, such as 30d", text)
+			return 0, fmt.Errorf("%q is not a number of days, such as 30d", text)
 		}
 		return time.Duration(n * float64(24*time.Hour)), nil
 	}
@@ -49,8 +49,8 @@ func parseAge(text string) (time.Duration, error) {
 	return age, nil
 }
 
-// bytesFlag is a flag for an amount of bytes that bounds something; 0 is no bound, for which
-// there is the word none.
+// bytesFlag defines a flag for an amount of bytes that bounds something. 0 means no bound, which
+// the user writes as the word none.
 func bytesFlag(flags *pflag.FlagSet, target *int64, name string, value int64, none, usage string) {
 	*target = value
 	flags.Var(&bytesValue{target, none}, name, usage)
@@ -73,7 +73,7 @@ func (v *bytesValue) Set(text string) (err error) {
 	return nil
 }
 
-// String implements pflag.Value. It is exact for what has a round number of some unit.
+// String implements pflag.Value. It is exact for round numbers of some unit.
 func (v *bytesValue) String() string {
 	switch n := uint64(*v.target); {
 	case n == 0:
@@ -88,8 +88,8 @@ func (v *bytesValue) String() string {
 // Type implements pflag.Value.
 func (*bytesValue) Type() string { return "bytes" }
 
-// ageFlag is a flag for a time span that people think of in days; 0 is for ever, for which
-// there is the word none, unless that is empty.
+// ageFlag defines a flag for a time span that people think of in days. 0 means for ever, which
+// the user writes as the word none; if none is empty, there is no such value.
 func ageFlag(flags *pflag.FlagSet, target *time.Duration, name string, value time.Duration, none, usage string) {
 	*target = value
 	flags.Var(&ageValue{target, none}, name, usage)

@@ -37,7 +37,7 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
-// What --help shows as the default must mean the same when it is typed.
+// What --help shows as a default must mean the same when a user types it.
 func TestAmountsAreReadAsTheyAreShown(t *testing.T) {
 	for _, value := range []int64{0, 2e6, 10e9, 8 << 30, 1 << 20, 500} {
 		for _, none := range []string{forever, unlimited} {
@@ -61,7 +61,7 @@ func TestAmountsAreReadAsTheyAreShown(t *testing.T) {
 	}
 }
 
-// Nothing is kept for ever because somebody meant to keep nothing.
+// Somebody who means to keep nothing must not end up keeping everything for ever.
 func TestZeroIsNotForever(t *testing.T) {
 	var n int64
 	var age time.Duration

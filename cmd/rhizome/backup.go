@@ -20,9 +20,9 @@ func newBackup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a running link into one file",
-		Long: `Copies the database of a running link as of this moment, the objects that its unfinished
-runs need, and its identity. The link works on meanwhile. The file is as secret as the
-data directory: whoever has it can be the link.`,
+		Long: `Copies the database of a running link as it is at this moment, the objects that its
+unfinished runs need, and its identity. The link keeps working meanwhile. The file is as
+secret as the data directory: whoever has it can be the link.`,
 		Example: "  rhizome backup --data ./hub hub-monday.backup",
 		Args:    exactlyOne("the file to write"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,7 +38,7 @@ data directory: whoever has it can be the link.`,
 	return cmd
 }
 
-// writeBackup lets the file appear under its name when it is whole.
+// writeBackup lets the file appear under its name only when it is whole.
 func writeBackup(cmd *cobra.Command, data, path string) (size int64, err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), ".backup-*") // mode 0600
 	if err != nil {
@@ -70,13 +70,13 @@ func newRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make the data directory of a link from a backup",
-		Long: `Makes a new data directory of a backup, verified throughout; start the link on it as
-usual. It is the same link to its nodes. The one that was backed up must not run again:
-two links of one identity take each other's nodes away.
+		Long: `Makes a new data directory from a backup, verifying all of it; start the link on it as
+usual. To its nodes it is the same link. The one that was backed up must not run again:
+two links with one identity take each other's nodes away.
 
-What happened after the backup is not in it: nodes are told to drop work of runs that the
-restored link does not know, members that joined since have to join again, and members
-that were removed since have to be removed again.`,
+What happened after the backup is not in it: nodes are told to drop the work of runs that
+the restored link does not know, members that joined since then have to join again, and
+members that were removed since then have to be removed again.`,
 		Example: "  rhizome restore hub-monday.backup --data ./hub2 && rhizome link --data ./hub2",
 		Args:    exactlyOne("the file that rhizome backup wrote"),
 		RunE: func(cmd *cobra.Command, args []string) error {

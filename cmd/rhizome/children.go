@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// readyPrefix begins the line that a daemon prints when it serves.
+// readyPrefix begins the line that a daemon prints once it serves.
 const readyPrefix = "ready "
 
 // child is a daemon that the demo started.
@@ -23,7 +23,7 @@ type child struct {
 	name    string
 	cmd     *exec.Cmd
 	logFile string
-	ended   chan struct{} // closed when the process was reaped
+	ended   chan struct{} // closed once the process has been reaped
 }
 
 // startChild starts `rhizome args...` with env and waits until it says that it is ready. Its
@@ -42,8 +42,8 @@ func startChild(ctx context.Context, dir, name string, env []string, args ...str
 	c.cmd = exec.Command(self, args...)
 	c.cmd.Env = env
 	c.cmd.Stderr = logFile
-	// A group of its own keeps the terminal's Ctrl-C from it: the demo stops its children
-	// in order.
+	// A process group of its own shields it from the terminal's Ctrl-C: the demo stops its
+	// children in order.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *child) lastWords() string {
 	return lines[len(lines)-1]
 }
 
-// stopAll ends children, the last started first, all that depend on nobody at once.
+// stopAll asks all children to end, starting with the one that started last, and waits for them.
 func stopAll(children []*child) {
 	var wait sync.WaitGroup
 	for _, c := range slices.Backward(children) {

@@ -32,8 +32,8 @@ func jsonFlag(cmd *cobra.Command, target *bool) {
 	cmd.Flags().BoolVar(target, "json", false, "print JSON, for scripts")
 }
 
-// dataFlag is the data directory of a daemon; each kind has its own default, so that a
-// link and a node of the same user do not meet.
+// dataFlag defines the flag for the data directory of a daemon. Each kind has its own default, so
+// that a link and a node of the same user do not collide.
 func dataFlag(cmd *cobra.Command, target *string, kind string) {
 	cmd.Flags().StringVar(target, "data", defaultData(kind), "data `directory`")
 }
@@ -52,14 +52,14 @@ func printJSON(cmd *cobra.Command, value any) error {
 	return encoder.Encode(value)
 }
 
-// callDaemon asks the running daemon of a data directory.
+// callDaemon calls the daemon that runs on a data directory.
 func callDaemon(cmd *cobra.Command, dataDir, method, path string, in, out any) error {
 	return withDaemon(dataDir, func(client *admin.Client) error {
 		return client.Call(cmd.Context(), method, path, in, out)
 	})
 }
 
-// withDaemon talks to the running daemon of a data directory.
+// withDaemon talks to the daemon that runs on a data directory.
 func withDaemon(dataDir string, talk func(*admin.Client) error) error {
 	client, err := admin.NewClient(dataDir)
 	if err != nil {

@@ -43,7 +43,7 @@ func parse(t *testing.T, o options, line ...string) {
 	}
 }
 
-// check compares a configuration with what is wanted, fields without a value included.
+// check compares a configuration with the one wanted, including fields that have no value.
 func check[C any](t *testing.T, got C, err error, want C) {
 	t.Helper()
 	if err != nil {
@@ -164,7 +164,7 @@ func TestExecFlags(t *testing.T) {
 	})
 }
 
-// What a link or a node is told of its SuperExec must reach `rhizome exec` as it was meant.
+// What a link or a node is told about its SuperExec must reach `rhizome exec` unchanged.
 func TestSuperExecIsStartedAsToldTo(t *testing.T) {
 	secret := secretFile(t, "hush")
 	o := superExecOptions{ca: "ca.pem", secretFile: secret, installDependencies: true, cold: true, shareLogs: true, preload: []string{"torch"}}
@@ -181,7 +181,7 @@ func TestSuperExecIsStartedAsToldTo(t *testing.T) {
 	})
 }
 
-// All daemons on the overlay take the same flags for it, with the same words.
+// All daemons on the overlay take the same flags for it, described in the same words.
 func TestOverlayFlagsAreTheSameEverywhere(t *testing.T) {
 	reference := &cobra.Command{}
 	overlayFlags(reference, &overlayOptions{})

@@ -12,20 +12,20 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 )
 
-// running is an opened daemon of any kind.
+// running is an open daemon of any kind.
 type running interface {
 	Run(ctx context.Context) error
 	AdminHandler() http.Handler
 	Close() error
 }
 
-// daemonRun is how a command runs a daemon: with profiles if they are wanted, and with the
+// daemonRun is how a command runs a daemon: with profiles, if they are wanted, and with the
 // admin socket of its data directory, which answers until the daemon has come to rest.
 type daemonRun[D running] struct {
 	kind, dataDir string
-	pprof         string // an address that checkPprof has passed; empty: none
+	pprof         string // an address that has passed checkPprof; empty: none
 	open          func(ctx context.Context) (D, error)
-	// greet prints what the user needs next; commands find the daemon already. Optional.
+	// greet prints what the user needs next; by then, commands can reach the daemon. Optional.
 	greet func(ctx context.Context, d D)
 }
 

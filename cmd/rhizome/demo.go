@@ -25,10 +25,10 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a real Flower app over a relay, a link and some nodes on this machine",
-		Long: `Starts a relay, a SuperLink that listens nowhere and SuperNodes that know only a ticket,
-so that every byte goes through the relay. Then the stock flwr command runs the
+		Long: `Starts a relay, a SuperLink that does not listen anywhere and SuperNodes that know only a
+ticket, so every byte goes through the relay. Then the stock flwr command runs the
 quickstart app. At the end everything is stopped, nothing is kept, and a summary shows
-the accuracy of each round, the path of each node and the time it took.`,
+the accuracy of each round, the path of each node and the time it all took.`,
 		Example: "  rhizome demo --python .venv/flwr-1.41",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -70,7 +70,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	err = d.play(ctx, flwr)
 	if ctx.Err() != nil {
-		err = errInterrupted // whatever it broke off
+		err = errInterrupted // whatever it was that the interrupt broke off
 	}
 	stopAll(d.children)
 	if err := errors.Join(err, os.RemoveAll(d.dir)); err != nil {
@@ -100,10 +100,10 @@ func (d *demo) play(ctx context.Context, flwr string) error {
 	return nil
 }
 
-// startFederation starts relay, link and nodes, each when the one before serves.
+// startFederation starts relay, link and nodes, each once the one before it serves.
 func (d *demo) startFederation(ctx context.Context) error {
 	d.say("starting the relay")
-	// The link's key is made first, so that the relay can be told to serve it alone.
+	// The link's key is made first, so that the relay can be told to serve only this link.
 	linkID, err := d.command(ctx, "id", "--data", d.data("link"))
 	if err != nil {
 		return err
@@ -220,8 +220,8 @@ func (d *demo) say(format string, args ...any) {
 
 func (d *demo) temporary() string { return filepath.Join(d.dir, "tmp") }
 
-// environ is for all that the demo starts. An app that is stopped while it unpacks itself
-// leaves its temporary files: they go with the demo's folder.
+// environ is the environment of everything that the demo starts. An app that is stopped while it
+// unpacks itself leaves temporary files behind: they go with the demo's folder.
 func (d *demo) environ() []string { return append(os.Environ(), "TMPDIR="+d.temporary()) }
 
 func (d *demo) data(name string) string { return filepath.Join(d.dir, name) }

@@ -10,15 +10,15 @@ import (
 	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 )
 
-// demoSummary is what the demo shows when all is over: what came out, by which paths, and
-// how long it took.
+// demoSummary is what the demo shows at the end: what came out, by which paths, and how long it
+// took.
 type demoSummary struct {
-	rounds [][]string // round, accuracy and loss, as the app told them
+	rounds [][]string // round, accuracy and loss, as the app printed them
 	paths  [][]string // node and path
 	run    time.Duration
 }
 
-// toldRound is the line by which examples/quickstart tells the accuracy of a round.
+// toldRound matches the line in which examples/quickstart prints the accuracy of a round.
 var toldRound = regexp.MustCompile(`round (\d+): accuracy ([\d.]+), loss ([\d.]+)`)
 
 // listener passes everything on to out and takes notes of the rounds.
@@ -27,7 +27,7 @@ func (s *demoSummary) listener(out io.Writer) io.Writer { return &roundListener{
 type roundListener struct {
 	out     io.Writer
 	summary *demoSummary
-	line    []byte // that has not ended yet
+	line    []byte // the one that has not ended yet
 }
 
 func (l *roundListener) Write(p []byte) (int, error) {
@@ -70,6 +70,6 @@ func (s *demoSummary) print(out io.Writer, total time.Duration) error {
 		}
 		fmt.Fprintln(out)
 	}
-	_, err := fmt.Fprintf(out, "The run took %s, everything %s. Nothing runs any more, and nothing is kept.\n", seconds(s.run), seconds(total))
+	_, err := fmt.Fprintf(out, "The run took %s, everything %s. Everything has stopped, and nothing is kept.\n", seconds(s.run), seconds(total))
 	return err
 }

@@ -14,7 +14,7 @@ func TestSummaryOfADemo(t *testing.T) {
 	var passed strings.Builder
 	out := s.listener(&passed)
 	const said = "INFO: begin\nround 1: accuracy 0.8306, loss 2.2454\nround 2: accuracy 0.8583, loss 2.1898\nend"
-	for _, b := range []byte(said) { // as a pipe may cut it
+	for _, b := range []byte(said) { // cut as finely as a pipe might
 		if _, err := out.Write([]byte{b}); err != nil {
 			t.Fatal(err)
 		}

@@ -31,13 +31,13 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Find out how this site reaches its link, and what is in the way",
 		Long: `Tries every address of the link and of its relays as a node would: names, TCP, QUIC,
-WebSocket, the proxy, the proof of the peer id, reservations and circuits at relays. Looks at the
-NAT through their eyes, compares clocks, measures round trips and throughput, and ends
-with one sentence for you and one for whoever runs the firewall.
+WebSocket, the proxy, the proof of the peer id, reservations and circuits at relays. It looks
+at the NAT through their eyes, compares clocks, measures round trips and throughput, and
+ends with one sentence for you and one for whoever runs the firewall.
 
-It examines the site of a link or node by its data directory, whether that runs or not; or
-a site before it joins, with a ticket. It never joins and uses up no ticket. It takes
-20 seconds at most, and sends nothing to anybody but the link, its relays, the proxy,
+It examines the site of a link or node by its data directory, whether or not the daemon is
+running; or, with a ticket, a site before it joins. It never joins and uses up no ticket. It
+takes 20 seconds at most, and sends nothing to anybody but the link, its relays, the proxy,
 name servers and the router of this network.
 
 Exit status 0 means that the examination was made, whatever it found.`,
@@ -77,7 +77,7 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 	}
 	report, err := doctor.Examine(cmd.Context(), cfg)
 	if errors.Is(err, doctor.ErrNothing) && cfg.OwnLink {
-		return errors.New("this link has no relay that could look at it from outside: run rhizome doctor --join with one of its tickets at a node's site")
+		return errors.New("this link has no relay that could look at it from outside: run rhizome doctor --join at a node's site, with one of the link's tickets")
 	}
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (o doctorOptions) run(cmd *cobra.Command) error {
 	return showReport(cmd.OutOrStdout(), report)
 }
 
-// config settles whom to examine the way to, and as whom.
+// config settles which link to examine the way to, and with which identity.
 func (o doctorOptions) config(cmd *cobra.Command, overlay p2p.Overlay) (doctor.Config, error) {
 	cfg := doctor.Config{
 		Relays: overlay.Relays, Proxy: overlay.Proxy, RootCAs: overlay.RootCAs, Software: software(), Port: o.port(),
@@ -109,7 +109,7 @@ func (o doctorOptions) config(cmd *cobra.Command, overlay p2p.Overlay) (doctor.C
 			return cfg, err
 		}
 	}
-	if !running { // its owner's connections would be confused with ours
+	if !running { // or else the daemon's connections would be confused with ours
 		cfg.Identity, err = o.identity()
 	}
 	return cfg, err
@@ -122,12 +122,12 @@ func examiner(cfg doctor.HostConfig) (host.Host, error) {
 		Overlay: p2p.Overlay{NoListen: !cfg.Listen, Port: cfg.Port, Proxy: cfg.Proxy, RootCAs: cfg.RootCAs},
 	})
 	if err != nil {
-		return nil, err // and not a host that is nil
+		return nil, err // not h: a nil *p2p.Host would make an interface that is not nil
 	}
 	return h, nil
 }
 
-// useTicket replaces what the data directory knew.
+// useTicket replaces what the data directory knew by what the ticket says.
 func (o doctorOptions) useTicket(cfg *doctor.Config) error {
 	text, err := readJoin(o.join)
 	if err != nil {
@@ -138,7 +138,7 @@ func (o doctorOptions) useTicket(cfg *doctor.Config) error {
 		return fmt.Errorf("--join: %w", err)
 	}
 	if cfg.OwnLink && cfg.Link == t.Link {
-		return errors.New("--join: the ticket is one of the link that lives in this data directory: leave it away, or examine it from another site")
+		return errors.New("--join: the ticket belongs to the link that lives in this data directory: leave --join out, or examine the link from another site")
 	}
 	if cfg.Link != "" {
 		if err := t.For(cfg.Link); err != nil {
@@ -152,10 +152,10 @@ func (o doctorOptions) useTicket(cfg *doctor.Config) error {
 	return nil
 }
 
-// errNoTargets: the data directory does not know whom it belongs to.
+// errNoTargets says that the data directory does not know which link it belongs to.
 var errNoTargets = errors.New("there is nothing to examine yet: name a data directory with --data, or a ticket with --join")
 
-// targets asks the running daemon of the data directory, or else reads what it left there.
+// targets asks the daemon that runs on the data directory, or else reads what it left there.
 func (o doctorOptions) targets(cmd *cobra.Command) (targets doctor.Targets, running bool, err error) {
 	client, err := admin.NewClient(o.data)
 	if err != nil {
@@ -167,7 +167,7 @@ func (o doctorOptions) targets(cmd *cobra.Command) (targets doctor.Targets, runn
 		return targets, true, nil
 	}
 	if !errors.Is(err, admin.ErrNotRunning) {
-		return targets, true, fmt.Errorf("the daemon on %s does not say whom to examine (%w): a relay's site is examined from the links that use it", o.data, err)
+		return targets, true, fmt.Errorf("the daemon on %s does not say what to examine (%w): examine a relay's site from the links that use it", o.data, err)
 	}
 	kind, err := datadir.KindOf(o.data)
 	switch {
@@ -180,7 +180,7 @@ func (o doctorOptions) targets(cmd *cobra.Command) (targets doctor.Targets, runn
 	return targets, false, err
 }
 
-// recall reads the data directory of a daemon that does not run.
+// recall reads the data directory of a daemon that is not running.
 func (o doctorOptions) recall(ctx context.Context, kind string) (doctor.Targets, error) {
 	switch kind {
 	case "node":
@@ -194,7 +194,7 @@ func (o doctorOptions) recall(ctx context.Context, kind string) (doctor.Targets,
 	case "proxy":
 		return remote.RecallTargets(o.data)
 	}
-	return doctor.Targets{}, fmt.Errorf("%s holds the data of a %s: what can be examined is a link, a node, a proxy, or the way that a ticket names", o.data, kind)
+	return doctor.Targets{}, fmt.Errorf("%s holds the data of a %s: name the data directory of a link, a node or a proxy, or a ticket with --join", o.data, kind)
 }
 
 // recallOwnLink takes the relays of a link from the ticket of its last start.
@@ -221,7 +221,7 @@ func (o doctorOptions) recallOwnLink() (doctor.Targets, error) {
 	return targets, nil
 }
 
-// identity of the data directory; zero if it has none, since the doctor makes none.
+// identity returns that of the data directory; zero if it has none, since the doctor makes none.
 func (o doctorOptions) identity() (identity.Identity, error) {
 	path := filepath.Join(o.data, p2p.IdentityFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -230,7 +230,7 @@ func (o doctorOptions) identity() (identity.Identity, error) {
 	return identity.LoadOrCreate(path)
 }
 
-// port that the daemon has chosen for itself; 0: none yet.
+// port returns the one that the daemon has chosen for itself; 0: none yet.
 func (o doctorOptions) port() int {
 	text, err := os.ReadFile(filepath.Join(o.data, p2p.PortFile))
 	if err != nil {

@@ -50,23 +50,23 @@ func (o *execOptions) define(cmd *cobra.Command) {
 	flags.BoolVar(&o.cfg.TLS, "tls", false, "the Runtime API speaks HTTPS")
 	flags.BoolVar(&o.insecure, "insecure", false, "the Runtime API speaks plain HTTP (the default, unless certificates are named)")
 	flags.StringVar(&o.cfg.RootCertificates, "root-certificates", "", "`file` (PEM) to trust instead of the system's certificates")
-	flags.StringVar(&o.secretFile, "superexec-auth-secret-file", "", "`file` with the secret that the host demands")
+	flags.StringVar(&o.secretFile, "superexec-auth-secret-file", "", "`file` with the secret that the link or node demands")
 	flags.StringVar(&o.cfg.Python, "python", "", "Python interpreter or venv `folder` (default: PATH)")
 	flags.BoolVar(&o.cfg.AllowDependencyInstallation, "allow-runtime-dependency-installation", false, "let apps install what their pyproject.toml asks for")
 	flags.IntVar(&o.cfg.MaxApps, "max-apps", exec.DefaultMaxApps, "app processes at a time")
-	flags.BoolVar(&o.cfg.ShareLogs, "share-logs", false, "send what ClientApps print to the host")
+	flags.BoolVar(&o.cfg.ShareLogs, "share-logs", false, "send what ClientApps print to the link or node")
 	flags.BoolVar(&o.cfg.Cold, "cold", false, "start every app as a fresh Python process")
-	flags.StringArrayVar(&o.cfg.Preload, "preload", nil, "Python `module` to import ahead for warm starts (repeat for more)")
+	flags.StringArrayVar(&o.cfg.Preload, "preload", nil, "Python `module` to import in advance for warm starts (repeat for more)")
 }
 
-// config is what the flags say; the files that they name are read.
+// config gives what the flags say, and reads the files that they name.
 func (o execOptions) config() (cfg exec.Config, err error) {
 	cfg = o.cfg
 	if cfg.RuntimeAddress == "" {
 		return cfg, usageError{errors.New("name the Runtime API to work for with --runtime-api-address")}
 	}
 	if cfg.RootCertificates != "" && o.insecure {
-		return cfg, usageError{errors.New("--insecure and --root-certificates exclude each other")}
+		return cfg, usageError{errors.New("--insecure and --root-certificates exclude each other: leave one out")}
 	}
 	cfg.TLS = !o.insecure && (cfg.TLS || cfg.RootCertificates != "")
 	cfg.Secret, err = readSecret("--superexec-auth-secret-file", o.secretFile)
@@ -76,7 +76,7 @@ func (o execOptions) config() (cfg exec.Config, err error) {
 // superExecOptions are the flags by which a link or a node says how its SuperExec runs apps.
 type superExecOptions struct {
 	isolation, python, ca string
-	secretFile            string // with what the host demands of a SuperExec
+	secretFile            string // holds what the host demands of a SuperExec
 	installDependencies   bool
 	cold, shareLogs       bool
 	preload               []string
@@ -88,11 +88,11 @@ func superExecFlags(cmd *cobra.Command, o *superExecOptions) {
 	flags.StringVar(&o.python, "python", "", "Python interpreter or venv `folder` for apps (default: PATH)")
 	flags.BoolVar(&o.installDependencies, "allow-runtime-dependency-installation", false, "let apps install what their pyproject.toml asks for")
 	flags.BoolVar(&o.cold, "cold", false, "start every app as a fresh Python process")
-	flags.StringArrayVar(&o.preload, "preload", nil, "Python `module` to import ahead for warm starts (repeat for more)")
+	flags.StringArrayVar(&o.preload, "preload", nil, "Python `module` to import in advance for warm starts (repeat for more)")
 }
 
-// launcher gives how to start the SuperExec; nil if the user does. A SuperExec that can run
-// no app would be found out only by the first run, so its Python environment is looked at now.
+// launcher tells how to start the SuperExec; nil if the user does that. Only the first run would
+// show that a SuperExec cannot run any app, so its Python environment is checked now.
 func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address, secretFile string) launch.Options, error) {
 	switch o.isolation {
 	case "process":
@@ -115,8 +115,8 @@ func (o superExecOptions) launcher(ctx context.Context) (func(dataDir, address, 
 	}, nil
 }
 
-// args are the command line of the SuperExec. ownSecret is the file of the secret that its host has
-// made for it.
+// args is the command line of the SuperExec. ownSecret is the file with the secret that its host
+// has made for it.
 func (o superExecOptions) args(dataDir, address, python, ownSecret string) []string {
 	args := []string{"exec", "--data", dataDir, "--runtime-api-address", address}
 	for _, flag := range []struct{ name, value string }{

@@ -14,8 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the commands print to testdata/help")
 
-// The help of a command is what its users hold on to: a change of it is seen in review.
-// `go test ./cmd/rhizome -run TestHelp -update` writes it anew.
+// Users rely on the help of a command, so a change to it should show in review.
+// `go test ./cmd/rhizome -run TestHelp -update` rewrites it.
 func TestHelp(t *testing.T) {
 	t.Setenv("HOME", "/home/me")
 	t.Setenv("COLUMNS", "")
@@ -42,7 +42,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: make it with -update", err)
 		}
 		if diff := cmp.Diff(string(want), out.String()); diff != "" {
-			t.Errorf("%s --help is not what %s says (-want +got; write it anew with -update):\n%s", cmd.CommandPath(), path, diff)
+			t.Errorf("%s --help is not what %s says (-want +got; rewrite it with -update):\n%s", cmd.CommandPath(), path, diff)
 		}
 	})
 	entries, err := os.ReadDir(filepath.Join("testdata", "help"))
@@ -51,7 +51,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, entry := range entries {
 		if !seen[entry.Name()] {
-			t.Errorf("testdata/help/%s is of no command", entry.Name())
+			t.Errorf("testdata/help/%s does not belong to any command", entry.Name())
 		}
 	}
 }

@@ -16,9 +16,9 @@ func newID() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "id",
 		Short: "Show the peer id of a data directory, and make its key if there is none",
-		Long: `The peer id is the name of a daemon on the overlay and its credential; the key behind it
-never leaves the data directory. Give the id of a link to the operator of a relay, and
-that of a node to the link ("rhizome member add").`,
+		Long: `The peer id is a daemon's name on the overlay and its credential; the key behind it never
+leaves the data directory. Give the id of a link to the operator of a relay, and the id of
+a node to the link ("rhizome member add").`,
 		Example: "  rhizome id --data ./hub",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

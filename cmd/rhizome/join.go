@@ -8,7 +8,7 @@ import (
 )
 
 // readJoin takes the value of --join, or reads it from the file that @FILE names: a ticket
-// lets its bearer in, and the command line is visible to everybody on the machine.
+// lets its bearer in, and everybody on the machine can see the command line.
 func readJoin(text string) (string, error) {
 	path, isFile := strings.CutPrefix(text, "@")
 	if !isFile {

@@ -22,7 +22,7 @@ func newLink() *cobra.Command {
 		Use:   "link",
 		Short: "Run a SuperLink: the hub of a federation",
 		Long: `A SuperLink takes runs from flwr and gives their work to its nodes. It keeps everything
-in its data directory and continues there after a crash. Nodes reach it directly or
+in its data directory and continues from there after a crash. Nodes reach it directly or
 through the relays that it is given; nobody gets in without a ticket or an entry in the
 member list.`,
 		Example: `  rhizome link --data ./hub
@@ -42,24 +42,24 @@ func (o *linkOptions) define(cmd *cobra.Command) {
 	pprofFlag(cmd, &o.pprof)
 	flags := cmd.Flags()
 	flags.StringVar(&o.cfg.HTTP, "http", link.DefaultHTTP, "`host:port` of Flower's APIs")
-	flags.StringSliceVar(&o.local.names, "http-name", nil, "host `names` by which the APIs are asked for, besides localhost and those of the certificate")
+	flags.StringSliceVar(&o.local.names, "http-name", nil, "host `names` under which clients reach the APIs, besides localhost and those of the certificate")
 	flags.StringVar(&o.cfg.CertFile, "tls-cert", "", "certificate `file` (PEM) for the APIs")
 	flags.StringVar(&o.cfg.KeyFile, "tls-key", "", "key `file` (PEM) of the certificate")
 	flags.StringVar(&o.superExec.ca, "tls-ca", "", "`file` (PEM) that the link's own SuperExec trusts (default: the certificate)")
-	flags.StringVar(&o.controlToken, "control-token-file", "", "`file` with the bearer token that the Control API demands (needed on other addresses than loopback)")
-	flags.StringVar(&o.superExec.secretFile, "superexec-auth-secret-file", "", "`file` with the secret that a SuperExec must know (needed for one on another machine)")
-	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS and tokens on other addresses than loopback too")
+	flags.StringVar(&o.controlToken, "control-token-file", "", "`file` with the bearer token that the Control API demands (required on addresses other than loopback)")
+	flags.StringVar(&o.superExec.secretFile, "superexec-auth-secret-file", "", "`file` with the secret that a SuperExec must know (required for one on another machine)")
+	flags.BoolVar(&o.cfg.Insecure, "insecure", false, "serve the APIs without TLS and tokens even on addresses other than loopback")
 	flags.BoolVar(&o.cfg.FleetHTTP, "fleet-http", false, "let stock flower-supernode processes join over HTTP")
-	flags.BoolVar(&o.cfg.RegisteredNodesOnly, "enable-supernode-auth", false, "take only stock SuperNodes whose keys flwr supernode register has made known")
+	flags.BoolVar(&o.cfg.RegisteredNodesOnly, "enable-supernode-auth", false, "accept only stock SuperNodes whose keys were registered with flwr supernode register")
 	flags.StringVar(&o.cfg.Federation, "federation", state.FederationDefault, "`name` of the federation")
-	flags.BoolVar(&o.cfg.Swarm, "swarm", false, "let nodes fetch from each other what goes to all of them; shows them each other's addresses")
+	flags.BoolVar(&o.cfg.Swarm, "swarm", false, "let nodes fetch from each other what goes to all of them; this shows them each other's addresses")
 	flags.IntVar(&o.cfg.MaxNodes, "max-nodes", link.DefaultMaxNodes, "nodes with a session at a time; each takes about 150 kB of memory and an open file")
 	flags.DurationVar(&o.cfg.Heartbeat, "heartbeat", sessions.DefaultHeartbeat, "how often a silent session is probed")
 	flags.DurationVar(&o.cfg.Grace, "grace", sessions.DefaultGrace, "how long a node may be away before its messages fail")
 	ageFlag(flags, &o.cfg.Keep.Age, "keep-runs", defaultKeepRuns, forever, "how long finished runs are kept with their logs: days (30d), a duration (36h) or forever")
-	bytesFlag(flags, &o.cfg.Keep.Bytes, "keep-bytes", defaultKeepBytes, forever, "how much logs and contexts of finished runs may take, or forever; the oldest go first")
-	bytesFlag(flags, &o.cfg.KeepSpare, "keep-spare", defaultKeepSpare, forever, "how much objects of running runs may take that no message needs any more, or forever; the oldest go first")
-	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next link on this data")
+	bytesFlag(flags, &o.cfg.Keep.Bytes, "keep-bytes", defaultKeepBytes, forever, "how much space the logs and contexts of finished runs may take, or forever; the oldest go first")
+	bytesFlag(flags, &o.cfg.KeepSpare, "keep-spare", defaultKeepSpare, forever, "how much space objects of unfinished runs may take once no message needs them, or forever; the oldest go first")
+	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "when stopped, leave SuperExec and apps running for the next link on this data")
 }
 
 type linkOptions struct {
@@ -69,10 +69,10 @@ type linkOptions struct {
 	local     localOptions
 	pprof     string
 
-	controlToken string // the file with it
+	controlToken string // the file that holds it
 }
 
-// readSecrets reads the files that hold them.
+// readSecrets reads the token and the secret from their files.
 func (o linkOptions) readSecrets(cfg *link.Config) error {
 	token, err := readSecret("--control-token-file", o.controlToken)
 	if err != nil {
@@ -98,7 +98,7 @@ func readSecret(flag, path string) ([]byte, error) {
 	return secret, nil
 }
 
-// config is what the flags say; the files that they name are read.
+// config gives what the flags say, and reads the files that they name.
 func (o linkOptions) config() (cfg link.Config, err error) {
 	cfg = o.cfg
 	cfg.Software = software()
@@ -151,11 +151,11 @@ func (o linkOptions) greet(ctx context.Context, cmd *cobra.Command, l *link.Link
 	}
 }
 
-// ticketFile holds the ticket that is made at every start.
+// ticketFile holds the ticket that is made at each start.
 const ticketFile = "join.ticket"
 
 // firstTicket makes a ticket and gives what to write after --join. A person at a terminal
-// sees the ticket itself; in a log, which others may read, stands the file that holds it.
+// sees the ticket itself; a log, which others may read, names only the file that holds it.
 func (o linkOptions) firstTicket(ctx context.Context, l *link.Link, out io.Writer) (string, error) {
 	made, err := l.Tickets().Create(ctx, membership.TicketRequest{})
 	if err != nil {

@@ -23,7 +23,7 @@ func localFlags(cmd *cobra.Command, o *localOptions) {
 		"`users` of this machine, by name or number, who may use the local port besides you and root, or "+allUsers)
 }
 
-// guard is what the flags say.
+// guard gives what the flags say.
 func (o localOptions) guard() (localpeer.Guard, error) {
 	guard := localpeer.Guard{Names: o.names}
 	for _, name := range o.users {
@@ -52,7 +52,7 @@ func userID(name string) (uint32, error) {
 	}
 	id, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("user %q has the id %q, which is no number", name, text)
+		return 0, fmt.Errorf("user %q has the id %q, which is not a number", name, text)
 	}
 	return uint32(id), nil
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/logs"
 )
 
-// loggingFlags are those that every command has.
+// loggingFlags defines the flags that every command has.
 func loggingFlags(root *cobra.Command) {
-	root.PersistentFlags().String("log-level", "info", "least level that is logged: debug, info, warn, error")
-	root.PersistentFlags().String("log-format", string(logs.Text), "form of the log on stderr: text, json (an object a line)")
+	root.PersistentFlags().String("log-level", "info", "lowest level to log: debug, info, warn, error")
+	root.PersistentFlags().String("log-format", string(logs.Text), "format of the log on stderr: text, json (one object per line)")
 }
 
 // setUpLogging is the only place that decides what is logged.

@@ -2,8 +2,8 @@
 // commands that administer them. Each subcommand has a file of its own; the work is done
 // by the packages link, node, exec and p2p.
 //
-// Exit status: 0 done, 1 it did not work (one line on stderr says what and what to do),
-// 2 the command line is wrong.
+// Exit status: 0 it is done; 1 it did not work (one line on stderr says what happened and what to
+// do); 2 the command line is wrong.
 package main
 
 import (
@@ -56,9 +56,9 @@ type usageError struct{ error }
 // daemons is the group of the commands that run until they are stopped.
 const daemons = "daemons"
 
-// outliveReaders lets writes fail when nobody reads what we print any more, instead of
-// ending the process (os/signal, SIGPIPE): a daemon would leave its work half done. That
-// the signal is caught and not ignored keeps it as it was for the processes that we start.
+// outliveReaders lets writes fail once nobody reads what we print any more, instead of ending
+// the process (os/signal, SIGPIPE), since a daemon would leave its work half done. The signal is
+// caught rather than ignored, so that it is as usual for the processes that we start.
 func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 func newRoot() *cobra.Command {

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			// Without a flwr that this machine may have.
+			// Any flwr that this machine may have is kept out.
 			ours, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 			env.Setenv("PATH", ours+":/usr/bin:/bin")
 			return nil
@@ -43,12 +43,12 @@ func refuses(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: refuses CODE ARGS...")
 	}
-	// The exit code is told by a shell: testscript knows only failed or not.
+	// A shell tells the exit code, since testscript knows only whether a command failed.
 	err := ts.Exec("sh", append([]string{"-c", `rhizome "$@"; code=$?; [ $code = 0 ] && exit 0; [ $code = "$0" ] && exit 1; echo "exit code $code, want $0"`, args[0]}, args[1:]...)...)
 	stdout, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
 	switch {
 	case err == nil:
-		ts.Fatalf("rhizome %q is not refused as it should: %s", args[1:], stdout)
+		ts.Fatalf("rhizome %q is not refused as it should be: %s", args[1:], stdout)
 	case stdout != "":
 		ts.Fatalf("rhizome %q prints on stdout: %s", args[1:], stdout)
 	case !strings.HasPrefix(stderr, "rhizome: ") || strings.Count(stderr, "\n") != 1:
@@ -97,7 +97,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	})
 }
 
-// The flags in examples must be those that there are.
+// The flags in the examples must exist.
 func TestExamplesAreCommandsThatExist(t *testing.T) {
 	walk(newRoot(), func(cmd *cobra.Command) {
 		for line := range strings.Lines(cmd.Example) {

@@ -69,9 +69,9 @@ func newMemberRemove() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "rm PEER-ID",
-		Short: "Remove a member, for ever",
+		Short: "Remove a member for good",
 		Long: `Cuts the member's connections at once and never lets this peer id in again. For a node
-this is the same act as "flwr supernode unregister".`,
+this is the same as "flwr supernode unregister".`,
 		Example: "  rhizome member rm --data ./hub 12D3KooW...",
 		Args:    exactlyOne("a peer id, see rhizome member ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -16,10 +16,10 @@ func newNode() *cobra.Command {
 		Use:   "node",
 		Short: "Run a SuperNode: a site with data",
 		Long: `A SuperNode joins a federation with a ticket and runs ClientApps on what its SuperLink
-sends. It only dials out. After the first start its data directory knows where it
-belongs, so that --join is not needed again.
+sends. It only dials out. After the first start its data directory knows where the node
+belongs, and --join is not needed again.
 
---join takes a ticket, the multiaddr of a link that was told this node's peer id
+--join takes a ticket, the multiaddr of a link that has been told this node's peer id
 ("rhizome id", "rhizome member add"), or @FILE with either in it, which keeps a ticket
 out of the process list.`,
 		Example: `  rhizome node --data ./n1 --join rhz1... --name hospital-1 --node-config 'partition-id=0 num-partitions=3'
@@ -41,14 +41,14 @@ func (o *nodeOptions) define(cmd *cobra.Command) {
 	flags.StringVar(&o.join, "join", "", "`ticket`, multiaddr, or @FILE")
 	flags.StringVar(&o.cfg.Name, "name", "", "what the node calls itself")
 	flags.StringVar(&o.cfg.Location, "location", "", "where the node says it is")
-	flags.StringVar(&o.cfg.NodeConfig, "node-config", "", "`\"key=value ...\"` with TOML values for every ClientApp, or a TOML file")
-	flags.StringVar(&o.cfg.TrustedEntities, "trusted-entities", "", "YAML `file` of keys; only apps that one of them signed may run")
-	flags.IntVar(&o.cfg.Slots, "slots", node.DefaultSlots, "how many messages are worked on at a time")
+	flags.StringVar(&o.cfg.NodeConfig, "node-config", "", "`\"key=value ...\"` with TOML values, or a TOML file, for every ClientApp")
+	flags.StringVar(&o.cfg.TrustedEntities, "trusted-entities", "", "YAML `file` of keys; only apps signed with one of them may run")
+	flags.IntVar(&o.cfg.Slots, "slots", node.DefaultSlots, "how many messages to work on at a time")
 	flags.BoolVar(&o.superExec.shareLogs, "share-logs", false, "send what ClientApps print to the link, where flwr log shows it")
-	flags.BoolVar(&o.cfg.DeclineSwarm, "decline-swarm", false, "exchange nothing with other nodes, and be shown to none")
-	bytesFlag(flags, &o.cfg.SwarmUploadRate, "swarm-upload-rate", 0, unlimited, "most `bytes` a second to other nodes, such as 2MB")
+	flags.BoolVar(&o.cfg.DeclineSwarm, "decline-swarm", false, "exchange nothing with other nodes, and stay hidden from them")
+	bytesFlag(flags, &o.cfg.SwarmUploadRate, "swarm-upload-rate", 0, unlimited, "most `bytes` per second to send to other nodes, such as 2MB")
 	flags.IntVar(&o.cfg.RuntimePort, "runtime-port", 0, "port of the Runtime API on loopback (default: chosen once and kept in the data directory)")
-	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "leave SuperExec and apps running at a stop, for the next node on this data")
+	flags.BoolVar(&o.cfg.LeaveSuperExec, "leave-superexec", false, "when stopped, leave SuperExec and apps running for the next node on this data")
 }
 
 type nodeOptions struct {
@@ -60,7 +60,7 @@ type nodeOptions struct {
 	pprof     string
 }
 
-// config is what the flags say; the files that they name are read.
+// config gives what the flags say, and reads the files that they name.
 func (o nodeOptions) config() (cfg node.Config, err error) {
 	cfg = o.cfg
 	cfg.Software, cfg.ShareLogs = software(), o.superExec.shareLogs
@@ -91,7 +91,7 @@ func (o nodeOptions) run(cmd *cobra.Command) error {
 		kind: "node", dataDir: cfg.DataDir, pprof: o.pprof,
 		open: func(ctx context.Context) (*node.Node, error) {
 			n, err := node.Open(ctx, cfg)
-			if err == nil { // before the line that says that it is ready
+			if err == nil { // printed before the line that says that the node is ready
 				fmt.Fprintf(out, "node %s of link %s\n", n.PeerID(), n.Link())
 				fmt.Fprintf(out, "Runtime API %s\n", n.RuntimeAddress())
 			}

@@ -29,9 +29,9 @@ func overlayFlags(cmd *cobra.Command, o *overlayOptions) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.listen, "listen", nil, "`multiaddr` of the overlay to listen on, or none (default: all interfaces, TCP and QUIC; repeat for more)")
 	flags.IntVar(&o.port, "port", 0, "port of the overlay (default: chosen once and kept in the data directory)")
-	flags.StringArrayVar(&o.announce, "announce", nil, "`multiaddr` to tell others instead of what is found out, for a port forward (repeat for more)")
+	flags.StringArrayVar(&o.announce, "announce", nil, "`multiaddr` to tell others instead of the ones found, such as that of a forwarded port (repeat for more)")
 	flags.StringArrayVar(&o.relays, "relay", nil, "`multiaddr` of a relay to be reachable through (repeat for more)")
-	flags.BoolVar(&o.websocket, "websocket", false, "listen for WebSocket on the TCP port too")
+	flags.BoolVar(&o.websocket, "websocket", false, "also accept WebSocket on the TCP port")
 	flags.StringVar(&o.certificate, "websocket-cert", "", "certificate `file` (PEM), to serve WebSocket as wss")
 	flags.StringVar(&o.key, "websocket-key", "", "key `file` (PEM) of the certificate")
 	flags.StringVar(&o.ca, "websocket-ca", "", "`file` (PEM) with the authority that signs the wss certificates of others")
@@ -40,8 +40,8 @@ func overlayFlags(cmd *cobra.Command, o *overlayOptions) {
 	flags.StringVar(&o.mdns, "mdns", "", "`name` under which peers in one LAN find each other's addresses")
 }
 
-// settings is what the flags say. It comes before anything is opened, so that a mistake
-// changes nothing; certificates are read.
+// settings gives what the flags say, and reads the certificates. It is called before anything is
+// opened, so that a mistake changes nothing.
 func (o overlayOptions) settings() (set p2p.Overlay, err error) {
 	set = p2p.Overlay{Port: o.port, WebSocket: o.websocket, UPnP: o.upnp, MDNS: o.mdns}
 	if set.Listen, set.NoListen, err = parseListen(o.listen); err != nil {
@@ -68,10 +68,10 @@ func (o overlayOptions) settings() (set p2p.Overlay, err error) {
 	return set, nil
 }
 
-// pair is the certificate to serve WebSocket with; nil if none is named.
+// pair returns the certificate to serve WebSocket with; nil if none is named.
 func (o overlayOptions) pair() (*tls.Certificate, error) {
 	if (o.certificate == "") != (o.key == "") {
-		return nil, usageError{errors.New("--websocket-cert and --websocket-key go together")}
+		return nil, usageError{errors.New("--websocket-cert and --websocket-key go together: give both or neither")}
 	}
 	if o.certificate == "" {
 		return nil, nil
@@ -83,7 +83,7 @@ func (o overlayOptions) pair() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// roots are the authorities to trust instead of the system's; nil if none is named.
+// roots returns the authorities to trust instead of the system's; nil if none is named.
 func (o overlayOptions) roots() (*x509.CertPool, error) {
 	if o.ca == "" {
 		return nil, nil
@@ -119,7 +119,7 @@ func parseAddrs(flag string, texts []string) ([]ma.Multiaddr, error) {
 	return addrs, nil
 }
 
-// parsePeers joins addresses of the same peer, and keeps the order.
+// parsePeers merges the addresses of each peer, and keeps the order.
 func parsePeers(flag string, texts []string) ([]peer.AddrInfo, error) {
 	var peers []peer.AddrInfo
 	for _, text := range texts {

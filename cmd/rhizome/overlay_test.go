@@ -31,6 +31,6 @@ func TestPeersKeepTheirOrder(t *testing.T) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("peers come as %v, were given as %v", got, want)
+		t.Errorf("the peers are in the order %v, want %v", got, want)
 	}
 }

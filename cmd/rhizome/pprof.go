@@ -12,13 +12,13 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/daemon"
 )
 
-// pprofFlag is where a daemon serves profiles of itself; see docs/profiling.md.
+// pprofFlag defines the flag for where a daemon serves profiles of itself; see docs/profiling.md.
 func pprofFlag(cmd *cobra.Command, target *string) {
 	cmd.Flags().StringVar(target, "pprof", "", "serve profiles of this process at this `host:port`, on loopback only")
 }
 
-// checkPprof refuses an address that others could reach: profiles show what is in memory to
-// whoever asks.
+// checkPprof refuses an address that other machines could reach: profiles show what is in memory
+// to whoever asks.
 func checkPprof(address string) error {
 	if address == "" {
 		return nil

@@ -14,8 +14,8 @@ func newProxy() *cobra.Command {
 	var o proxyOptions
 	cmd := &cobra.Command{
 		Use:   "proxy",
-		Short: "Give flwr on this machine the Control API of a far link",
-		Long: `Listens on a local port and carries what is said there through the overlay to the
+		Short: "Give flwr on this machine the Control API of a distant link",
+		Long: `Listens on a local port and carries the requests made there through the overlay to the
 Control API of a link, which may sit behind a NAT. It needs a ticket with the role
 operator; after the first start its data directory knows the link.`,
 		Example: `  rhizome proxy --data ./me --join @operator.ticket
@@ -45,7 +45,7 @@ type proxyOptions struct {
 	local   localOptions
 }
 
-// config is what the flags say; the files that they name are read.
+// config gives what the flags say, and reads the files that they name.
 func (o proxyOptions) config() (cfg remote.Config, err error) {
 	cfg = o.cfg
 	cfg.Software = software()

@@ -16,9 +16,9 @@ func newRelay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "Carry the traffic of federations whose members cannot reach each other",
-		Long: `A relay has an address that others can dial and passes their encrypted streams on. It
-serves the links that it is told to allow, and whom those links vouch for. It cannot
-read what it carries.`,
+		Long: `A relay has an address that others can dial, and passes their encrypted streams on. It
+serves the links that it is told to allow, and the peers that those links vouch for. It
+cannot read what it carries.`,
 		Example: `  rhizome id --data ./hub                                # on the link: its peer id
   rhizome relay --data ./relay --allow-link 12D3KooW...   # on the relay`,
 		Args: noArgs,
@@ -42,10 +42,10 @@ func (o *relayOptions) define(cmd *cobra.Command) {
 	flags.IntVar(&limits.PeerCircuits, "peer-circuits", relay.DefaultPeerCircuits, "circuits of each peer at a time")
 	bytesFlag(flags, &limits.FederationRate, "federation-rate", 0, unlimited, "`bytes` per second for each federation")
 	bytesFlag(flags, &limits.FederationBytes, "federation-bytes", 0, unlimited, "`bytes` per day for each federation")
-	flags.IntVar(&limits.FederationCircuits, "federation-circuits", 0, "circuits of each federation at a time (default: as many as all together)")
-	bytesFlag(flags, &limits.Rate, "rate", 0, unlimited, "`bytes` per second for all together")
-	flags.IntVar(&limits.Circuits, "circuits", relay.DefaultCircuits, "circuits at a time for all together")
-	bytesFlag(flags, &limits.CircuitBytes, "circuit-bytes", 0, unlimited, "`bytes` each way after which a circuit ends")
+	flags.IntVar(&limits.FederationCircuits, "federation-circuits", 0, "circuits of each federation at a time (default: the value of --circuits)")
+	bytesFlag(flags, &limits.Rate, "rate", 0, unlimited, "`bytes` per second in total")
+	flags.IntVar(&limits.Circuits, "circuits", relay.DefaultCircuits, "circuits at a time in total")
+	bytesFlag(flags, &limits.CircuitBytes, "circuit-bytes", 0, unlimited, "`bytes` in each direction after which a circuit ends")
 	flags.DurationVar(&limits.CircuitTime, "circuit-time", 0, "time after which a circuit ends (0: no limit)")
 }
 
@@ -56,7 +56,7 @@ type relayOptions struct {
 	pprof   string
 }
 
-// config is what the flags say; the files that they name are read.
+// config gives what the flags say, and reads the files that they name.
 func (o relayOptions) config() (cfg relayd.Config, err error) {
 	cfg = o.cfg
 	cfg.Software = software()

@@ -10,7 +10,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 )
 
-// showReport prints what the doctor found for a person: tables first, the verdict last.
+// showReport prints what the doctor found, for people: tables first, the verdict last.
 func showReport(w io.Writer, r doctor.Report) error {
 	who := "the link " + r.Link.String()
 	if r.OwnLink {
@@ -65,7 +65,7 @@ func ofWhom(a doctor.Address) string {
 	return "link"
 }
 
-// shortAddress leaves what a table has room for.
+// shortAddress cuts an address to what a table has room for.
 func shortAddress(a string) string {
 	const room = 60
 	if len(a) <= room {

@@ -25,12 +25,13 @@ func newStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show how a running link, node or relay stands",
-		Long: `Shows runs and whom they wait for, peers, and the path to each: direct or through which
-relay, by which transport, round-trip time and bytes.
+		Short: "Show the state of a running link, node or relay",
+		Long: `Shows the runs and whom they are waiting for, the peers, and the path to each of them:
+direct or through which relay, by which transport, with round-trip time and bytes.
 
-With an observer or operator ticket it asks a far link through the overlay, once; after
-that the data directory knows the link. Observers see no members and no addresses.`,
+With an observer or operator ticket it asks a distant link through the overlay. The ticket
+is needed only once: after that the data directory knows the link. Observers see no
+members and no addresses.`,
 		Example: `  rhizome status --data ./hub
   rhizome status --data ./n1 --json
   rhizome status --data ./me --join @observer.ticket    # later: rhizome status --data ./me`,
@@ -47,12 +48,12 @@ that the data directory knows the link. Observers see no members and no addresse
 		},
 	}
 	dataFlag(cmd, &data, "link")
-	cmd.Flags().StringVar(&join, "join", "", "observer or operator `ticket` of a far link, multiaddr, or @FILE")
+	cmd.Flags().StringVar(&join, "join", "", "observer or operator `ticket` of a distant link, multiaddr, or @FILE")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-// askStatus asks the daemon of the data directory, or the far link that it knows.
+// askStatus asks the daemon of the data directory, or the distant link that the directory knows.
 func askStatus(cmd *cobra.Command, data, join string) (raw json.RawMessage, err error) {
 	if join == "" {
 		err = callDaemon(cmd, data, http.MethodGet, "/status", nil, &raw)
@@ -69,7 +70,7 @@ func askStatus(cmd *cobra.Command, data, join string) (raw json.RawMessage, err 
 	return remote.Observe(cmd.Context(), remote.Config{DataDir: data, Join: text, Software: software()})
 }
 
-// showStatus tells the kinds of daemons apart by what only they have.
+// showStatus tells the kinds of daemons apart by fields that only one of them has.
 func showStatus(w io.Writer, raw json.RawMessage) error {
 	var kind struct {
 		HTTPAddress    *string          `json:"http_address"`
@@ -87,7 +88,7 @@ func showStatus(w io.Writer, raw json.RawMessage) error {
 	case kind.Relay != nil:
 		return decodeAnd(raw, func(s relayd.Status) error { return showRelay(w, s) })
 	default:
-		return fmt.Errorf("the daemon is of a kind that this version does not know; try --json")
+		return fmt.Errorf("this version of rhizome does not know this kind of daemon; try --json")
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/printable"
 )
 
-// printTable aligns rows under their heads. What peers call themselves is shown without
-// control characters.
+// printTable aligns rows under their headings. It removes control characters, which peers may
+// have put into their names.
 func printTable(w io.Writer, heads []string, rows int, row func(int) []string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, strings.Join(heads, "\t"))
@@ -25,7 +25,7 @@ func printTable(w io.Writer, heads []string, rows int, row func(int) []string) e
 	return table.Flush()
 }
 
-// timeOrNever is a time as tables show it.
+// timeOrNever gives a time as tables show it.
 func timeOrNever(t *time.Time) string {
 	if t == nil {
 		return "never"

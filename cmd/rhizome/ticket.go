@@ -31,7 +31,7 @@ func newTicketCreate() *cobra.Command {
 		Use:   "create",
 		Short: "Make a ticket, which lets its bearer join",
 		Long: `Makes a ticket and prints it on stdout. Whoever has it can join until it expires or is used
-up, so give it away like a password. It names the addresses that the link has now.`,
+up, so handle it like a password. It names the addresses that the link has now.`,
 		Example: `  rhizome ticket create --data ./hub --expires 24h --uses 1
   rhizome ticket create --data ./hub --role operator     # for rhizome proxy`,
 		Args: noArgs,
@@ -50,7 +50,7 @@ up, so give it away like a password. It names the addresses that the link has no
 	}
 	dataFlag(cmd, &data, "link")
 	cmd.Flags().StringVar(&role, "role", string(join.RoleNode), "node, operator (may use flwr through rhizome proxy) or observer (may read the status)")
-	ageFlag(cmd.Flags(), &expires, "expires", membership.DefaultTicketLife, "", "how long it lets somebody in: days (7d) or a duration (24h)")
+	ageFlag(cmd.Flags(), &expires, "expires", membership.DefaultTicketLife, "", "how long it can be used: days (7d) or a duration (24h)")
 	cmd.Flags().IntVar(&uses, "uses", 0, "how many may join with it (0: any number)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -61,7 +61,7 @@ func newTicketList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "ls",
-		Short:   "List the tickets; their text is shown only when they are made",
+		Short:   "List the tickets; the text of each is shown only when it is made",
 		Example: "  rhizome ticket ls --data ./hub",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -107,7 +107,7 @@ func newTicketRevoke() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:     "revoke ID",
-		Short:   "Let nobody in with a ticket any more; who joined with it stays",
+		Short:   "Let nobody else in with a ticket; members who joined with it stay",
 		Example: "  rhizome ticket revoke --data ./hub 4f1c9a",
 		Args:    exactlyOne("the id of a ticket, see rhizome ticket ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
