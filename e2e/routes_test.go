@@ -83,8 +83,9 @@ func notProtobuf() map[string][]byte {
 func TestRoutesRefuseWhatIsNoRequest(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
-	_, link := w.Link("--fleet-http")
-	node := w.RuntimeAddress(w.Nodes(1)[0])
+	// A host with a SuperExec of its own would demand its secret before it looks at a request for a task.
+	_, link := w.Link("--fleet-http", "--isolation", "process")
+	node := w.RuntimeAddress(w.Nodes(1, "--isolation", "process")[0])
 	foreign := http.Header{}
 	foreign.Set(flwr.HeaderTaskToken, "00112233445566778899aabbccddeeff")
 
