@@ -10,7 +10,8 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// demoStops is how soon a demo that is interrupted has ended, with all that it started.
+// demoStops is how soon an interrupted demo must have ended, along with everything it
+// started.
 const demoStops = 15 * time.Second
 
 func TestDemoShowsAFederationAndLeavesNothing(t *testing.T) {
@@ -49,8 +50,8 @@ func TestInterruptedDemoLeavesNothing(t *testing.T) {
 	}
 }
 
-// startDemo starts the demo with a folder of its own for temporary files, and waits until it
-// has said something.
+// startDemo starts the demo with its own folder for temporary files, and waits until it has
+// printed something.
 func startDemo(t *testing.T, w *world.World, said string) (d *world.Daemon, temp string) {
 	t.Helper()
 	temp = w.Path("tmp")

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// promptly is how soon a stop, or the end of a ClientApp, is to be known everywhere.
+// promptly is how soon a stop, or the end of a ClientApp, must be known everywhere.
 const promptly = 2 * time.Second
 
 func TestEndOfAClientAppIsKnownByItsCode(t *testing.T) {
@@ -30,7 +30,7 @@ func TestEndOfAClientAppIsKnownByItsCode(t *testing.T) {
 				t.Fatalf("want %q in\n%s", c.outcome, world.Tail(out, 40))
 			}
 			if c.mode == "load" {
-				return // it fails before it can note when
+				return // it fails before it can record the time
 			}
 			failed, told := p.Await("client", 1)[0].At, p.Await("replies", 1)[0].At
 			if took := told.Sub(failed); took > promptly {

@@ -15,17 +15,18 @@ import (
 )
 
 const (
-	// idleWatch is how long idle processes are watched: four of the sessions' heartbeats.
+	// idleWatch is how long idle processes are watched: four heartbeats of the sessions.
 	idleWatch = 20 * time.Second
-	// idleWindow is how finely. A wake of a Go process is a burst: the thread that waited
-	// for the network, a worker, and the runtime's own thread switch a dozen times within a
-	// few milliseconds. So what is counted are windows in which the process did anything
-	// after one in which it did nothing.
+	// idleWindow is the resolution of the watch. A Go process wakes in a burst: the thread
+	// that waited for the network, a worker, and the runtime's own thread switch a dozen
+	// times within a few milliseconds. The test therefore counts the windows in which the
+	// process did anything after one in which it did nothing.
 	idleWindow = 100 * time.Millisecond
-	// idleWakes is what was promised.
+	// idleWakes is the number of wakes that was promised.
 	idleWakes = int(idleWatch / time.Second)
-	// idleActive bounds the windows in which a process did anything: one that never comes to
-	// rest would count as one wake. On a busy machine a burst reaches into a second window.
+	// idleActive bounds the windows in which a process did anything: without it, a process
+	// that never comes to rest would count as one wake. On a busy machine a burst reaches
+	// into a second window.
 	idleActive = 2 * idleWakes
 )
 
@@ -35,7 +36,7 @@ func TestIdleProcessesWakeAtMostOnceASecond(t *testing.T) {
 	_, link := w.LinkListening("none", "--relay", relay)
 	w.Nodes(2)
 	f := w.Flwr(link)
-	p := w.Probe("ok") // so that all has been used, and fork servers have loaded the app
+	p := w.Probe("ok") // everything has been used then, and the fork servers have loaded the app
 	f.Run("run", p.Dir, "test", "--stream", "-c", p.Config("min-nodes=2"))
 
 	var last map[int]idle
@@ -66,7 +67,7 @@ func TestIdleProcessesWakeAtMostOnceASecond(t *testing.T) {
 	}
 }
 
-// idle is what an idle process did while it was watched.
+// idle is what an idle process did while it was being watched.
 type idle struct {
 	args          string
 	wakes, active int
@@ -76,7 +77,7 @@ func (i idle) String() string {
 	return fmt.Sprintf("%d wakes, active in %d of %d windows: %.80s", i.wakes, i.active, int(idleWatch/idleWindow), i.args)
 }
 
-// watchIdle watches all processes of the world for a while.
+// watchIdle watches all processes of the world for idleWatch.
 func watchIdle(t *testing.T, w *world.World) map[int]idle {
 	t.Helper()
 	seen := map[int]idle{}

@@ -19,13 +19,13 @@ func TestNodeInfoShowsNameAndPublicKey(t *testing.T) {
 	_, address := w.Link()
 	w.Node(w.Ticket(), 0, 1, "--location", "52.5,13.4")
 	info := nodeInfos(t, address)[0]
-	// What a stock client does with a key is show it; ours is that of the peer id.
+	// All a stock client does with a key is show it; ours is the key behind the peer id.
 	if info.GetName() != "node0" || info.GetLocation() != "52.5,13.4" || !strings.HasPrefix(string(info.GetPublicKey()), "-----BEGIN PUBLIC KEY-----") {
 		t.Errorf("a Rhizome node is listed as %v", info)
 	}
 }
 
-// There are two ways to remove a node, and they are one act.
+// A node can be removed in two ways, and both do the same.
 func TestRemovedNodeIsCutOffForEver(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -45,7 +45,7 @@ func TestRemovedNodeIsCutOffForEver(t *testing.T) {
 		if last := world.Tail(d.Output(), 1); !strings.HasPrefix(last, "rhizome: ") || !strings.Contains(last, "is not a member") {
 			t.Errorf("%s does not say why it has ended: %q", name, last)
 		}
-		// It cannot come back, with its data or with a new ticket.
+		// It cannot come back, whether with its data or with a new ticket.
 		refused(t, w, "is not a member", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none")
 		refused(t, w, "", "node", "--data", w.Path(name), "--isolation", "process", "--listen", "none", "--join", w.Ticket())
 	}
@@ -74,7 +74,7 @@ func members(w *world.World) (list []membership.Member) {
 	return list
 }
 
-// nodeInfos is what the Control API lists, which flwr shows in part.
+// nodeInfos is what the Control API lists; flwr shows only part of it.
 func nodeInfos(t *testing.T, address string) []*flwrpb.NodeInfo {
 	t.Helper()
 	got := post(t, address, flwr.PathListNodes, flwr.TypeProtobuf, nil, nil)

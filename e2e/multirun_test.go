@@ -28,7 +28,7 @@ func TestTwoRunsAtOnceAndANodeThatIsNotAsked(t *testing.T) {
 	if !regexp.MustCompile(`round 3: 2 nodes, mean brightness 4\.\d+`).MatchString(regionalLog) {
 		t.Errorf("regional:\n%s", world.Tail(regionalLog, 30))
 	}
-	// What ran where is in the logs of the apps at each site.
+	// The logs of the apps at each site show what ran there.
 	for node, wants := range map[string]bool{"node0": true, "node1": true, "node2": false} {
 		if !w.RanAt(node, survey) {
 			t.Errorf("%s ran nothing for the survey", node)

@@ -21,7 +21,7 @@ func onStock(t *testing.T) string {
 	return w.Flwr(link).Run("run", world.Example(t, "quickstart"), "test", "--stream")
 }
 
-// onRhizome runs it on Rhizome alone.
+// onRhizome runs the quickstart on Rhizome alone.
 func onRhizome(t *testing.T) string {
 	t.Helper()
 	w := world.New(t)
@@ -32,7 +32,7 @@ func onRhizome(t *testing.T) string {
 
 var accuracy = regexp.MustCompile(`round (\d+): accuracy (0\.\d+), loss`)
 
-// checkLearns wants an accuracy for each round, growing to something useful.
+// checkLearns expects an accuracy for each round, and that it grows to something useful.
 func checkLearns(t *testing.T, output string) {
 	t.Helper()
 	rounds := accuracy.FindAllStringSubmatch(output, -1)

@@ -12,8 +12,8 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// A daemon outlives whoever reads its output, as `rhizome link | head` has it, and stops in
-// order when it is asked to.
+// A daemon outlives whoever reads its output, as with `rhizome link | head`, and still stops
+// cleanly when asked.
 func TestDaemonOutlivesItsReader(t *testing.T) {
 	w := world.New(t)
 	output, theirs, err := os.Pipe()
@@ -33,7 +33,7 @@ func TestDaemonOutlivesItsReader(t *testing.T) {
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "ready ") {
 	}
 	_ = output.Close()
-	w.Node(w.Ticket("--uses", "1"), 0, 1, "--isolation", "process") // of which it tells the void
+	w.Node(w.Ticket("--uses", "1"), 0, 1, "--isolation", "process") // the link reports this into the void
 	w.Eventually("the node has a session", world.StartLimit, func() bool {
 		select {
 		case err := <-ended:

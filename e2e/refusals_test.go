@@ -12,7 +12,8 @@ import (
 	"github.com/rhizome-fl/rhizome/link/membership"
 )
 
-// refused runs a command that must end with exit code 1 and one line on stderr, besides logs.
+// refused runs a command that must end with exit code 1 and one line on stderr, not counting
+// logs.
 func refused(t *testing.T, w *world.World, want string, args ...string) {
 	t.Helper()
 	stdout, stderr, code := w.Try(args...)
@@ -27,7 +28,7 @@ func refused(t *testing.T, w *world.World, want string, args ...string) {
 	}
 }
 
-// changed is a text with another letter at a place.
+// changed is a text with the letter at one position replaced by another.
 func changed(text string, at int) string {
 	letter := "x"
 	if text[at:at+1] == letter {
@@ -91,7 +92,7 @@ func TestTicketForAnotherLink(t *testing.T) {
 	other.Link()
 	foreign := other.Ticket()
 	refused(t, w, "belongs to a node of SuperLink", "node", "--data", w.Path("node0"), "--isolation", "process", "--join", foreign)
-	node.Again(world.Ready) // with what it was started with
+	node.Again(world.Ready) // with its original arguments
 }
 
 func TestDataDirectoriesThatCanNotBeUsed(t *testing.T) {

@@ -12,7 +12,7 @@ func TestRunThroughARelay(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
 	_, relay := w.Relay()
-	// The link can be reached through the relay only.
+	// The link can only be reached through the relay.
 	_, link := w.LinkListening("none", "--relay", relay)
 	w.Nodes(3)
 	out := w.Flwr(link).Run("run", world.Example(t, "quickstart"), "test", "--stream", "-c", "min-nodes=3")

@@ -8,7 +8,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// backWithin is how soon nodes have their session again after the link is back.
+// backWithin is how soon nodes must have their sessions again once the link is back.
 const backWithin = 5 * time.Second
 
 func TestLinkThatRestartsKnowsEverything(t *testing.T) {

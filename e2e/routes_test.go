@@ -36,7 +36,7 @@ var fleetRoutes = []string{
 	flwr.PathFleetGetFAB, flwr.PathFleetPushObject, flwr.PathFleetPullObject, flwr.PathFleetConfirmMessageReceived,
 }
 
-// answer is what a route said to a bad request.
+// answer is how a route responded to a bad request.
 type answer struct {
 	status int
 	code   flwr.Code
@@ -69,8 +69,8 @@ func post(t *testing.T, address, path, contentType string, header http.Header, b
 	return answer{res.StatusCode, told.Code, string(text)}
 }
 
-// notProtobuf are bodies that no route can read: a length that reaches beyond the end, and
-// bytes of which the first is no field.
+// notProtobuf returns bodies that no route can read: a length that reaches beyond the end,
+// and bytes that do not begin with a field.
 func notProtobuf() map[string][]byte {
 	source := rand.New(rand.NewPCG(1, 2))
 	random := []byte{0x07}
@@ -107,7 +107,7 @@ func TestRoutesRefuseWhatIsNoRequest(t *testing.T) {
 			}
 		}
 		for _, path := range fleetRoutes {
-			// Stock gives no code when the signature of a SuperNode is missing.
+			// Stock Flower gives no code when a SuperNode's signature is missing.
 			if got := post(t, link, path, flwr.TypeProtobuf, nil, body); got.status != http.StatusUnauthorized {
 				t.Errorf("%s: %s of nobody answers %d %s, want 401", path, what, got.status, got.text)
 			}
@@ -171,14 +171,15 @@ func TestControlRefusesWhatItDoesNotKnow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As stock does: upon an answer without a run id, flwr says "Failed to start run".
+	// Stock Flower does the same: when an answer has no run id, flwr says "Failed to start
+	// run".
 	if got := post(t, link, flwr.PathStartRun, flwr.TypeProtobuf, nil, body); got != (answer{status: http.StatusOK}) {
 		t.Errorf("an app of more than 10 MiB: answers %d %s", got.status, got.text)
 	}
 	checkUnharmed(t, w, link)
 }
 
-// checkUnharmed wants no trace of what was refused, and a run that works.
+// checkUnharmed expects no trace of what was refused, and a run that works.
 func checkUnharmed(t *testing.T, w *world.World, link string) {
 	t.Helper()
 	f := w.Flwr(link)
@@ -197,10 +198,10 @@ func bundle(content []byte) *flwrpb.StartRunRequest {
 	return &flwrpb.StartRunRequest{Fab: &flwrpb.Fab{Content: content}}
 }
 
-// gigabytes stands for a content of 2 GiB of zeros.
+// gigabytes stands for 2 GiB of zeros as a content.
 const gigabytes = "gigabytes"
 
-// zipped packs pairs of name and content.
+// zipped packs pairs of names and contents.
 func zipped(t *testing.T, files ...string) []byte {
 	t.Helper()
 	var packed bytes.Buffer

@@ -27,7 +27,7 @@ func TestStopEndsAllProcessesOfARun(t *testing.T) {
 	if status := f.Status(run); status != "finished:stopped" {
 		t.Errorf("the run is %q", status)
 	}
-	// The nodes are free for the next run.
+	// The nodes are now free for the next run.
 	ok := w.Probe("ok")
 	f.Run("run", ok.Dir, "test", "--stream", "-c", ok.Config("min-nodes=3"))
 	if got := len(ok.Read("client")); got != 3 {

@@ -23,7 +23,8 @@ func TestVerbsOfTheStockCommand(t *testing.T) {
 	checkVerbs(t, w, w.Flwr(link))
 }
 
-// checkVerbs tries every verb for people and for programs, on a federation with one node.
+// checkVerbs tries every verb, with output for people and for programs, on a federation with
+// one node.
 func checkVerbs(t *testing.T, w *world.World, f *world.Flwr) {
 	t.Helper()
 	p := w.Probe("ok")
@@ -41,7 +42,7 @@ func checkVerbs(t *testing.T, w *world.World, f *world.Flwr) {
 	checkRefusals(t, f, p, run)
 }
 
-// checkRun looks at one run in all ways.
+// checkRun looks at one run in every way there is.
 func checkRun(t *testing.T, f *world.Flwr, run string) {
 	t.Helper()
 	if out := f.Run("log", run, "test", "--stream"); !strings.Contains(out, "outcome: ok") {
@@ -74,7 +75,7 @@ func checkFederation(t *testing.T, f *world.Flwr) {
 	}
 	for _, c := range []struct {
 		args []string
-		want string // of the answer for programs, which does not repeat a name that it was given
+		want string // in the answer for programs, which does not repeat a name it was given
 	}{
 		{[]string{"federation", "ls", "test"}, "@none/default"},
 		{[]string{"federation", "ls", "test", "--federation", "@none/default"}, "role:owner"},
@@ -90,7 +91,7 @@ func checkFederation(t *testing.T, f *world.Flwr) {
 	}
 }
 
-// checkRegistration registers the key of a node that is to come, and takes it back.
+// checkRegistration registers the key of a node that is yet to come, and then takes it back.
 func checkRegistration(t *testing.T, w *world.World, f *world.Flwr) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -121,7 +122,7 @@ func checkRegistration(t *testing.T, w *world.World, f *world.Flwr) {
 	}
 }
 
-// checkRefusals tries what must be refused with the code that stock gives.
+// checkRefusals tries requests that must be refused with the code that stock Flower gives.
 func checkRefusals(t *testing.T, f *world.Flwr, p *world.Probe, finished string) {
 	t.Helper()
 	for _, c := range []struct {

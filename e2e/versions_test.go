@@ -6,7 +6,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// The versions of Flower beside the one that all other tests use.
+// The versions of Flower other than the one that all the other tests use.
 func TestQuickstartWithOtherVersionsOfFlower(t *testing.T) {
 	for _, version := range []string{"1.40", "1.42"} {
 		t.Run(version, func(t *testing.T) {

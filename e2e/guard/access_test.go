@@ -21,8 +21,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// app is a ServerApp of a run, played by the test: it has the run's token and says what it
-// likes.
+// app is the ServerApp of a run, played by the test: it holds the run's token and says
+// whatever it likes.
 type app struct {
 	*api
 	run  uint64
@@ -46,7 +46,7 @@ func (a *api) acquire(node uint64) *app {
 	return one
 }
 
-// message makes an instruction of a run with one record, and gives its objects by id.
+// message makes an instruction of a run with one record, and returns its objects by id.
 func (p *app) message(run uint64, body string) (*flwrpb.Message, *flwrpb.ObjectTree, map[string][]byte) {
 	p.t.Helper()
 	record, recordID, err := object.Build("ConfigRecord", nil, []byte(body))
@@ -87,7 +87,7 @@ func (p *app) pushObject(run uint64, id string, content []byte) (status int, sto
 	return status, res.GetStored()
 }
 
-// pull asks for an object and gives all that came back within a second.
+// pull asks for an object and returns everything that came back within a second.
 func (p *app) pull(run uint64, id string) (status int, body []byte) {
 	p.t.Helper()
 	patient := *p.api
@@ -97,9 +97,9 @@ func (p *app) pull(run uint64, id string) (status int, body []byte) {
 	}, nil)
 }
 
-// The token of one run's task reaches nothing of another run: not its messages, not its
-// objects, not its logs, not its end; also not by naming what it knows the id of. With its
-// task it dies.
+// The token of one run's task gives access to nothing of another run: not its messages, its
+// objects, its logs or its end, not even by naming something whose id it knows. The token
+// dies with its task.
 func TestTaskTokenReachesItsRunOnly(t *testing.T) {
 	w := world.New(t)
 	_, address := w.Link("--isolation", "process")
@@ -129,7 +129,7 @@ func TestTaskTokenReachesItsRunOnly(t *testing.T) {
 		for _, id := range []string{weights, msg.GetMetadata().GetMessageId(), victim.fab} {
 			for _, run := range []uint64{thief.run, victim.run} {
 				if status, body := thief.pull(run, id); bytes.Contains(body, []byte(secret)) || len(body) > 200 {
-					// Answers without an object have a few bytes.
+					// Answers without an object are a few bytes long.
 					t.Errorf("%s: object %.8s as of run %d: %d and %d bytes", how, id, run, status, len(body))
 				}
 			}
@@ -198,7 +198,7 @@ func first(msg *flwrpb.Message, tree *flwrpb.ObjectTree, _ map[string][]byte) (*
 	return msg, tree
 }
 
-// A far observer reads the status with the command, and can do nothing else.
+// A remote observer reads the status with the command, and can do nothing else.
 func TestObserverFromOutside(t *testing.T) {
 	w := world.New(t)
 	w.Link("--isolation", "process")
@@ -222,8 +222,8 @@ func TestObserverFromOutside(t *testing.T) {
 	}
 }
 
-// secureFlwr runs the stock command against a link with TLS, with or without a token in
-// its credential store.
+// secureFlwr runs the stock command against a link with TLS, with or without a token in its
+// credential store.
 func secureFlwr(t *testing.T, w *world.World, address, ca, token string, args ...string) (out string, ok bool) {
 	t.Helper()
 	home := t.TempDir()
@@ -246,8 +246,8 @@ func secureFlwr(t *testing.T, w *world.World, address, ca, token string, args ..
 	return string(text), err == nil
 }
 
-// On an address that others reach the Control API wants TLS and a token, and the stock
-// command has both.
+// On an address that others can reach, the Control API requires TLS and a token; the stock
+// command supports both.
 func TestControlAPIBeyondLoopback(t *testing.T) {
 	w := world.New(t)
 	cert, key := certificate(t, w)

@@ -14,7 +14,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// api is a client of Flower's HTTP APIs that says what it likes.
+// api is a client of Flower's HTTP APIs that says whatever it likes.
 type api struct {
 	t     *testing.T
 	base  string
@@ -24,15 +24,15 @@ type api struct {
 
 func newAPI(t *testing.T, base string) *api { return &api{t: t, base: base, wait: 30 * time.Second} }
 
-// as is the same client with a task's token.
+// as returns the same client with a task's token.
 func (a *api) as(token string) *api {
 	other := *a
 	other.token = token
 	return &other
 }
 
-// call posts a message, and decodes the answer of status 200 into res if that is not nil.
-// Status 0: no answer came in time.
+// call posts a message and, if res is not nil, decodes an answer of status 200 into it.
+// Status 0 means that no answer came in time.
 func (a *api) call(path string, req, res proto.Message) (status int, body []byte) {
 	a.t.Helper()
 	content, err := proto.Marshal(req)

@@ -8,10 +8,10 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// The hub is lost in the middle of a run and comes back from a backup of it: the same link
-// to its nodes, which return by themselves. The run whose ServerApp lived on the lost
-// machine fails within the grace period and says why; the one that was pending is run; and
-// what had finished is still there.
+// The hub is lost in the middle of a run and comes back from its backup: it is the same link
+// to its nodes, which return by themselves. The run whose ServerApp lived on the lost machine
+// fails within the grace period and says why; the pending run is run; and what had finished
+// is still there.
 func TestBackupOfALiveLink(t *testing.T) {
 	w := world.New(t)
 	hub, address := w.Link("--isolation", "process", "--grace", "10s")
@@ -23,7 +23,7 @@ func TestBackupOfALiveLink(t *testing.T) {
 	w.Eventually("the first run is finished", world.RunLimit, func() bool { return f.Status(done) == "finished:completed" })
 	running := f.Submit(app.Dir, "-c", app.Config("questions=1000"))
 	app.Await("replies", 3)
-	exec.Kill() // with its ServerApp: as if their machine were lost
+	exec.Kill() // and its ServerApp, as if their machine were lost
 	world.Kill(t, app.Await("server", 2)[1].PID)
 	pending := f.Submit(app.Dir, "-c", app.Config())
 	out := w.Command("backup", "--data", w.Path("link"), w.Path("hub.backup"))

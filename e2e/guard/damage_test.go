@@ -15,7 +15,7 @@ import (
 	"github.com/rhizome-fl/rhizome/link/membership"
 )
 
-// refusedLink starts a link that must not start, and gives the line that it prints.
+// refusedLink starts a link that must not start, and returns the line it prints.
 func refusedLink(t *testing.T, w *world.World) string {
 	t.Helper()
 	stdout, stderr, code := w.Try("link", "--data", w.Path("link"), "--http", w.FreeAddress(), "--isolation", "process", "--listen", "none")
@@ -41,15 +41,15 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// A damaged database is refused with instructions, and left as it is; a backup gets the
-// link going again.
+// A damaged database is refused with instructions and left as it is; a backup gets the link
+// going again.
 func TestDamagedDatabase(t *testing.T) {
 	w := world.New(t)
 	hub, address := w.Link("--isolation", "process")
 	app := w.Probe("ok")
 	run := w.Flwr(address).Submit(app.Dir, "-c", app.Config())
 	w.Command("backup", "--data", w.Path("link"), w.Path("hub.backup"))
-	hub.Stop() // the database is one file now
+	hub.Stop() // the database is now a single file
 	database := w.Path("link", "state.db")
 	good := read(t, database)
 
@@ -72,7 +72,7 @@ func TestDamagedDatabase(t *testing.T) {
 		}
 	}
 
-	// As the line says: move it away, and take the backup.
+	// Do as the line says: move the database away, and restore the backup.
 	stdout, stderr, code := w.Try("restore", w.Path("hub.backup"), "--data", w.Path("link"))
 	if code != 1 || !strings.Contains(stderr, "not empty") {
 		t.Errorf("restored over a directory that is in use: %d\n%s%s", code, stdout, stderr)
@@ -87,7 +87,7 @@ func TestDamagedDatabase(t *testing.T) {
 	}
 }
 
-// A log that was torn at any place by a power cut costs at most what was not acknowledged.
+// A log torn at any point by a power cut costs at most what was not acknowledged.
 func TestTornWriteAheadLog(t *testing.T) {
 	w := world.New(t)
 	hub, address := w.Link("--isolation", "process")
@@ -100,7 +100,8 @@ func TestTornWriteAheadLog(t *testing.T) {
 	if len(whole) == 0 {
 		t.Fatal("there is no write-ahead log to be torn")
 	}
-	// A write that was under way: part of a page, and noise where nothing was written yet.
+	// This imitates an unfinished write: part of a page, and noise where nothing had been
+	// written yet.
 	torn := append(bytes.Clone(whole), whole[len(whole)-4120:len(whole)-1000]...)
 	write(t, log, append(torn, []byte(strings.Repeat("noise", 300))...))
 	hub.Again(world.Ready)
@@ -109,7 +110,7 @@ func TestTornWriteAheadLog(t *testing.T) {
 	}
 }
 
-// A state of the first schema is taken over.
+// A database with the first schema is migrated.
 func TestOldDatabase(t *testing.T) {
 	w := world.New(t)
 	old, err := filepath.Glob(filepath.Join("..", "..", "link", "state", "sqlite", "testdata", "state-v*.db.gz"))
@@ -143,8 +144,8 @@ func TestOldDatabase(t *testing.T) {
 	}
 }
 
-// A bit that flips in a stored app is found when the app is read: it is not run, the run
-// ends with the reason, and other runs are not touched.
+// A flipped bit in a stored app is found when the app is read: the app is not run, its run
+// ends with the reason, and other runs are not affected.
 func TestFlippedBitInAnObject(t *testing.T) {
 	w := world.New(t)
 	hub, address := w.Link("--isolation", "process")

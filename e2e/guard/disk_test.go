@@ -17,13 +17,14 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// smallDisk is a file system of its own, with this many bytes.
+// smallDisk is a separate file system of a given size.
 type smallDisk struct {
 	t   *testing.T
 	dir string
 }
 
-// newSmallDisk mounts one. Make it before the world that uses it, so that it goes after it.
+// newSmallDisk mounts one. Make it before the world that uses it, because it must be removed
+// after that world.
 func newSmallDisk(t *testing.T, size string) *smallDisk {
 	t.Helper()
 	if noMounts != nil {
@@ -48,7 +49,7 @@ func newSmallDisk(t *testing.T, size string) *smallDisk {
 	return d
 }
 
-// fill leaves no byte free; the function that it gives makes room again.
+// fill leaves no byte free; the function it returns makes room again.
 func (d *smallDisk) fill() (free func()) {
 	d.t.Helper()
 	path := filepath.Join(d.dir, "ballast")
@@ -72,7 +73,7 @@ func (d *smallDisk) fill() (free func()) {
 	}
 }
 
-// linkOn has the world's link keep its data on the disk.
+// linkOn makes the world's link keep its data on the disk.
 func (d *smallDisk) linkOn(w *world.World, args ...string) (*world.Daemon, string) {
 	d.t.Helper()
 	data := filepath.Join(d.dir, "link")
@@ -82,8 +83,9 @@ func (d *smallDisk) linkOn(w *world.World, args ...string) (*world.Daemon, strin
 	return w.Link(args...)
 }
 
-// While the disk is full, what would have to be stored is refused, with 503 or one line
-// that says why; reading goes on. With room again all is as before, without a restart.
+// While the disk is full, whatever would have to be stored is refused, with 503 or with one
+// line that says why; reading still works. Once there is room again, everything is as before,
+// without a restart.
 func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	disk := newSmallDisk(t, "48m")
 	w := world.New(t)
@@ -128,7 +130,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	}
 }
 
-// A disk that is full in the middle of a run costs time and nothing else.
+// A disk that fills up in the middle of a run costs time and nothing else.
 func TestRunGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	disk := newSmallDisk(t, "48m")
 	w := world.New(t)
@@ -144,7 +146,7 @@ func TestRunGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	w.Eventually("the link notices that its disk is full", world.StartLimit, func() bool {
 		return strings.Contains(link.Output(), "no space left") || strings.Contains(link.Output(), "disk is full")
 	})
-	// Nothing may get lost by the time that it lasts: longer than most pauses of clients.
+	// The time it lasts, longer than most pauses of clients, must not cause any loss.
 	pause := time.NewTimer(5 * time.Second)
 	<-pause.C
 	free()
@@ -161,8 +163,8 @@ func TestRunGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	t.Logf("the disk was filled after %d rounds of %d", before, questions)
 }
 
-// So does a node whose disk is full: it takes nothing on that it could not keep, and the run
-// waits for it.
+// The same holds for a node whose disk is full: it takes on nothing that it could not keep,
+// and the run waits for it.
 func TestNodeGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	disk := newSmallDisk(t, "48m")
 	w := world.New(t)

@@ -1,4 +1,4 @@
-// Package guard tests from outside, with the real binary and the real flwr, what the link
-// must withstand: storage that is full, damaged, old or lost, and clients that want more
-// than is theirs. It has no code but its tests.
+// Package guard tests from the outside, with the real binary and the real flwr, what the link
+// must withstand: storage that is full, damaged, old or lost, and clients that want more than
+// they are entitled to. It has no code but its tests.
 package guard

@@ -29,11 +29,12 @@ import (
 const (
 	floodConnections = 2000
 	floodStreams     = 20_000
-	// mostGrowth is what a link may take more while it is flooded, in bytes; 44 MiB were seen.
+	// mostGrowth is how much more memory a link may take while it is flooded, in bytes; 44
+	// MiB were seen.
 	mostGrowth = 128 << 20
 )
 
-// resident is the memory of a process: now, and at its highest.
+// resident is the memory of a process: now, and at its peak.
 func resident(t *testing.T, pid int) (now, most int64) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -54,7 +55,7 @@ func resident(t *testing.T, pid int) (now, most int64) {
 	return field("VmRSS"), field("VmHWM")
 }
 
-// attacker is a libp2p host without limits of its own.
+// attacker is a libp2p host that sets itself no limits.
 func attacker(t *testing.T, key crypto.PrivKey) host.Host {
 	t.Helper()
 	options := []libp2p.Option{libp2p.NoListenAddrs, libp2p.ResourceManager(&network.NullResourceManager{})}
@@ -68,8 +69,9 @@ func attacker(t *testing.T, key crypto.PrivKey) host.Host {
 	return h
 }
 
-// Thousands of connections of strangers, and tens of thousands of streams of a member that
-// has turned, cost the link a bounded amount of memory; others can work meanwhile.
+// Thousands of connections from strangers, and tens of thousands of streams from a member
+// that has turned hostile, cost the link a bounded amount of memory; meanwhile others can
+// work.
 func TestFloods(t *testing.T) {
 	w := world.New(t)
 	hub, _ := w.Link("--isolation", "process")
@@ -112,7 +114,7 @@ func TestFloods(t *testing.T) {
 }
 
 // floodOfConnections has strangers connect and stay as long as they can, each with as many
-// streams as it gets.
+// streams as it can get.
 func floodOfConnections(t *testing.T, target peer.AddrInfo) (refused int64) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -149,8 +151,8 @@ func floodOfConnections(t *testing.T, target peer.AddrInfo) (refused int64) {
 	return count.Load()
 }
 
-// floodOfStreams opens streams of every kind and says nothing, or the beginning of
-// something, on each. meanwhile is called when the flood is at its height.
+// floodOfStreams opens streams of every kind, and on each says nothing or only the beginning
+// of something. It calls meanwhile when the flood is at its height.
 func floodOfStreams(t *testing.T, h host.Host, target peer.AddrInfo, meanwhile func()) (open int) {
 	t.Helper()
 	defer h.Close()

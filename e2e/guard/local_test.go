@@ -15,11 +15,11 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr"
 )
 
-// nobody owns nothing here.
+// nobody is a user who owns nothing here.
 const nobody = 65534
 
-// postAs sends a request with an empty body to a port of this machine as a certain user, and
-// gives all that comes back.
+// postAs sends a request with an empty body to a port of this machine as a given user, and
+// returns everything that comes back.
 func postAs(t *testing.T, uid uint32, address, path string, headers ...string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)
@@ -38,9 +38,9 @@ func postAs(t *testing.T, uid uint32, address, path string, headers ...string) s
 	return string(out)
 }
 
-// Another user of the machine, and a web page that the right user's browser shows, get nothing from
-// the APIs of a link, of a node, and of a link far away through a proxy; the user who started them
-// uses them as ever.
+// Another user of the machine, or a web page in the right user's browser, gets nothing from
+// the APIs of a link, of a node, or of a remote link through a proxy. The user who started
+// them can use them as before.
 func TestLocalPortsAreForTheirUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
@@ -89,7 +89,7 @@ func TestLocalPortsAreForTheirUser(t *testing.T) {
 			t.Errorf("its own user got %q", got)
 		}
 	})
-	// A process of the right user that is not the link's SuperExec.
+	// This process belongs to the right user but is not the link's SuperExec.
 	for name, address := range map[string]string{"link": hub, "node": site} {
 		if got := postAs(t, 0, address, acquire); !strings.Contains(got, " 401 ") {
 			t.Errorf("a process without the secret of the %s's SuperExec got %q", name, got)
@@ -101,7 +101,7 @@ func TestLocalPortsAreForTheirUser(t *testing.T) {
 	w.Eventually("the run of the right user is finished", world.RunLimit, func() bool { return f.Status(run) == "finished:completed" })
 }
 
-// Who is named with --allow-users is let in.
+// Users named with --allow-users are let in.
 func TestAllowedUsersAreLetIn(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")

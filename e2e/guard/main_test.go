@@ -17,11 +17,11 @@ import (
 // inside marks the second process of TestMain.
 const inside = "RHIZOME_GUARD_INSIDE"
 
-// noMounts is why file systems cannot be mounted here, or nil.
+// noMounts is why file systems cannot be mounted here; it is nil if they can.
 var noMounts error
 
-// TestMain runs the tests in a mount namespace of their own, so that a full disk needs no
-// root and leaves nothing behind.
+// TestMain runs the tests in their own mount namespace, where a full disk needs no root and
+// leaves nothing behind.
 func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		code, err := enter()
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(world.Main(m))
 }
 
-// enter runs this program again in the namespace and gives its exit code.
+// enter runs this program again in the namespace and returns its exit code.
 func enter() (code int, err error) {
 	runtime.LockOSThread() // Pdeathsig is sent when this thread ends
 	defer runtime.UnlockOSThread()

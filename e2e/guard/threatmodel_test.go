@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The threat model names the test that shows each defence; it must be there.
+// The threat model names the test that shows each defence, and that test must exist.
 func TestThreatModelNamesRealTests(t *testing.T) {
 	root := filepath.Join("..", "..")
 	text, err := os.ReadFile(filepath.Join(root, "THREAT_MODEL.md"))

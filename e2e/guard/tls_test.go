@@ -15,7 +15,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// certificate makes a self-signed one for loopback, as files.
+// certificate makes a self-signed certificate for loopback, and returns the files it is in.
 func certificate(t *testing.T, w *world.World) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
