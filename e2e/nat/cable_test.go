@@ -15,16 +15,17 @@ import (
 const (
 	megabyte = 1_000_000
 	megabit  = 1_000_000 // a second
-	// chunk is what one stream of the exchange carries, and so what may be lost with it.
+	// chunk is what one stream of the exchange carries, and so the most that can be lost with
+	// it.
 	chunk = 16 << 20
-	// overhead of framing on a model's bytes, and what else a run sends.
+	// overhead allows for the framing of a model's bytes, and for whatever else a run sends.
 	overhead = 2 * megabyte
 )
 
-// interruption is what befalls a node in the middle of a transfer, and how it ends.
+// interruption is what happens to a node in the middle of a transfer, and how it ends.
 type interruption struct {
 	name       string // as in the table
-	reply      bool   // it is the node's answer that is under way, and not the model to it
+	reply      bool   // the node's answer is under way, rather than the model to it
 	begin, end func(f *field, node *daemon)
 }
 
@@ -39,8 +40,8 @@ var interruptions = []interruption{
 	{name: "the laptop sleeps", begin: (*field).sleep, end: (*field).awake},
 }
 
-// A node with a direct path and one behind a relay are cut off in the middle of a model's way,
-// in either direction. All of it arrives in the end, and no more than a chunk twice.
+// A node with a direct path and one behind a relay are cut off while a model is in transit,
+// in either direction. All of it arrives in the end, and no more than a chunk is sent twice.
 func TestInterruptedTransfers(t *testing.T) {
 	beside(t)
 	const head = "| under way | what happens | path | size | came before | for | session back after | sent in all |\n|---|---|---|---|---|---|---|---|\n"
@@ -58,7 +59,7 @@ func TestInterruptedTransfers(t *testing.T) {
 	}
 }
 
-// happens has both nodes interrupted, and gives their rows of the table.
+// happens interrupts both nodes, and returns their rows of the table.
 func (cut interruption) happens(t *testing.T) (rows string) {
 	python := venv(t)
 	size, lasts := 24, 20*time.Second // longer than a session waits for a sign of life
@@ -75,7 +76,7 @@ func (cut interruption) happens(t *testing.T) (rows string) {
 	before := [2]int64{f.sent(cut.reply, f.direct), f.sent(cut.reply, f.relayed)}
 	run := f.flwrRun("home", python, bulk, fmt.Sprintf("nodes=2 megabytes=%d reply=%v", size, cut.reply))
 	came := f.interrupt(cut, int64(size)*megabyte/3)
-	time.Sleep(lasts) // this is the test, and not a wait for something
+	time.Sleep(lasts) // this is the test itself, not a wait for something
 	f.awaitAway(nodes...)
 	for _, node := range nodes {
 		cut.end(f, node)
@@ -100,14 +101,14 @@ func (cut interruption) happens(t *testing.T) (rows string) {
 	return rows
 }
 
-// interrupt waits until a part of the model has come from or to each node, interrupts that
-// node, and gives what had come by then.
+// interrupt waits until part of the model has come from or to each node, interrupts that
+// node, and returns how much had come by then.
 func (f *field) interrupt(cut interruption, part int64) (came [2]int64) {
 	f.t.Helper()
 	f.eventually("a part of the model has come", 2*time.Minute, func() bool {
 		for i, node := range []*daemon{f.direct, f.relayed} {
 			if came[i] > 0 {
-				continue // it cannot be asked any more
+				continue // it can no longer be asked
 			}
 			if n := f.came(cut.reply, node); n > part {
 				cut.begin(f, node)
@@ -119,7 +120,8 @@ func (f *field) interrupt(cut interruption, part int64) (came [2]int64) {
 	return came
 }
 
-// came is how many bytes have arrived since the start: of a reply at the link, else at the node.
+// came is how many bytes have arrived since the start: at the link for a reply, otherwise at
+// the node.
 func (f *field) came(reply bool, node *daemon) int64 {
 	path := f.link.asLink().node(node.name).Path
 	if !reply {
@@ -131,8 +133,8 @@ func (f *field) came(reply bool, node *daemon) int64 {
 	return path.BytesIn
 }
 
-// sent is how many bytes have gone since the start, by the word of the link, which sends a model
-// and receives a reply; 0 without a path.
+// sent is how many bytes have been sent since the start, according to the link, which sends a
+// model and receives a reply. It is 0 without a path.
 func (f *field) sent(reply bool, node *daemon) int64 {
 	path := f.link.asLink().node(node.name).Path
 	switch {

@@ -30,11 +30,11 @@ type daemon struct {
 
 	mu    sync.Mutex
 	out   bytes.Buffer
-	ready time.Time // when it said so; zero: not yet
+	ready time.Time // when it said it was ready; zero if it has not yet
 	wake  chan struct{}
 }
 
-// start starts `rhizome args...` on a host. Its data is in a folder of its name.
+// start starts `rhizome args...` on a host, with its data in a folder named after it.
 func (w *world) start(host, name string, args ...string) *daemon {
 	w.t.Helper()
 	d := &daemon{w: w, name: name, host: host}
@@ -46,7 +46,7 @@ func (w *world) start(host, name string, args ...string) *daemon {
 
 func (d *daemon) data() string { return d.w.path(d.name) }
 
-// run starts the process, or starts it anew.
+// run starts the process, for the first time or again.
 func (d *daemon) run() {
 	d.w.t.Helper()
 	cmd := d.w.lab.Cmd(context.Background(), d.host, harness.Binary(d.w.t), d.args...)
@@ -61,8 +61,9 @@ func (d *daemon) run() {
 	begun, done := make(chan error), d.done
 	go func() {
 		defer close(done)
-		// Pdeathsig comes when the thread ends that started the process, and threads end with
-		// what the lab does in namespaces: this one is kept for as long as the process lives.
+		// Pdeathsig is sent when the thread that started the process ends, and threads end
+		// after what the lab does in namespaces. This thread is therefore kept for as long as
+		// the process lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -95,8 +96,8 @@ func (d *daemon) output() string {
 	return d.out.String()
 }
 
-// awaitReady waits until the daemon says that it is ready, and gives how long after its
-// start that was. False: it ended before, or was not ready in time.
+// awaitReady waits until the daemon says that it is ready, and returns how long that took
+// from its start. It returns false if the daemon ended first or was not ready in time.
 func (d *daemon) awaitReady(limit time.Duration) (time.Duration, bool) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -120,7 +121,7 @@ func (d *daemon) mustBeReady() time.Duration {
 	return after
 }
 
-// stop asks the daemon to end and insists on it.
+// stop asks the daemon to end, and kills it if it does not.
 func (d *daemon) stop() {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -131,8 +132,8 @@ func (d *daemon) stop() {
 	}
 }
 
-// kill ends the daemon without a chance to say goodbye. Its sockets are closed by the
-// kernel, which tells peers of it.
+// kill ends the daemon without a chance to say goodbye. The kernel closes its sockets, which
+// tells its peers.
 func (d *daemon) kill() {
 	_ = d.cmd.Process.Kill()
 	<-d.done
@@ -146,7 +147,8 @@ func stop(daemons ...*daemon) {
 	all.Wait()
 }
 
-// status asks the daemon; out is a pointer to its kind of status. False: it does not answer.
+// status asks the daemon for its status; out points to the status type for its kind. It
+// returns false if the daemon does not answer.
 func (d *daemon) status(out any) bool { return d.call(http.MethodGet, "/status", nil, out) == nil }
 
 func (d *daemon) call(method, path string, in, out any) error {

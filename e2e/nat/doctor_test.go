@@ -22,7 +22,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/doctor"
 )
 
-// checkup is a call of `rhizome doctor`, and what it is to say.
+// checkup is a call of `rhizome doctor`, and what it must say.
 type checkup struct {
 	name, host     string
 	args           []string
@@ -30,7 +30,7 @@ type checkup struct {
 	user, firewall string
 }
 
-// What stands in sentences: the lab's addresses are put in for $LINK, $R1 and $R2.
+// These phrases occur in several sentences; the lab's addresses replace $LINK, $R1 and $R2.
 const (
 	relayed443 = "This site reaches the link only through the relays $R1:443 and $R2:443"
 	closed     = relayed443 + ", since the link's own addresses do not answer: it sits behind a NAT or a firewall, or a rule of this site is about their ports; "
@@ -40,7 +40,8 @@ const (
 	enough     = "TCP port 443 of $R1 and TCP port 443 of $R2 already works and is enough to take part."
 )
 
-// checkups: join is how a site is examined before it joins.
+// checkups returns the calls to try; join holds the arguments with which a site is examined
+// before it joins.
 func (f *field) checkups(join []string) []checkup {
 	return []checkup{
 		{"before joining,cone", "cone", join, doctor.CauseLinkClosed,
@@ -64,8 +65,9 @@ func (f *field) checkups(join []string) []checkup {
 	}
 }
 
-// The whole command at the sites of people: before joining with a ticket, and beside a node and
-// a link that run. What the doctor finds in every kind of network is tested in p2p/doctor.
+// The whole command is run at the sites of users: before joining, with a ticket, and beside a
+// running node and a running link. What the doctor finds in every kind of network is tested
+// in p2p/doctor.
 func TestDoctorOfTheBinary(t *testing.T) {
 	beside(t)
 	uplink := natlab.Link{Delay: rtt / 2}
@@ -96,10 +98,11 @@ func TestDoctorOfTheBinary(t *testing.T) {
 	}
 }
 
-// doctorsAtATime mostly wait.
+// doctorsAtATime can be this many because they mostly wait.
 const doctorsAtATime = 7
 
-// doctor runs the command to its end, and gives what it printed. Any exit status but 0 is an error.
+// doctor runs the command to its end, and returns what it printed. Any exit status but 0 is
+// an error.
 func (w *world) doctor(host string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), doctor.MaxTime+startLimit)
 	defer cancel()
@@ -133,7 +136,7 @@ func (c checkup) check(t *testing.T, f *field, text string, r doctor.Report) {
 	}
 }
 
-// Mistakes end with one line and the status that scripts look at.
+// Mistakes end with one line and with the exit status that scripts look at.
 func TestDoctorSaysWhatItNeeds(t *testing.T) {
 	beside(t)
 	w := newWorld(t, natlab.Site{Name: "home", Kind: natlab.Cone})

@@ -12,8 +12,8 @@ import (
 	harness "github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// The tour of examples/behind-nat: everybody behind a NAT, relayed or direct as their networks
-// allow, and a real app with a useful result.
+// This is the tour of examples/behind-nat: everybody is behind a NAT and is connected through
+// a relay or directly, as their networks allow, and a real app produces a useful result.
 func TestBehindNATExample(t *testing.T) {
 	harness.NeedLab(t)
 	cmd := exec.CommandContext(t.Context(), "../../examples/behind-nat/run.sh", "--python", venv(t))

@@ -11,11 +11,11 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// joins is how many nodes join one after the other, to see how the time varies.
+// joins is how many nodes join one after the other, to show how much the time varies.
 const joins = 3
 
-// Joining where any two sites, a relay among them, are 100 ms apart: a relayed path takes
-// 200 ms there and back.
+// Nodes join where any two sites, including a relay, are 100 ms apart, so a relayed path has
+// a round trip of 200 ms.
 func TestJoiningIsFast(t *testing.T) {
 	line := natlab.Link{Delay: rtt / 2}
 	w := newWorld(t,
@@ -53,7 +53,7 @@ func TestJoiningIsFast(t *testing.T) {
 	}
 }
 
-// spread is the middle of some times, and their extremes.
+// spread shows the median of some times, and their extremes.
 func spread(times []time.Duration) string {
 	slices.Sort(times)
 	return fmt.Sprintf("%d ms (%d to %d)", times[len(times)/2].Milliseconds(), times[0].Milliseconds(), times[len(times)-1].Milliseconds())

@@ -11,33 +11,33 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// kinds of networks that both the link and a node are put into.
+// kinds are the networks that both the link and a node are put into.
 var kinds = []natlab.Kind{
 	natlab.Public, natlab.FullCone, natlab.Cone, natlab.CGNAT, natlab.Firewalled,
 	natlab.Symmetric, natlab.UDPBlocked, natlab.Proxy,
 }
 
 const (
-	// rtt is a site's share of the round trip: 100 ms between any two, and 50 ms to a relay,
-	// which stands in the middle.
+	// rtt is a site's share of the round trip: it is 100 ms between any two sites, and 50 ms
+	// to a relay, which stands in the middle.
 	rtt = 50 * time.Millisecond
-	// directLimit is how long a direct path is waited for. The slowest takes three attempts
-	// of hole punching.
+	// directLimit is how long a test waits for a direct path. The slowest takes three
+	// attempts at hole punching.
 	directLimit = 30 * time.Second
-	// surprise is how long after its start a node is watched whose path cannot be direct: more
-	// than one round of hole punching and its first repetitions.
+	// surprise is how long after its start a node is watched whose path cannot be direct. It
+	// covers more than one round of hole punching and its first repetitions.
 	surprise = 12 * time.Second
-	// slow is when it is worth a look why a session took so long.
+	// slow is how long a session may take before the reason is worth a look.
 	slow = 3 * time.Second
 )
 
-// punchable tells whether a node in one kind of network ends with a direct path to a link
-// in another.
+// punchable tells whether a node in one kind of network ends up with a direct path to
+// a link in another.
 //
-//   - Who can be called at port 443 is called.
-//   - Else both must show one port to all the world, so that a hole can be punched; a full
-//     cone and a public host take packets from any port, so one of them is enough.
-//   - Who may send to port 443 only cannot send to the port of a node.
+//   - A link that can be called at port 443 is called.
+//   - Otherwise both must show the same port to everyone before a hole can be punched; a
+//     full cone and a public host take packets from any port, so one of them is enough.
+//   - A party that may only send to port 443 cannot send to the port of a node.
 func punchable(node, link natlab.Kind) bool {
 	oneWay := func(k natlab.Kind) bool { return k == natlab.UDPBlocked || k == natlab.Proxy }
 	open := func(k natlab.Kind) bool { return k == natlab.Public || k == natlab.FullCone }
@@ -52,7 +52,7 @@ func punchable(node, link natlab.Kind) bool {
 	return node != natlab.Symmetric && link != natlab.Symmetric
 }
 
-// sameLAN is where a node is that shares the link's site, in tables.
+// sameLAN stands in tables for the place of a node that shares the link's site.
 const sameLAN = "the same LAN"
 
 // pair is one cell of the matrix.
@@ -60,13 +60,13 @@ type pair struct {
 	node, link string // kinds
 	relays     int
 	session    time.Duration // after the start of the node's process
-	direct     time.Duration // the same; 0: never
-	transport  string        // of the path at the end
-	want       bool          // a direct path
+	direct     time.Duration // also after the start; 0: never
+	transport  string        // of the final path
+	want       bool          // whether a direct path is expected
 }
 
-// matrixSites are a place of each kind for a link and one for a node. Every link's place has
-// a second host, for a node in the same LAN.
+// matrixSites returns a place of each kind for a link and one for a node. Every link's place
+// has a second host, for a node in the same LAN.
 func matrixSites() []natlab.Site {
 	sites := []natlab.Site{{Name: "relay1", Kind: natlab.Public}, {Name: "relay2", Kind: natlab.Public}}
 	for _, k := range kinds {
@@ -99,7 +99,7 @@ func TestEveryPairOfNetworks(t *testing.T) {
 	}
 }
 
-// column starts a link in one kind of network, and a node in each kind, all at once.
+// column starts a link in one kind of network and a node in each kind, all at once.
 func (w *world) column(kind natlab.Kind, relays int) []pair {
 	host := "link-" + string(kind)
 	name := fmt.Sprintf("%s-%d", host, relays)
@@ -113,7 +113,7 @@ func (w *world) column(kind natlab.Kind, relays int) []pair {
 	}
 	link, _ := w.link(host, name, flags...)
 	defer link.stop()
-	// A link that has been up for a moment knows its public address, and names it.
+	// Once a link has been up for a moment, it knows its public address and names it.
 	w.within(5*time.Second, func() bool { return link.names(w.lab.PublicAddr(host)) })
 	ticket := link.ticketVia(relays)
 
@@ -144,7 +144,7 @@ func (w *world) column(kind natlab.Kind, relays int) []pair {
 	return pairs
 }
 
-// settle waits until a node has what its pair of networks allows, and notes it.
+// settle waits until a node has the path that its pair of networks allows, and records it.
 func (w *world) settle(link, node *daemon, p *pair) {
 	after, ok := node.awaitReady(startLimit)
 	if !ok {
@@ -157,7 +157,7 @@ func (w *world) settle(link, node *daemon, p *pair) {
 	}
 	limit := directLimit
 	if !p.want {
-		limit = 0 // it is not expected, and is waited for only in order to be sure
+		limit = 0 // it is not expected; waiting for it only makes sure of that
 		if recording() {
 			limit = surprise - time.Since(node.started)
 		}
@@ -188,7 +188,7 @@ func (w *world) settle(link, node *daemon, p *pair) {
 	}
 }
 
-// rows in the order of the kinds.
+// sorted puts pairs in the order of the kinds.
 func sorted(pairs []pair) []pair {
 	order := func(k string) int { return slices.Index(kinds, natlab.Kind(k)) }
 	slices.SortStableFunc(pairs, func(a, b pair) int {

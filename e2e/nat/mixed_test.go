@@ -12,9 +12,9 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// A node that has nothing but a web proxy, one whose firewall takes no UDP, one behind a
-// symmetric NAT and one behind the usual router work on one run together, for a link behind a
-// router.
+// Four nodes work on one run together for a link behind a router: one has nothing but a web
+// proxy, one is behind a firewall that blocks UDP, one is behind a symmetric NAT, and one is
+// behind an ordinary router.
 func TestARunAcrossNetworksOfAllKinds(t *testing.T) {
 	beside(t)
 	python := venv(t)

@@ -16,11 +16,11 @@ import (
 
 // The parties of a federation. Nobody starts a SuperExec unless a test asks for one.
 
-// well443 has a daemon listen where every firewall lets clients out: TCP, QUIC and WebSocket
-// on port 443.
+// well443 makes a daemon listen where every firewall lets clients out: TCP, QUIC and
+// WebSocket on port 443.
 var well443 = []string{"--port", "443", "--websocket"}
 
-// relay starts a relay that serves one link, and gives its public addresses.
+// relay starts a relay that serves one link, and returns its public addresses.
 func (w *world) relay(host, linkID string) (*daemon, []string) {
 	w.t.Helper()
 	d := w.start(host, host, append([]string{"relay", "--allow-link", linkID}, well443...)...)
@@ -33,8 +33,8 @@ func (w *world) relay(host, linkID string) (*daemon, []string) {
 // relayID finds the peer id in what a relay prints.
 var relayID = regexp.MustCompile(`(?m)^relay (\S+)$`)
 
-// relays starts a relay on each host for one link, and gives the flags by which the link
-// is told of all.
+// relays starts a relay for one link on each host, and returns the flags that tell the link
+// about all of them.
 func (w *world) relays(linkID string, hosts ...string) (relays []*daemon, flags []string) {
 	w.t.Helper()
 	for _, host := range hosts {
@@ -47,7 +47,7 @@ func (w *world) relays(linkID string, hosts ...string) (relays []*daemon, flags 
 	return relays, flags
 }
 
-// peerID makes the key of a daemon that has not been started, and tells its peer id.
+// peerID makes the key of a daemon that has not been started, and returns its peer id.
 func (w *world) peerID(name string) string {
 	w.t.Helper()
 	cmd := w.lab.Cmd(w.t.Context(), w.lab.Hosts()[0], harness.Binary(w.t), "id", "--data", w.path(name))
@@ -65,7 +65,7 @@ func (w *world) link(host, name string, args ...string) (*daemon, string) {
 
 var joinLine = regexp.MustCompile(`(?m)^to join: rhizome node --join (@\S+)$`)
 
-// ticket waits for the ticket that a link makes when it has an address to name.
+// ticket waits for the ticket that a link makes once it has an address to name.
 func (d *daemon) ticket() string {
 	d.w.t.Helper()
 	var match []string
@@ -76,7 +76,7 @@ func (d *daemon) ticket() string {
 	return match[1]
 }
 
-// ticketVia asks a link for a ticket once it can be reached through so many relays.
+// ticketVia asks a link for a ticket once the link can be reached through this many relays.
 func (d *daemon) ticketVia(relays int) string {
 	d.w.t.Helper()
 	d.w.eventually(fmt.Sprintf("%s reserves at %d relays", d.name, relays), startLimit, func() bool {
@@ -97,7 +97,7 @@ func (d *daemon) ticketVia(relays int) string {
 	return "@" + path
 }
 
-// names tells whether a link knows that it is seen at an IP address.
+// names tells whether a link knows that others see it at an IP address.
 func (d *daemon) names(ip string) bool {
 	return slices.ContainsFunc(d.asLink().Addresses, func(a string) bool { return strings.HasPrefix(a, "/ip4/"+ip+"/") })
 }
@@ -108,7 +108,7 @@ func (w *world) node(host, name, ticket string, args ...string) *daemon {
 	return w.start(host, name, append([]string{"node", "--isolation", "process", "--name", name, "--join", ticket}, args...)...)
 }
 
-// throughProxy is what a party needs that has only a CONNECT proxy.
+// throughProxy returns the flags for a party that has only a CONNECT proxy.
 func (w *world) throughProxy(host string) []string {
 	return []string{"--proxy", fmt.Sprintf("http://%s:%d", w.lab.Gateway(host), natlab.ProxyPort)}
 }

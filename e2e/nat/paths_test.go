@@ -10,18 +10,18 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// backLimit is when a session must be back after the network is; what is promised is 15 s,
-// which is logged, and a busy machine gets some more.
+// backLimit is how soon a session must be back after the network is. The promise is 15 s, and
+// the actual time is logged; a busy machine gets some extra time.
 const backLimit = 30 * time.Second
 
-// alive tells whether a node and its link have a session that has carried something since
-// a moment, by the word of both.
+// alive tells whether a node and its link both report a session, and it has carried something
+// since a given moment.
 func alive(link, node *daemon, since time.Time) bool {
 	s := node.asNode().Link.Session
 	return s.Open && (s.Since.After(since) || s.Heard.After(since)) && link.asLink().sees(node.name) != nil
 }
 
-// awaitAlive waits for that, and notes how long it took for each node.
+// awaitAlive waits until alive holds, and records how long that took for each node.
 func (w *world) awaitAlive(what string, link *daemon, since time.Time, nodes ...*daemon) []time.Duration {
 	w.t.Helper()
 	took := make([]time.Duration, len(nodes))
@@ -82,8 +82,8 @@ func newField(t *testing.T, relays int, uplink natlab.Link, linkArgs, nodeArgs [
 	return f
 }
 
-// awaitDirect waits until the session of the node whose network allows it is on a direct path, by
-// the word of both ends: what comes next must not meet it on the move.
+// awaitDirect waits until both ends report that the session of the node whose network allows
+// it is on a direct path. What comes next must not catch it while it moves.
 func (f *field) awaitDirect() {
 	f.t.Helper()
 	f.eventually(f.direct.name+" has its session on a direct path", directLimit, func() bool {
@@ -129,8 +129,8 @@ func TestStatusMeasuresRoundTrips(t *testing.T) {
 	}
 }
 
-// Both ways in which a relay dies: its process, of which the kernel tells everybody, and its
-// machine or its network, of which nobody tells.
+// A relay can die in two ways: its process dies, and the kernel tells everybody; or its
+// machine or network does, and nobody is told.
 func TestDeathOfOneOfTwoRelays(t *testing.T) {
 	beside(t)
 	table := "| what dies | session through the other relay after |\n|---|---|\n"

@@ -11,13 +11,13 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// trouble is what sessions must survive. It is over when happens returns.
+// trouble is something that sessions must survive. It is over when happens returns.
 type trouble struct {
 	name    string
 	happens func(f *field)
 }
 
-// both has something happen to both nodes.
+// both makes something happen to both nodes.
 func both(do func(f *field, node *daemon)) func(*field) {
 	return func(f *field) {
 		do(f, f.direct)
@@ -33,7 +33,7 @@ var troubles = []trouble{
 	{"the nodes' networks get other public addresses", both(func(f *field, node *daemon) { f.must(f.lab.Renumber(node.host)) })},
 	{"the link's network gets another public address", func(f *field) { f.must(f.lab.Renumber("home")) }},
 	{"the nodes sleep for " + asleep().String(), (*field).sleepLong},
-	// The last one: afterwards sites do not have the names of their hosts any more.
+	// This one is last because afterwards the sites no longer have the names of their hosts.
 	{"the nodes are carried to other networks", func(f *field) {
 		f.must(f.lab.Move("clinic", "cafe"))
 		f.must(f.lab.Move("campus", "hotel"))
@@ -49,8 +49,9 @@ func (d *daemon) diesAndReturns() {
 func TestSessionsComeBack(t *testing.T) {
 	beside(t)
 	uplink := natlab.Link{Delay: rtt / 2}
-	// The grace period counts from the last sign of life, and silence is noticed after 15 s:
-	// nodes that sleep are away for the 10 s in between, and given up before they wake.
+	// The grace period counts from the last sign of life, and silence is noticed after 15 s.
+	// Sleeping nodes are therefore away for the 10 s in between, and are given up before they
+	// wake.
 	f := newField(t, 1, uplink, []string{"--grace", "25s"}, nil,
 		natlab.Site{Name: "cafe", Kind: natlab.Cone, Uplink: uplink}, natlab.Site{Name: "hotel", Kind: natlab.Symmetric, Uplink: uplink})
 	ids := f.nodeIDs()
@@ -66,7 +67,7 @@ func TestSessionsComeBack(t *testing.T) {
 	record(t, "recovery", table)
 }
 
-// nodeIDs are the ids that the two nodes have from their link.
+// nodeIDs returns the ids that the two nodes have from their link.
 func (f *field) nodeIDs() (ids [2]string) {
 	f.t.Helper()
 	for i, node := range []*daemon{f.direct, f.relayed} {
@@ -78,7 +79,7 @@ func (f *field) nodeIDs() (ids [2]string) {
 	return ids
 }
 
-// keepTheir checks that the nodes are who they were, and that the link knows no others.
+// keepTheir checks that the nodes have kept their ids, and that the link knows no others.
 func (f *field) keepTheir(ids [2]string) {
 	f.t.Helper()
 	if now := f.nodeIDs(); now != ids {
@@ -97,8 +98,8 @@ func asleep() time.Duration {
 	return 40 * time.Second
 }
 
-// sleepLong has both nodes sleep, and looks at what the link makes of it: first that they are
-// away, and when it has had patience that they are gone.
+// sleepLong puts both nodes to sleep, and checks that the link first considers them away and,
+// once its patience runs out, gone.
 func (f *field) sleepLong() {
 	f.t.Helper()
 	nodes := []*daemon{f.direct, f.relayed}
@@ -118,7 +119,8 @@ func (f *field) sleepLong() {
 	}
 }
 
-// awaitAway waits until the link has noticed that nodes are silent, and is patient with them.
+// awaitAway waits until the link has noticed that nodes are silent, and is being patient with
+// them.
 func (f *field) awaitAway(nodes ...*daemon) {
 	f.t.Helper()
 	away := make(map[string]bool)

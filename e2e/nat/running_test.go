@@ -56,7 +56,7 @@ func (w *world) flwrRun(host, venv, app string, config string) *running {
 	return r
 }
 
-// await waits for the end of the run and gives what was printed.
+// await waits for the end of the run and returns what was printed.
 func (r *running) await(t *testing.T, limit time.Duration) string {
 	t.Helper()
 	select {

@@ -11,16 +11,17 @@ import (
 	"syscall"
 )
 
-// processes of a daemon: itself and all that descend from it, in whatever group or session.
+// processes returns those of a daemon: itself and all its descendants, in whatever group or
+// session.
 func (d *daemon) processes() []int {
 	children := make(map[int][]int)
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is good
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
 	for _, path := range stats {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // it has ended
 		}
-		// pid (name) state parent ...; a name may have anything in it.
+		// The format is: pid (name) state parent ...; the name may contain anything.
 		pid, _, _ := bytes.Cut(text, []byte(" "))
 		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 		child, err1 := strconv.Atoi(string(pid))
@@ -36,16 +37,16 @@ func (d *daemon) processes() []int {
 	return all
 }
 
-// sleep stops all processes of a node, as a machine does that goes to sleep: nobody is told. Unlike
-// that machine, the kernel goes on to acknowledge what arrives by TCP, and the clock that
-// timers go by does not stand still.
+// sleep stops all processes of a node as if its machine went to sleep: nobody is told. Unlike
+// on a sleeping machine, the kernel still acknowledges what arrives by TCP, and the clock
+// behind timers does not stop.
 func (f *field) sleep(node *daemon) {
 	f.t.Helper()
-	f.t.Cleanup(func() { f.awake(node) }) // or a test that failed could not end it
+	f.t.Cleanup(func() { f.awake(node) }) // otherwise a failed test could not end it
 	var asleep []int
 	for found := true; found; {
 		found = false
-		for _, pid := range node.processes() { // more, if one was started meanwhile
+		for _, pid := range node.processes() { // there are more if one was started meanwhile
 			if !slices.Contains(asleep, pid) && syscall.Kill(pid, syscall.SIGSTOP) == nil {
 				asleep, found = append(asleep, pid), true
 			}

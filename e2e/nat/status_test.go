@@ -4,7 +4,7 @@ package nat
 
 import "time"
 
-// What `rhizome status --json` says, as far as the tests look at it.
+// These types hold the parts of `rhizome status --json` that the tests look at.
 
 type pathStatus struct {
 	Direct    bool      `json:"direct"`
@@ -37,7 +37,7 @@ type linkStatus struct {
 	Nodes     []nodeSeen `json:"nodes"`
 }
 
-// nodeSeen is a node by the word of its link.
+// nodeSeen is a node as its link reports it.
 type nodeSeen struct {
 	ID        string      `json:"id"`
 	Name      string      `json:"name"`
@@ -53,19 +53,19 @@ type relayStatus struct {
 	Addresses []string `json:"addresses"`
 }
 
-// asNode asks a node. A node that does not answer has no session.
+// asNode asks a node for its status. A node that does not answer has no session.
 func (d *daemon) asNode() (s nodeStatus) {
 	d.status(&s)
 	return s
 }
 
-// asLink asks a link.
+// asLink asks a link for its status.
 func (d *daemon) asLink() (s linkStatus) {
 	d.status(&s)
 	return s
 }
 
-// direct is the node's direct path to its link, or nil. Since is when it opened.
+// direct returns the node's direct path to its link, or nil. Its Since is when it opened.
 func (d *daemon) direct() *pathStatus {
 	if p := d.asNode().Link.Path; p != nil && p.Direct {
 		return p
@@ -73,7 +73,7 @@ func (d *daemon) direct() *pathStatus {
 	return nil
 }
 
-// node is a node as the link knows it; empty when it does not.
+// node returns a node as the link knows it, or an empty value if the link does not know it.
 func (s linkStatus) node(name string) nodeSeen {
 	for _, n := range s.Nodes {
 		if n.Name == name {
@@ -83,7 +83,7 @@ func (s linkStatus) node(name string) nodeSeen {
 	return nodeSeen{}
 }
 
-// sees is how a link sees a node with an open session, or nil.
+// sees returns how a link sees a node with an open session, or nil.
 func (s linkStatus) sees(name string) *pathStatus {
 	if n := s.node(name); n.Session != nil {
 		return n.Path

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pairTable is the matrix as Markdown.
+// pairTable renders the matrix as Markdown.
 func pairTable(pairs []pair) string {
 	var b strings.Builder
 	b.WriteString("| node | link | relays | session after | direct after | transport |\n|---|---|---|---|---|---|\n")
@@ -29,7 +29,8 @@ func millis(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-// pathGrid shows which pairs have a direct path in the end, nodes in rows and links in columns.
+// pathGrid shows which pairs end up with a direct path, with nodes in rows and links in
+// columns.
 func pathGrid(pairs []pair) string {
 	var b strings.Builder
 	b.WriteString("| node \\ link |")
@@ -55,8 +56,8 @@ func pathGrid(pairs []pair) string {
 	return b.String()
 }
 
-// record logs a table. When figures are measured, it puts it into docs/connectivity.md too,
-// between the marks of its name.
+// record logs a table. When figures are being measured, it also puts the table into
+// docs/connectivity.md, between the marks with its name.
 func record(t *testing.T, name, table string) {
 	t.Helper()
 	t.Log("\n" + table)

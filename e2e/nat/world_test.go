@@ -19,8 +19,8 @@ const (
 	// startLimit and stopLimit bound what hangs on a busy machine; they promise nothing.
 	startLimit = time.Minute
 	stopLimit  = 20 * time.Second
-	// pollPause between looks at a status. What is measured comes from the times that the
-	// status names, and not from when it was looked at.
+	// pollPause is the pause between looks at a status. What is measured comes from the times
+	// that the status names, not from when it was looked at.
 	pollPause = 50 * time.Millisecond
 )
 
@@ -35,7 +35,8 @@ type world struct {
 
 var labs atomic.Int32
 
-// newWorld builds a lab for one test, and takes it down with all that runs in it.
+// newWorld builds a lab for one test, and takes it down at the end with everything that runs
+// in it.
 func newWorld(t *testing.T, sites ...natlab.Site) *world {
 	t.Helper()
 	harness.NeedLab(t)
@@ -54,7 +55,7 @@ func newWorld(t *testing.T, sites ...natlab.Site) *world {
 	return w
 }
 
-// in is the world for a subtest. What it starts must be stopped by its end.
+// in returns the world for a subtest. Whatever the subtest starts is stopped at its end.
 func (w *world) in(t *testing.T) *world {
 	inner := *w
 	inner.t, inner.daemons = t, nil
@@ -62,7 +63,7 @@ func (w *world) in(t *testing.T) *world {
 	return &inner
 }
 
-// end stops what still runs, and after a failure tells what it said.
+// end stops what is still running, and prints its output if the test failed.
 func (w *world) end() {
 	stop(w.daemons...)
 	if w.t.Failed() {
@@ -76,7 +77,7 @@ func (w *world) path(elem ...string) string {
 	return filepath.Join(append([]string{w.dir}, elem...)...)
 }
 
-// must is for steps that no test is about.
+// must checks steps that no test is about.
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -84,7 +85,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// within waits for a condition that nobody tells us about, and says whether it came.
+// within waits for a condition that nobody notifies us about, and says whether it came true.
 func (w *world) within(limit time.Duration, holds func() bool) bool {
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
 	defer cancel()
@@ -100,7 +101,7 @@ func (w *world) within(limit time.Duration, holds func() bool) bool {
 	return true
 }
 
-// eventually is within for a condition that must come.
+// eventually is within for a condition that must come true.
 func (w *world) eventually(what string, limit time.Duration, holds func() bool) {
 	w.t.Helper()
 	if !w.within(limit, holds) {
