@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// The table in the documentation has its rows from the faults that are tried, and its
-// figures from the last time that all of them were.
+// The table in the documentation takes its rows from the faults that are tried, and its
+// figures from the last time that all of them were tried.
 const (
 	tableBegin = "<!-- bad lines: made by RHIZOME_UPDATE_DOCS=1 CHAOS_RUN=TestBadLines make chaos -->\n"
 	tableEnd   = "<!-- end of the bad lines -->\n"
@@ -29,13 +29,13 @@ func TestDocumentedLinesAreTheTestedOnes(t *testing.T) {
 	}
 }
 
-// withoutFigures leaves fault and outcome of each row.
+// withoutFigures keeps only the fault and the outcome of each row.
 func withoutFigures(table string) string {
 	return regexp.MustCompile(`(?m)^((?:\|[^|\n]*){2}).*$`).ReplaceAllString(table, "$1")
 }
 
-// record puts what was measured into the documentation, if that is wanted. What was not tried
-// this time stays as it was.
+// record puts what was measured into the documentation if that was asked for. What was not
+// tried this time stays as it was.
 func record(t *testing.T, results map[string]result) {
 	t.Helper()
 	before, old, after := documented(t)
@@ -52,7 +52,7 @@ func record(t *testing.T, results map[string]result) {
 	}
 }
 
-// figures of a table, by the key of their cell.
+// figures returns the figures of a table, by the key of their cell.
 func figures(table string) map[string]string {
 	found := make(map[string]string)
 	for row := range strings.Lines(table) {
@@ -66,7 +66,7 @@ func figures(table string) map[string]string {
 	return found
 }
 
-// documented is the documentation before the table, the table, and what follows it.
+// documented returns the documentation before the table, the table, and what follows it.
 func documented(t *testing.T) (before, table, after string) {
 	t.Helper()
 	text, err := os.ReadFile(docs)
@@ -98,7 +98,7 @@ func table(figures map[string]string) string {
 	return b.String()
 }
 
-// String is what the table shows.
+// String returns what the table shows.
 func (r result) String() string {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
 	if r.told > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// path is how a node reaches its link, which is behind a Cone.
+// path is how a node reaches its link, which is behind a cone NAT.
 type path struct {
 	name   string
 	kind   natlab.Kind
@@ -17,28 +17,28 @@ type path struct {
 }
 
 var (
-	direct  = path{name: "direct", kind: natlab.Cone, direct: true} // QUIC, by a punched hole
+	direct  = path{name: "direct", kind: natlab.Cone, direct: true} // QUIC, through a punched hole
 	relayed = path{name: "relay", kind: natlab.Symmetric}           // QUIC to the relay
 	byTCP   = path{name: "relay by TCP", kind: natlab.UDPBlocked}   // only port 443 gets out
 	paths   = []path{direct, relayed, byTCP}
 )
 
-// outcome of a run.
+// outcome is how a run should end.
 type outcome string
 
 const (
-	// sameWeights: those of a run over good lines, and no message failed.
+	// sameWeights: the weights are those of a run over good lines, and no message failed.
 	sameWeights outcome = "same weights"
-	// sameSession: also, the session of the node stayed the same one all the time: its bytes
-	// are signs of life. Only where it is the point: a machine that starves its processes for
-	// seconds cuts sessions over any line.
+	// sameSession: in addition, the session of the node stayed the same throughout, since its
+	// bytes are signs of life. It is expected only where it is the point: a machine that
+	// starves its processes for seconds cuts sessions over any line.
 	sameSession outcome = "same weights, same session"
-	// toldDead: the ServerApp gets error 5 for the node, asks it again when it is back with the
-	// same id, and has the same weights in the end.
+	// toldDead: the ServerApp gets error 5 for the node, asks it again once it is back with
+	// the same id, and ends up with the same weights.
 	toldDead outcome = "error 5, then same weights"
 )
 
-// model that goes to the nodes and back, so many times.
+// model is what goes to the nodes and back, and how many times.
 type model struct {
 	numbers int // of 8 bytes
 	rounds  int
@@ -55,26 +55,27 @@ type fault struct {
 	name    string
 	outcome outcome
 	model   model
-	// uplink is the line, if it is not the usual one; lost is what it loses from the first
-	// packet on.
+	// uplink is the line, if it is not the usual one; lost is what the line loses, from the
+	// first packet on.
 	uplink *natlab.Link
 	lost   map[natlab.Direction]float64
-	// strike does what happens in the middle of the run, at its moment.
+	// strike does what happens in the middle of the run, at that moment.
 	at     moment
 	strike func(*trial)
 }
 
-// usually a line has 40 ms and 8 Mbit/s.
+// usually is the usual line, with a round trip of 40 ms and 8 Mbit/s.
 var usually = natlab.Link{Delay: 20 * time.Millisecond, Rate: 8 * megabit, Queue: 64 << 10}
 
 const (
 	megabit = 1_000_000 // a second
 	lossy   = 0.05
-	// shortly is longer than a session bears silence (15 s), and shorter than the grace period.
+	// shortly is longer than a session tolerates silence (15 s), and shorter than the grace
+	// period.
 	shortly = 20 * time.Second
-	// tooLong is longer than silence and grace period together.
+	// tooLong is longer than that silence and the grace period together.
 	tooLong = 60 * time.Second
-	// flap is how long a line that flaps is up, and down.
+	// flap is how long a flapping line is up, and how long it is down.
 	flap = 10 * time.Second
 )
 
@@ -107,7 +108,7 @@ var (
 	flapping = fault{name: "10 s up, 10 s down, large model", outcome: sameWeights, model: large, at: modelComes, strike: (*trial).flap,
 		uplink: &natlab.Link{Delay: 20 * time.Millisecond, Rate: 4 * megabit, Queue: 64 << 10}}
 
-	// Those that take about as long stand together, since they are tried side by side.
+	// Faults that take about as long are grouped, since they are tried side by side.
 	quick  = []fault{good, lossBoth, lossTo, lossFrom, far, halfOpen, forgotten, holeBoth, holeTo, holeFrom}
 	long   = []fault{goodLarge, slow, flapping, goneBoth, goneTo, goneFrom}
 	faults = slices.Concat(quick, long)
@@ -117,11 +118,11 @@ func loses(d natlab.Direction) map[natlab.Direction]float64 {
 	return map[natlab.Direction]float64{d: lossy}
 }
 
-// hole swallows everything in a direction for a while.
+// hole swallows everything in one direction for a while.
 func hole(d natlab.Direction, long time.Duration) func(*trial) {
 	return func(c *trial) {
 		c.must(c.lab.Lose(c.site, d, 1))
-		time.Sleep(long) // this is the fault, and not a wait for something
+		time.Sleep(long) // this is the fault itself, not a wait for something
 		c.must(c.lab.Lose(c.site, d, 0))
 	}
 }
@@ -134,7 +135,7 @@ type cell struct {
 
 func (c cell) key() string { return c.name + "/" + c.path.name }
 
-// cells to try, those of one federation together.
+// cells returns the cells to try, with those of one federation together.
 func cells() [][]cell {
 	if !everything() {
 		return [][]cell{{{holeBoth, relayed}, {lossFrom, direct}, {halfOpen, byTCP}}}

@@ -22,17 +22,17 @@ import (
 )
 
 const (
-	// pathLimit is for a node to join and get to its path, over any line.
+	// pathLimit is how long a node may take to join and get to its path, over any line.
 	pathLimit = 3 * time.Minute
 	// runLimit bounds what hangs; on a quiet machine the longest run takes two minutes.
 	runLimit = 8 * time.Minute
 	// look is the pause between looks at a status.
 	look = 100 * time.Millisecond
-	// askLimit of a status, which waits a second for peers that are silent.
+	// askLimit is how long a status may take, since it waits a second for silent peers.
 	askLimit = 10 * time.Second
 )
 
-// hub is the host of the link, relayHost that of the relay.
+// hub is the host of the link, and relayHost that of the relay.
 const (
 	hub       = "hub"
 	relayHost = "relay"
@@ -90,7 +90,7 @@ func newField(t *testing.T, cells []cell) *field {
 	return f
 }
 
-// siteOf the i-th cell.
+// siteOf names the site of the i-th cell.
 func siteOf(i int) string { return fmt.Sprint("site", i) }
 
 // startHub starts the relay and the link.
@@ -120,22 +120,22 @@ func (f *field) start(w *world.World, host, name string, args ...string) *world.
 	return w.Start(name, world.Ready, nil, cmd.Path, cmd.Args[1:]...)
 }
 
-// at gives commands that run on a host.
+// at returns a function that makes commands to run on a host.
 func (f *field) at(host string) func(program string, args ...string) *exec.Cmd {
 	return func(program string, args ...string) *exec.Cmd {
 		return f.lab.Cmd(context.Background(), host, program, args...)
 	}
 }
 
-// node starts one for a partition, on the host of its name.
+// node starts a node for a partition, on the host of the same name.
 func (f *field) node(w *world.World, name string, partition int, args ...string) *world.Daemon {
 	return f.start(w, name, name, append([]string{
 		"node", "--join", f.ticket, "--name", name, "--python", w.Venv(), "--node-config", world.NodeConfig(partition, 2),
 	}, args...)...)
 }
 
-// awaitNode waits until a node has a session on the path that it should have: one that began on
-// a relayed path is opened anew on the direct one.
+// awaitNode waits until a node has a session on the path that it should have: a session that
+// began on a relayed path is reopened on the direct one.
 func (f *field) awaitNode(t *testing.T, name string, direct bool) (n linkadmin.NodeStatus) {
 	t.Helper()
 	world.Eventually(t, name+" is on its path", pathLimit, look, func() bool {
@@ -145,7 +145,7 @@ func (f *field) awaitNode(t *testing.T, name string, direct bool) (n linkadmin.N
 	return n
 }
 
-// sees is how the link sees a node.
+// sees returns how the link sees a node.
 func (f *field) sees(t *testing.T, name string) linkadmin.NodeStatus {
 	t.Helper()
 	var status linkadmin.Status
@@ -165,7 +165,7 @@ type run struct {
 	started time.Time
 }
 
-// submit starts a run of a model on nodes.
+// submit starts a run of a model on the given nodes.
 func (f *field) submit(w *world.World, name string, m model, nodes ...uint64) *run {
 	ids := strings.Trim(strings.ReplaceAll(fmt.Sprint(nodes), " ", ","), "[]")
 	app, err := filepath.Abs(filepath.Join("testdata", "patient"))
@@ -177,7 +177,7 @@ func (f *field) submit(w *world.World, name string, m model, nodes ...uint64) *r
 	return &run{w.Flwr("127.0.0.1:8000").StartAt(f.at(hub), name, "run", app, "test", "--stream", "-c", config), started}
 }
 
-// startGoodRuns starts a run over good lines for each model that the cells have.
+// startGoodRuns starts a run over good lines for each model that the cells use.
 func (f *field) startGoodRuns(cells []cell) {
 	f.t.Helper()
 	f.runs = make(map[model]*run)
@@ -188,14 +188,14 @@ func (f *field) startGoodRuns(cells []cell) {
 	}
 }
 
-// await waits for the end of a run, and tells how long it took.
+// await waits for the end of a run, and returns its weights and how long it took.
 func (f *field) await(t *testing.T, r *run) (weights string, took time.Duration) {
 	t.Helper()
 	world.Eventually(t, "the end of the run", runLimit, look, r.Ended)
 	return world.WeightsHash(t, r.Output()), time.Since(r.started)
 }
 
-// ask has a daemon tell its status; false while it does not answer.
+// ask asks a daemon for its status, and returns false while it does not answer.
 func ask(w *world.World, name string, status any) bool {
 	client, err := admin.NewClient(w.Path(name))
 	if err != nil {
@@ -207,7 +207,7 @@ func ask(w *world.World, name string, status any) bool {
 	return client.Call(ctx, http.MethodGet, "/status", nil, status) == nil
 }
 
-// askNode has a node tell its status; false while it does not answer.
+// askNode asks a node for its status, and returns false while it does not answer.
 func askNode(w *world.World, name string) (status node.Status, ok bool) {
 	ok = ask(w, name, &status)
 	return status, ok

@@ -14,9 +14,9 @@ import (
 	linkadmin "github.com/rhizome-fl/rhizome/link/admin"
 )
 
-// The other half-open connection: it is the link that dies with all its state, without a word to
-// anybody, and starts again at once. Nodes on every kind of path believe that it lives, and so
-// does the relay.
+// This is the other half-open connection: the link dies with all its state, without a word to
+// anybody, and starts again at once. Nodes on every kind of path believe that it is still
+// alive, and so does the relay.
 func TestLinkDiesSilently(t *testing.T) {
 	var cells []cell
 	for _, p := range paths {
@@ -35,11 +35,11 @@ func TestLinkDiesSilently(t *testing.T) {
 	x := &trial{field: f, t: t, w: f.World, site: siteOf(0)}
 	x.run = f.submit(f.World, "disturbed", usual, ids...)
 	x.reach(modelComes)
-	x.must(f.lab.Forget(hub)) // keeps in what the kernel says for the dead
+	x.must(f.lab.Forget(hub)) // holds back what the kernel says for the dead link
 	f.link.Kill()
 	f.link.Launch()
 
-	// The command that followed the run may have ended with the link.
+	// The command that followed the run may have ended along with the link.
 	id := startedRun.FindStringSubmatch(x.run.Output())[1]
 	world.Eventually(t, "the end of the run", runLimit, look, func() bool {
 		var status linkadmin.Status
@@ -62,5 +62,6 @@ func TestLinkDiesSilently(t *testing.T) {
 	}
 }
 
-// startedRun finds the id in what flwr run prints, before a run can do anything.
+// startedRun finds the id in the output of flwr run, which prints it before a run can do
+// anything.
 var startedRun = regexp.MustCompile(`started run (\d+)`)

@@ -11,5 +11,5 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(world.MainInLab(m)) }
 
-// everything says that `make chaos` runs, not `make test`.
+// everything tells whether `make chaos` is running rather than `make test`.
 func everything() bool { return os.Getenv("RHIZOME_CHAOS") != "" }

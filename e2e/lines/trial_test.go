@@ -26,9 +26,9 @@ type trial struct {
 	run  *run
 }
 
-// result of a trial, as the documentation shows it.
+// result is what the documentation shows of a trial.
 type result struct {
-	took time.Duration // the run
+	took time.Duration // by the run
 	told time.Duration // until the ServerApp heard of the node's death; 0: it did not
 }
 
@@ -64,7 +64,7 @@ func (f *field) try(t *testing.T, c cell, site string) result {
 	return result{took: took, told: x.checkErrors(struck)}
 }
 
-// moment of a run.
+// moment is a point in a run.
 type moment struct {
 	name  string
 	bytes func(in, out int64) int64
@@ -75,10 +75,10 @@ var (
 	replyGoes  = moment{"the reply is on its way to the link", func(_, out int64) int64 { return out }}
 )
 
-// someBytes on the way are more than all the messages around a model.
+// someBytes in transit are more than all the messages around a model.
 const someBytes = 256 << 10
 
-// reach waits until a part of the model has passed the line.
+// reach waits until part of the model has passed over the line.
 func (x *trial) reach(m moment) {
 	x.t.Helper()
 	first := int64(-1)
@@ -100,8 +100,8 @@ func (x *trial) reach(m moment) {
 
 var errorLine = regexp.MustCompile(`(?m)error (\d+) at ([0-9.]+): (.*)$`)
 
-// checkErrors wants the errors that the ServerApp should have got, and tells how long after
-// the fault the first came.
+// checkErrors expects the errors that the ServerApp should have got, and returns how long
+// after the fault the first one came.
 func (x *trial) checkErrors(struck time.Time) (told time.Duration) {
 	x.t.Helper()
 	errors := errorLine.FindAllStringSubmatch(x.run.Output(), -1)
@@ -124,23 +124,23 @@ func (x *trial) checkErrors(struck time.Time) (told time.Duration) {
 	return time.UnixMicro(int64(seconds * 1e6)).Sub(struck)
 }
 
-// dieSilently has a node vanish with all its state, without a word to its peers, and starts it
-// again at once. They believe that the old connections live.
+// dieSilently makes a node vanish with all its state, without a word to its peers, and starts
+// it again at once. The peers believe that the old connections are still alive.
 func (x *trial) dieSilently() {
-	x.must(x.lab.Forget(x.site)) // keeps in what the kernel says for the dead
+	x.must(x.lab.Forget(x.site)) // holds back what the kernel says for the dead node
 	x.node.Kill()
 	x.node.Launch()
 }
 
-// beForgotten has the node's NAT drop its connections without a word: the node believes that
-// they live, and so do its peers.
+// beForgotten makes the node's NAT drop its connections without a word: the node believes
+// that they are still alive, and so do its peers.
 func (x *trial) beForgotten() { x.must(x.lab.Forget(x.site)) }
 
-// flap takes the line down and up again until the run has ended.
+// flap takes the line down and up again, over and over, until the run has ended.
 func (x *trial) flap() {
 	for first := time.Now(); !x.run.Ended() && time.Since(first) < runLimit; {
 		x.must(x.lab.Lose(x.site, natlab.BothWays, 1))
-		time.Sleep(flap) // this is the fault, and not a wait for something
+		time.Sleep(flap) // this is the fault itself, not a wait for something
 		x.must(x.lab.Lose(x.site, natlab.BothWays, 0))
 		for up := time.Now(); time.Since(up) < flap && !x.run.Ended(); {
 			<-time.After(look)
@@ -148,7 +148,7 @@ func (x *trial) flap() {
 	}
 }
 
-// must is for steps that no test is about.
+// must checks steps that no test is about.
 func (x *trial) must(err error) {
 	x.t.Helper()
 	if err != nil {

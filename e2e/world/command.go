@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// Commands of ours that end by themselves.
+// These methods run commands of ours that end by themselves.
 
-// Command runs one that must work, and returns all that it prints.
+// Command runs a command that must work, and returns everything it prints.
 func (w *World) Command(args ...string) string {
 	w.t.Helper()
 	stdout, stderr, code := w.Try(args...)
@@ -24,7 +24,7 @@ func (w *World) Command(args ...string) string {
 	return stdout + stderr
 }
 
-// JSON runs one that must work and decodes what it prints on stdout.
+// JSON runs a command that must work, and decodes what it prints on stdout.
 func (w *World) JSON(into any, args ...string) {
 	w.t.Helper()
 	stdout, stderr, code := w.Try(args...)
@@ -36,16 +36,16 @@ func (w *World) JSON(into any, args ...string) {
 	}
 }
 
-// Try runs one that may fail.
+// Try runs a command that may fail.
 func (w *World) Try(args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
 	return w.try(nil, args)
 }
 
-// TryAs is Try as another user; for root only.
+// TryAs is Try as another user; only root can call it.
 func (w *World) TryAs(uid uint32, args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
-	// Nobody but its maker sees a temporary folder, unless it is opened.
+	// Only its owner can see into a temporary folder unless it is opened to others.
 	if err := os.Chmod(filepath.Dir(Binary(w.t)), 0o755); err != nil {
 		w.t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func (w *World) FreshID(name string) string {
 	return strings.TrimSpace(w.Command("id", "--data", w.Path(name)))
 }
 
-// Public makes a folder that all users of this machine can read, and only we can write.
+// Public makes a folder that all users of this machine can read but only we can write to.
 func (w *World) Public(name string) string {
 	w.t.Helper()
 	path := w.Path(name)

@@ -20,7 +20,7 @@ type Flwr struct {
 	bin  string
 }
 
-// Flwr gives the command for the Control API at address.
+// Flwr returns the command for the Control API at address.
 func (w *World) Flwr(address string) *Flwr {
 	w.t.Helper()
 	f := &Flwr{w: w, home: w.Path("flwr-" + fmt.Sprint(len(address)) + filepath.Base(address)), bin: filepath.Join(w.venv, "bin", "flwr")}
@@ -54,14 +54,14 @@ func (f *Flwr) Try(args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// env is what the command has beside the environment of the world: wide, so that tables are
-// not folded.
+// env is what the command gets besides the environment of the world. The terminal is wide,
+// which keeps tables from being folded.
 func (f *Flwr) env() []string {
 	return []string{"FLWR_HOME=" + f.home, "COLUMNS=250", "NO_COLOR=1", "TERM=dumb"}
 }
 
-// StartAt starts a command without waiting for its end. at says how a program is run where it
-// is to run, such as on a host of a lab.
+// StartAt starts a command without waiting for its end. The function at says how a program is
+// run in the place where it should run, such as a host of a lab.
 func (f *Flwr) StartAt(at func(program string, args ...string) *exec.Cmd, name string, args ...string) *Daemon {
 	f.w.t.Helper()
 	cmd := at(f.bin, args...)
@@ -107,7 +107,7 @@ type RunRow struct {
 	Status string      `json:"status"`
 }
 
-// Status is that of a run, such as "running" or "finished:completed".
+// Status is the status of a run, such as "running" or "finished:completed".
 func (f *Flwr) Status(runID string) string {
 	f.w.t.Helper()
 	var answer struct {
@@ -141,7 +141,7 @@ func (f *Flwr) NodeIDs() []string {
 
 var weights = regexp.MustCompile(`final weights sha256: ([0-9a-f]{64})`)
 
-// WeightsHash finds the line in which the quickstart tells its result.
+// WeightsHash finds the hash in the line in which the quickstart reports its result.
 func WeightsHash(t testing.TB, output string) string {
 	t.Helper()
 	match := weights.FindStringSubmatch(output)

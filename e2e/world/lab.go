@@ -9,11 +9,11 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// noLab is why labs cannot be built here, or nil.
+// noLab is why labs cannot be built here; it is nil if they can.
 var noLab error
 
 // MainInLab is Main for packages whose tests build labs: before it runs them, it enters the
-// namespaces in which labs need no root. Call it first in TestMain.
+// namespaces in which labs do not need root. Call it first in TestMain.
 func MainInLab(m *testing.M) int {
 	if noLab = errors.Join(natlab.Available(), natlab.Shapes()); noLab == nil {
 		noLab = natlab.Enter()

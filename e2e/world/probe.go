@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Probe is the test app with one way to fail, and the file of its events.
+// Probe is the test app with one way to fail, and with a file of its events.
 type Probe struct {
 	w *World
-	// Dir is the app, Events the file of its events.
+	// Dir is the folder of the app, and Events the file of its events.
 	Dir, Events string
 }
 
-// Probe makes a copy of the app for the mode.
+// Probe makes a copy of the app for a mode.
 func (w *World) Probe(mode string) *Probe {
 	w.t.Helper()
 	w.probes++
@@ -32,7 +32,7 @@ func (w *World) Probe(mode string) *Probe {
 	return p
 }
 
-// Config is the value for -c: settings of the app besides the file of its events.
+// Config is the value for -c: it names the file of the app's events and adds other settings.
 func (p *Probe) Config(settings ...string) string {
 	return strings.Join(append([]string{fmt.Sprintf("events=%q", p.Events)}, settings...), " ")
 }
@@ -44,7 +44,7 @@ type Event struct {
 	PID  int
 }
 
-// Read gives the events of a name so far.
+// Read returns the events with a given name so far.
 func (p *Probe) Read(name string) []Event {
 	text, _ := os.ReadFile(p.Events)
 	var found []Event
@@ -63,7 +63,7 @@ func (p *Probe) Read(name string) []Event {
 	return found
 }
 
-// Await waits for n events of a name.
+// Await waits for n events with a given name.
 func (p *Probe) Await(name string, n int) []Event {
 	p.w.t.Helper()
 	var found []Event

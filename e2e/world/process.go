@@ -17,10 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Daemon is one process that a test started, with the data that it leaves to the next one.
-// Its methods are for one goroutine.
+// Daemon is one process that a test started, with the data that it leaves to its successor.
+// Its methods are for a single goroutine.
 type Daemon struct {
-	// Name is that of its data folder, too.
+	// Name is also the name of its data folder.
 	Name    string
 	w       *World
 	args    []string
@@ -31,7 +31,7 @@ type Daemon struct {
 	stopped bool
 }
 
-// buffer collects output and can be waited on.
+// buffer collects output and can be read at any time.
 type buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -58,7 +58,7 @@ func (w *World) Start(name, ready string, env []string, program string, args ...
 	return d
 }
 
-// Daemon is the one that was started under a name.
+// Daemon returns the one that was started under the given name.
 func (w *World) Daemon(name string) *Daemon {
 	w.t.Helper()
 	for _, d := range w.daemons {
@@ -76,8 +76,8 @@ func (d *Daemon) Launch() {
 	d.cmd = exec.Command(d.args[0], d.args[1:]...)
 	d.cmd.Env, d.cmd.Dir = d.env, d.w.dir
 	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
-	// It must end on its own account when it is asked to, not with the terminal's group; and
-	// what it leaves behind must not keep Wait from returning.
+	// It must end by itself when asked to, not with the terminal's group, and what it leaves
+	// behind must not keep Wait from returning.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	d.cmd.WaitDelay = time.Second
 	if err := d.cmd.Start(); err != nil {
@@ -101,10 +101,10 @@ func (d *Daemon) run(ready string) {
 	})
 }
 
-// Output is what the process, and those before it, have printed.
+// Output is what this process and its predecessors have printed.
 func (d *Daemon) Output() string { return d.out.String() }
 
-// PID of the process that runs now, or ran last.
+// PID is that of the process that is running now, or that ran last.
 func (d *Daemon) PID() int { return d.cmd.Process.Pid }
 
 // Ended says whether the process has ended.
@@ -117,7 +117,7 @@ func (d *Daemon) Ended() bool {
 	}
 }
 
-// Stop asks the daemon to end as a user would, and insists on it.
+// Stop asks the daemon to end as a user would, and kills it if it does not.
 func (d *Daemon) Stop() {
 	d.w.t.Helper()
 	if d.stopped {
@@ -134,7 +134,7 @@ func (d *Daemon) Stop() {
 	}
 }
 
-// Interrupt is Ctrl-C.
+// Interrupt sends the daemon what Ctrl-C would.
 func (d *Daemon) Interrupt() {
 	d.w.t.Helper()
 	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -149,7 +149,7 @@ func (d *Daemon) Kill() {
 	<-d.done
 }
 
-// Again starts the daemon with the same arguments.
+// Again starts the daemon with the same arguments and waits until it is ready.
 func (d *Daemon) Again(ready string) {
 	d.w.t.Helper()
 	d.run(ready)
@@ -176,7 +176,7 @@ func (w *World) Processes(parts ...string) []Proc {
 		}
 		env, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "environ"))
 		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+w.mark+"\x00")) {
-			continue // ended, a zombie, or not ours
+			continue // it has ended, is a zombie, or is not ours
 		}
 		raw, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
 		args := string(bytes.ReplaceAll(raw, []byte{0}, []byte{' '}))
@@ -187,8 +187,8 @@ func (w *World) Processes(parts ...string) []Proc {
 	return found
 }
 
-// ForkServers are the pids of the fork servers that the SuperExec of a daemon has. Their
-// forks, which look the same, are apps: each leads a session of its own.
+// ForkServers returns the pids of the fork servers of a daemon's SuperExec. Their forks,
+// which look the same, are apps: each leads its own session.
 func (w *World) ForkServers(daemon string) []int {
 	w.t.Helper()
 	var pids []int
@@ -209,7 +209,7 @@ func containsAll(text string, parts []string) bool {
 	return true
 }
 
-// checkNoOrphans fails the test if a process of the world is left, and ends it.
+// checkNoOrphans fails the test if any process of the world is left, and ends that process.
 func (w *World) checkNoOrphans() {
 	w.t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -224,7 +224,8 @@ func (w *World) checkNoOrphans() {
 	}
 }
 
-// Alive says whether a process runs: one that its parent has not collected does not.
+// Alive says whether a process is running; a process that its parent has not yet collected is
+// not.
 func Alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// Our own processes. Each keeps its data in a folder of the world with its own name.
+// These methods start our own processes. Each keeps its data in a folder of the world under
+// its own name.
 
-// Ready is what our daemons print when they serve.
+// Ready is what our daemons print once they serve.
 const Ready = `^ready `
 
 // Rhizome starts one of our daemons.
@@ -18,7 +19,7 @@ func (w *World) Rhizome(name string, args ...string) *Daemon {
 	return w.Start(name, Ready, nil, Binary(w.t), args...)
 }
 
-// Relay starts a relay for anybody and returns its address.
+// Relay starts a relay that anybody may use, and returns its address.
 func (w *World) Relay(args ...string) (*Daemon, string) {
 	w.t.Helper()
 	args = append([]string{
@@ -38,7 +39,7 @@ func (w *World) Link(args ...string) (*Daemon, string) {
 	return w.LinkListening("/ip4/127.0.0.1/tcp/"+fmt.Sprint(w.FreePort()), args...)
 }
 
-// LinkListening is Link with the address to listen on.
+// LinkListening is Link with a given address to listen on.
 func (w *World) LinkListening(listen string, args ...string) (*Daemon, string) {
 	w.t.Helper()
 	address := w.FreeAddress()
@@ -48,7 +49,7 @@ func (w *World) LinkListening(listen string, args ...string) (*Daemon, string) {
 	return w.Rhizome("link", args...), address
 }
 
-// Ticket makes one at the link.
+// Ticket makes a ticket at the link.
 func (w *World) Ticket(args ...string) string {
 	w.t.Helper()
 	out := w.Command(append([]string{"ticket", "create", "--data", w.Path("link")}, args...)...)
@@ -80,7 +81,7 @@ func (w *World) Nodes(n int, args ...string) []*Daemon {
 	return all
 }
 
-// RuntimeAddress is where a node serves its Runtime API, as it prints at start.
+// RuntimeAddress is where a node serves its Runtime API, as the node prints at its start.
 func (w *World) RuntimeAddress(node *Daemon) string {
 	w.t.Helper()
 	match := regexp.MustCompile(`Runtime API (127\.0\.0\.1:\d+)`).FindStringSubmatch(node.Output())
@@ -90,7 +91,7 @@ func (w *World) RuntimeAddress(node *Daemon) string {
 	return match[1]
 }
 
-// SuperExec starts ours by hand, for a host with --isolation process.
+// SuperExec starts our SuperExec by hand, for a host with --isolation process.
 func (w *World) SuperExec(runtime string) *Daemon {
 	w.t.Helper()
 	name := "exec-" + strings.ReplaceAll(runtime, ":", "-")

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// NamedNodes starts n SuperNodes one after the other and maps their names to their ids, which
-// flwr does not show together.
+// NamedNodes starts n SuperNodes one after the other and maps their names to their ids,
+// because flwr does not show the two together.
 func (w *World) NamedNodes(f *Flwr, n int) map[string]string {
 	w.t.Helper()
 	ticket := w.Ticket("--uses", fmt.Sprint(n))
@@ -29,7 +29,7 @@ func (w *World) NamedNodes(f *Flwr, n int) map[string]string {
 }
 
 // RanAt says whether a site ever started an app process for a run: the SuperExec keeps a
-// folder of output for each run it has worked for.
+// folder of output for each run it has worked on.
 func (w *World) RanAt(site, runID string) bool {
 	w.t.Helper()
 	found := false

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Stock Flower's own processes.
+// These methods start stock Flower's own processes.
 
 // Stock is the path of a program of stock Flower.
 func (w *World) Stock(program string) string { return filepath.Join(w.venv, "bin", program) }
@@ -31,7 +31,8 @@ func (w *World) StockLink(args ...string) (*Daemon, string) {
 	return d, address
 }
 
-// StockNode starts flower-supernode for partition i of n and returns its Runtime API.
+// StockNode starts flower-supernode for partition i of n and returns the address of its
+// Runtime API.
 func (w *World) StockNode(link string, i, n int, args ...string) (*Daemon, string) {
 	w.t.Helper()
 	port := w.FreePort()
@@ -51,5 +52,5 @@ func (w *World) StockExec(runtime string) *Daemon {
 		w.Stock("flower-superexec"), "--insecure", "--runtime-api-address", runtime)
 }
 
-// NodeConfig is the node configuration for partition i of n.
+// NodeConfig returns the node configuration for partition i of n.
 func NodeConfig(i, n int) string { return fmt.Sprintf("partition-id=%d num-partitions=%d", i, n) }

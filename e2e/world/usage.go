@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Usage is what a process holds at a moment.
+// Usage is what a process holds at a given moment.
 type Usage struct {
 	RSS        int // bytes
 	Files      int // open descriptors
 	Goroutines int // 0 if the process serves no profiles
 }
 
-// UsageOf looks at a process; profiles is its --pprof address, or empty.
+// UsageOf measures a process; profiles is its --pprof address, or empty.
 func UsageOf(t testing.TB, pid int, profiles string) Usage {
 	t.Helper()
 	var u Usage
@@ -34,7 +34,7 @@ func UsageOf(t testing.TB, pid int, profiles string) Usage {
 			if _, err := fmt.Sscan(rest, &u.RSS); err != nil {
 				t.Fatalf("memory of %d: %v", pid, err)
 			}
-			u.RSS <<= 10 // it says kB and means KiB
+			u.RSS <<= 10 // it says kB but means KiB
 		}
 	}
 	files, err := os.ReadDir(filepath.Join(proc, "fd"))
@@ -48,12 +48,12 @@ func UsageOf(t testing.TB, pid int, profiles string) Usage {
 	return u
 }
 
-// DiskUse is how many bytes the files below a folder have.
+// DiskUse is how many bytes the files under a folder take.
 func DiskUse(t testing.TB, folder string) (bytes int64) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
-			return nil // removed this moment
+			return nil // it was removed just now
 		}
 		if info, err := entry.Info(); err == nil {
 			bytes += info.Size()

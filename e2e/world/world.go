@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Limits of the harness. They bound what hangs; what a test promises is measured apart.
+// These limits of the harness bound what hangs; what a test promises is measured separately.
 const (
 	StartLimit = 60 * time.Second // of a daemon, with cold Python on a busy machine
 	StopLimit  = 20 * time.Second // of a daemon that was asked to end
@@ -52,7 +52,7 @@ func Binary(t testing.TB) string {
 		binary.path = filepath.Join(dir, "rhizome")
 		build := exec.Command("go", "build", "-o", binary.path, "./cmd/rhizome")
 		build.Dir = checkout(t)
-		build.Env = append([]string{"CGO_ENABLED=0"}, os.Environ()...) // unless it is set: race.sh does
+		build.Env = append([]string{"CGO_ENABLED=0"}, os.Environ()...) // unless it is already set, as in race.sh
 		if out, err := build.CombinedOutput(); err != nil {
 			binary.err = fmt.Errorf("build the binary: %w\n%s", err, out)
 		}
@@ -63,7 +63,7 @@ func Binary(t testing.TB) string {
 	return binary.path
 }
 
-// checkout is the folder of the source tree.
+// checkout returns the folder of the source tree.
 func checkout(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -80,7 +80,7 @@ func checkout(t testing.TB) string {
 	return ""
 }
 
-// venv is the Python environment for the tests.
+// venv returns the Python environment for the tests.
 func venv(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv("RHIZOME_TEST_VENV")
@@ -98,26 +98,27 @@ func venv(t testing.TB) string {
 }
 
 // World is what one test runs: daemons with their folders, and a FLWR_HOME for flwr. Its
-// methods fail the test when something goes wrong; they are for the goroutine of the test.
+// methods fail the test when something goes wrong, and must be called from the goroutine of
+// the test.
 type World struct {
 	t    testing.TB
 	dir  string
-	mark string // is in the environment of all processes of this world
+	mark string // it is in the environment of all processes of this world
 	venv string
 
 	daemons []*Daemon
-	probes  int // copies of the test app that were made
+	probes  int // number of copies of the test app made so far
 }
 
-// New makes an empty world. At the end of the test it stops what still runs and fails
-// the test if a process is left.
+// New makes an empty world. At the end of the test it stops whatever is still running, and
+// fails the test if a process is left.
 func New(t testing.TB) *World {
 	t.Helper()
 	return newWorld(t, venv(t))
 }
 
 // NewOf is New with another version of Flower, such as "1.40", for all Python processes. Its
-// environment lies beside the usual one; without it the test is skipped.
+// environment lies next to the usual one; without it the test is skipped.
 func NewOf(t testing.TB, version string) *World {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(venv(t)), "flwr-"+version)
@@ -127,7 +128,7 @@ func NewOf(t testing.TB, version string) *World {
 	return newWorld(t, path)
 }
 
-// NewIn is New with a Python environment of the test's own.
+// NewIn is New with the test's own Python environment.
 func NewIn(t testing.TB, venv string) *World {
 	t.Helper()
 	return newWorld(t, venv)
@@ -154,17 +155,17 @@ func newWorld(t testing.TB, venv string) *World {
 // Venv is the Python environment of the world.
 func (w *World) Venv() string { return w.venv }
 
-// For makes t the test that fails when something goes wrong from now on: one of the subtests
-// that share a world, and then the test again that made it.
+// For makes t the test that fails if something goes wrong from now on. Use it when subtests
+// share a world: give it each subtest, and then the test that made the world again.
 func (w *World) For(t testing.TB) { w.t = t }
 
-// Path of something in the folder of the world.
+// Path is the path of something in the folder of the world.
 func (w *World) Path(elem ...string) string {
 	return filepath.Join(append([]string{w.dir}, elem...)...)
 }
 
-// Env is the environment of the world's processes. FLWR_HOME is that of the flwr command;
-// daemons of ours do not get it, so that they use their own as they do for a user.
+// Env is the environment of the world's processes. Only the flwr command gets the world's
+// FLWR_HOME; our daemons use their own, as they do for a user.
 func (w *World) Env(extra ...string) []string {
 	var env []string
 	for _, pair := range os.Environ() {
@@ -176,26 +177,27 @@ func (w *World) Env(extra ...string) []string {
 		w.mark,
 		"PATH="+filepath.Join(w.venv, "bin")+":"+os.Getenv("PATH"),
 		"FLWR_TELEMETRY_ENABLED=0", "FLWR_DISABLE_UPDATE_CHECK=1",
-		// On two cores a thread pool for each of many small processes only costs time.
+		// On two cores, a thread pool for each of many small processes only costs time.
 		"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
 	), extra...)
 }
 
-// Free ports are looked for below those that the kernel gives to outgoing connections, which
-// would take them before the daemon that they are meant for has started.
+// Free ports are sought below the range that the kernel uses for outgoing connections, which
+// could otherwise take a port before the daemon it is meant for has started.
 const (
 	firstPort = 15000
 	ports     = 15000
 )
 
-// portsGiven is how many were given out, so that no two worlds of a process get the same.
+// portsGiven is how many ports were given out; it keeps two worlds of a process from getting
+// the same one.
 var portsGiven atomic.Uint32
 
 // FreePort finds a port that nobody listens on.
 func (w *World) FreePort() int {
 	w.t.Helper()
 	for range ports {
-		// Another process begins elsewhere.
+		// Another process starts its search elsewhere.
 		port := firstPort + (os.Getpid()*101+int(portsGiven.Add(1)))%ports
 		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err == nil {
@@ -207,16 +209,17 @@ func (w *World) FreePort() int {
 	return 0
 }
 
-// FreeAddress is a free port with its host.
+// FreeAddress is a loopback address with a free port.
 func (w *World) FreeAddress() string { return "127.0.0.1:" + strconv.Itoa(w.FreePort()) }
 
-// Eventually waits for a condition that nobody can tell us about.
+// Eventually waits for a condition that nobody can notify us about.
 func (w *World) Eventually(what string, limit time.Duration, holds func() bool) {
 	w.t.Helper()
 	Eventually(w.t, what, limit, 20*time.Millisecond, holds)
 }
 
-// Eventually looks, with pauses, until a condition holds, and ends the test if it does not.
+// Eventually checks repeatedly, with pauses, until a condition holds, and ends the test if it
+// never does.
 func Eventually(t testing.TB, what string, limit, pause time.Duration, holds func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -235,7 +238,7 @@ func Eventually(t testing.TB, what string, limit, pause time.Duration, holds fun
 	}
 }
 
-// Tail is the end of a text.
+// Tail returns the last lines of a text.
 func Tail(text string, lines int) string {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
