@@ -1,6 +1,6 @@
 package chaos
 
-// What is killed.
+// The processes that are killed.
 const (
 	procLink      = "link"
 	procNode      = "node"
@@ -13,10 +13,10 @@ const (
 
 var processes = []string{procLink, procNode, procLinkExec, procNodeExec, procRelay, procClientApp, procServerApp}
 
-// moment of a round. reach brings the run there and returns what lets it go on.
+// moment is a point in a round. reach brings the run there and returns a function that lets it go on.
 type moment struct {
 	name string
-	// means tells when that is.
+	// means explains when that is.
 	means string
 	big   bool // needs a model that takes a while to transfer
 	reach func(*federation) (resume func())
@@ -33,7 +33,7 @@ var (
 	moments       = []moment{beforeOffer, objectsFlow, accepted, appRunning, replyFlows, betweenRounds, atFinish}
 )
 
-// outcome of a cell.
+// outcome is what becomes of a cell.
 type outcome string
 
 const (
@@ -51,9 +51,9 @@ type cell struct {
 	slow    bool // waits for the claim of a task to expire
 }
 
-// expected is the outcome of a cell. What Rhizome is made of may die at any time; what an
-// app has done in memory is lost with it, and only the app can say what that means: a dead
-// ClientApp is error 8 for its ServerApp, a dead ServerApp is the end of its run.
+// expected is the outcome of a cell. Any process of Rhizome itself may die at any time. Work
+// that an app holds in memory is lost with the app, and only the app can say what that means: a
+// dead ClientApp is error 8 for its ServerApp, and a dead ServerApp is the end of its run.
 func expected(process, at string) outcome {
 	switch {
 	case process == procServerApp:
@@ -67,13 +67,13 @@ func expected(process, at string) outcome {
 	}
 }
 
-// cellsOf gives the cells of a moment that can be tried.
+// cellsOf returns the cells of a moment that can be tried.
 func cellsOf(m moment) []cell {
 	var cells []cell
 	for _, process := range processes {
 		c := cell{process: process, moment: m, outcome: expected(process, m.name)}
-		// The task was given to the SuperExec that died, so it is given out again when the
-		// claim expires.
+		// The task was given to the SuperExec that died, so it is handed out again only when
+		// the claim expires.
 		c.slow = process == procNodeExec && m.name == accepted.name
 		if c.outcome != noProcess {
 			cells = append(cells, c)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The table of the fault matrix in the documentation is made from the cells that are tested.
+// The fault matrix in the documentation is generated from the cells that are tested.
 const (
 	tableBegin = "<!-- fault matrix: made by RHIZOME_UPDATE_DOCS=1 go test ./e2e/chaos -run TestDocumented -->\n"
 	tableEnd   = "<!-- end of the fault matrix -->\n"

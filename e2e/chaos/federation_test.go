@@ -19,7 +19,7 @@ import (
 // temporary is the name of the folder for temporary files.
 const temporary = "tmp"
 
-// federation is a relay, a link that can be reached through it alone, and nodes.
+// federation is a relay, a link that can only be reached through it, and nodes.
 type federation struct {
 	t *testing.T
 	*world.World
@@ -27,7 +27,7 @@ type federation struct {
 	relay, link *world.Daemon
 	nodes       []*world.Daemon
 
-	app   *steady // of the run that is disturbed
+	app   *steady // the app of the run that is disturbed
 	runID string
 }
 
@@ -45,8 +45,8 @@ func newFederation(t *testing.T, nodes int, relayFlags ...string) *federation {
 func newFederationWith(t *testing.T, nodes int, flags func(w *world.World, name string) []string) *federation {
 	t.Helper()
 	f := &federation{t: t, World: world.New(t)}
-	world.Binary(t) // before our temporary folder is another
-	// What our processes leave in the temporary folder is looked at, too.
+	world.Binary(t) // before the temporary folder changes
+	// The test also checks what our processes leave in the temporary folder.
 	if err := os.Mkdir(f.Path(temporary), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (f *federation) daemons() []*world.Daemon {
 	return append([]*world.Daemon{f.relay}, f.hosts()...)
 }
 
-// superExec is the pid of a daemon's SuperExec; 0 if none runs.
+// superExec returns the pid of a daemon's SuperExec, or 0 if none is running.
 func (f *federation) superExec(host *world.Daemon) int {
 	var card struct {
 		Process struct{ PID int }
@@ -82,7 +82,7 @@ func (f *federation) superExec(host *world.Daemon) int {
 	return f.ours(card.Process.PID)
 }
 
-// apps are the pids of the app processes that a daemon's SuperExec has written down.
+// apps returns the pids of the app processes that a daemon's SuperExec has recorded.
 func (f *federation) apps(host *world.Daemon) []int {
 	f.t.Helper()
 	records, err := filepath.Glob(f.Path(host.Name, "superexec", "apps", "*.json"))
@@ -96,7 +96,7 @@ func (f *federation) apps(host *world.Daemon) []int {
 		}
 		text, err := os.ReadFile(path)
 		if err != nil || json.Unmarshal(text, &record) != nil {
-			continue // it ended this moment, or does not run yet
+			continue // it has just ended, or is not running yet
 		}
 		if pid := f.ours(record.Handle.PID); pid != 0 {
 			pids = append(pids, pid)
@@ -105,8 +105,8 @@ func (f *federation) apps(host *world.Daemon) []int {
 	return pids
 }
 
-// ours is the pid if a living process of this world has it, else 0. Pids on disk may be of
-// processes that are long gone.
+// ours returns the pid if a living process of this world has it, and 0 otherwise. Pids on disk
+// may belong to processes that are long gone.
 func (f *federation) ours(pid int) int {
 	if pid == 0 || !world.Alive(pid) {
 		return 0
@@ -119,14 +119,14 @@ func (f *federation) ours(pid int) int {
 	return 0
 }
 
-// status asks the link; false while it does not answer.
+// status asks the link for its status; ok is false while it does not answer.
 func (f *federation) status() (status linkadmin.Status, ok bool) {
 	f.t.Helper()
 	ok = f.ask(f.link, &status)
 	return status, ok
 }
 
-// nodeStatus asks a node; false while it does not answer.
+// nodeStatus asks a node for its status; ok is false while it does not answer.
 func (f *federation) nodeStatus(d *world.Daemon) (status node.Status, ok bool) {
 	f.t.Helper()
 	ok = f.ask(d, &status)
@@ -145,7 +145,7 @@ func (f *federation) ask(d *world.Daemon, status any) bool {
 	return client.Call(ctx, http.MethodGet, "/status", nil, status) == nil
 }
 
-// awaitEnd waits until a run is finished, and gives it as the status shows it.
+// awaitEnd waits until a run has finished, and returns it as the status shows it.
 func (f *federation) awaitEnd(runID string, limit time.Duration) linkadmin.RunStatus {
 	f.t.Helper()
 	var found linkadmin.RunStatus
@@ -161,7 +161,7 @@ func (f *federation) awaitEnd(runID string, limit time.Duration) linkadmin.RunSt
 	return found
 }
 
-// train runs the test app and gives its result, when nothing happens to it.
+// train runs the test app undisturbed and returns its result.
 func (f *federation) train(name string, settings ...string) string {
 	f.t.Helper()
 	s := newSteady(f.t, f.World, name)

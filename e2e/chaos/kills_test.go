@@ -14,13 +14,14 @@ import (
 const (
 	killNodes = 4
 	// recovery bounds the wait for a round after its last kill. Clients of stock Flower wait
-	// up to 20 s between attempts, and a SuperExec that died often is started after up to 30 s.
+	// up to 20 s between attempts, and a SuperExec that has died often is restarted only after up
+	// to 30 s.
 	recovery = 3 * time.Minute
 )
 
-// TestRandomKills kills so many random processes during each round of a run.
+// TestRandomKills kills random processes during each round of a run.
 //
-// A killed ClientApp is told to the ServerApp as error 8, which is right: only the app knows
+// The ServerApp hears of a killed ClientApp as error 8, which is right: only the app knows
 // whether its work may be done twice. This one asks again.
 func TestRandomKills(t *testing.T) {
 	rounds, kills := 3, 9
@@ -57,14 +58,14 @@ func TestRandomKills(t *testing.T) {
 	if got := c.app.result(); got != want {
 		t.Errorf("final weights %s, undisturbed %s", got, want)
 	}
-	// Whatever else dies is no failure of an app.
+	// The death of any other process is not a failure of an app.
 	if asked, killed := c.app.count("crashed"), c.hits["ClientApp"]; asked > killed {
 		t.Errorf("%d messages were answered with an error, and %d ClientApps were killed", asked, killed)
 	}
 	c.checkNothingIsLeft()
 }
 
-// killer kills, and starts again what it has killed.
+// killer kills processes, and restarts the daemons that it has killed.
 type killer struct {
 	t    *testing.T
 	rand *rand.Rand
@@ -94,7 +95,7 @@ func (c *killer) kill() {
 	}
 }
 
-// strike kills one of a kind, and names it; empty if none is there.
+// strike kills one process of a kind and returns its name, or nothing if there is none.
 func (c *killer) strike(kind string) string {
 	node := c.nodes[c.rand.IntN(len(c.nodes))]
 	switch kind {
@@ -141,7 +142,7 @@ func (c *killer) strikeProcess(name string, pids ...int) string {
 	return name
 }
 
-// pause lets time pass, and starts what has been down long enough.
+// pause lets time pass, and restarts daemons that have been down long enough.
 func (c *killer) pause(least, most time.Duration) {
 	for end := time.Now().Add(c.between(least, most)); time.Now().Before(end); {
 		<-time.After(10 * time.Millisecond)

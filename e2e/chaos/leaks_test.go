@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// belongs are the files that a data folder may have when no run is unfinished, by their path
-// below it. What is not here was left behind.
+// belongs matches the files that a data folder may hold when no run is unfinished, by their
+// path within it. Any other file was left behind.
 var belongs = regexp.MustCompile(`^(` + strings.Join([]string{
 	`state\.db(-wal|-shm)?`, `identity`, `port`, `admin\.sock`, `rhizome\.json`, `lock`, `join\.ticket`,
 	`superexec/(superexec\.json|superexec\.log(\.1)?|rhizome\.json|lock)`,
 	`superexec/warm/(forkserver\.py|preload-[0-9a-z]+\.json|learned/[0-9a-f]{64}\.json)`,
-	// Installed apps and output of apps are kept for later; both have limits of their own.
+	// Installed apps and the output of apps are kept for later; both have limits of their own.
 	`superexec/flwr-home/.*`, `superexec/logs/.*`,
 }, "|") + `)$`)
 
-// checkFiles wants nothing in the data folders but what belongs there, and nothing in the
+// checkFiles expects only the files that belong there in the data folders, and none in the
 // temporary folder. Cleaning up may take a moment.
 func (f *federation) checkFiles(limit time.Duration) {
 	f.t.Helper()
@@ -47,7 +47,7 @@ func (f *federation) leftFiles() []string {
 		root := f.Path(folder)
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
-				return nil // removed this moment
+				return nil // it has just been removed
 			}
 			name, err := filepath.Rel(root, path)
 			if err == nil && !belongs.MatchString(filepath.ToSlash(name)) {
@@ -80,7 +80,7 @@ func (f *federation) checkNothingIsLeft() {
 	f.checkFiles(recovery)
 }
 
-// checkProcesses wants one SuperExec for each host and no app.
+// checkProcesses expects one SuperExec for each host, and no app.
 func (f *federation) checkProcesses() {
 	f.t.Helper()
 	f.Eventually("no app process is left", recovery, func() bool {

@@ -12,10 +12,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(world.Main(m)) }
 
-// everything says that `make chaos` runs, not `make test`.
+// everything reports whether this is `make chaos` rather than `make test`.
 func everything() bool { return os.Getenv("RHIZOME_CHAOS") != "" }
 
-// dice gives the randomness of a test and prints how to have it again.
+// dice returns the source of a test's randomness, and prints how to repeat it.
 func dice(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())

@@ -14,17 +14,17 @@ import (
 
 const (
 	matrixNodes = 2
-	// relayRate makes the transfer of bigModel take about half a second, in which it can be seen.
+	// relayRate makes the transfer of bigModel take about half a second, long enough to be seen.
 	relayRate = 8 << 20
-	// bigModel and smallModel in numbers of 8 bytes.
+	// bigModel and smallModel count numbers of 8 bytes.
 	bigModel   = 512 << 10
 	smallModel = 4 << 10
-	// promptly bounds what nothing disturbs.
+	// promptly bounds steps that nothing disturbs.
 	promptly = time.Minute
 )
 
-// TestFaultMatrix kills every process at every moment of a run. `make test` takes one cell
-// of each moment, chosen by the seed.
+// TestFaultMatrix kills every process at every moment of a run. `make test` tries one cell for
+// each moment, chosen by the seed.
 func TestFaultMatrix(t *testing.T) {
 	m := &matrix{federation: newFederation(t, matrixNodes, "--peer-rate", fmt.Sprint(relayRate)), want: make(map[int]string)}
 	dice := dice(t)
@@ -46,7 +46,7 @@ func TestFaultMatrix(t *testing.T) {
 	}
 }
 
-// sample leaves one cell. Those that wait for a time-out of half a minute take too long.
+// sample picks one cell. Cells that wait for a time-out of half a minute take too long.
 func sample(dice *rand.Rand, cells []cell) []cell {
 	var quick []cell
 	for _, c := range cells {
@@ -57,21 +57,21 @@ func sample(dice *rand.Rand, cells []cell) []cell {
 	return []cell{quick[dice.IntN(len(quick))]}
 }
 
-// matrix is a federation on which cell after cell is tried.
+// matrix is a federation on which one cell after another is tried.
 type matrix struct {
 	*federation
 	tries int
 	want  map[int]string // digest of the weights of an undisturbed run, by model size
 }
 
-// use makes t the test that fails.
+// use makes t the test that fails from now on.
 func (m *matrix) use(t *testing.T) {
 	m.t = t
 	m.For(t)
 }
 
-// try goes through the second of two rounds up to the moment, kills the process, and looks
-// at what becomes of the run.
+// try goes through the second of two rounds up to the moment, kills the process, and checks
+// what becomes of the run.
 func (m *matrix) try(c cell) {
 	m.t.Helper()
 	m.tries++
@@ -96,7 +96,7 @@ func (m *matrix) try(c cell) {
 	m.checkNothingIsLeft()
 }
 
-// strike kills the process of a cell and starts a daemon again.
+// strike kills the process of a cell, and starts it again if it is a daemon.
 func (m *matrix) strike(process string) {
 	m.t.Helper()
 	first := m.nodes[0]
@@ -133,8 +133,8 @@ func (m *matrix) killApp(host *world.Daemon) {
 	world.Kill(m.t, pids[0])
 }
 
-// freeze stops processes without ending them, and returns what lets them go on. One that
-// was killed meanwhile is left alone.
+// freeze stops processes without ending them, and returns a function that lets them go on. A
+// process that has been killed meanwhile is left alone.
 func (f *federation) freeze(pids ...int) (resume func()) {
 	f.t.Helper()
 	for _, pid := range pids {
@@ -151,8 +151,8 @@ func (f *federation) freeze(pids ...int) (resume func()) {
 	}
 }
 
-// reachOffer stops the line, then lets the ServerApp ask: the link has messages of which no
-// node has heard.
+// reachOffer stops the line, then lets the ServerApp ask: the link has messages that no node
+// has heard of.
 func reachOffer(f *federation) (resume func()) {
 	f.t.Helper()
 	resume = f.freeze(f.relay.PID())
@@ -170,7 +170,7 @@ func reachOffer(f *federation) (resume func()) {
 	return resume
 }
 
-// reachObjectsIn waits until a node, or the link, has a part of what the other sends.
+// reachObjectsIn waits until a node, or the link, has received part of what the other sends.
 func reachObjectsIn(receiver string) func(*federation) func() {
 	return func(f *federation) func() {
 		f.t.Helper()
@@ -186,7 +186,7 @@ func reachObjectsIn(receiver string) func(*federation) func() {
 	}
 }
 
-// reachAccepted stops the node's SuperExec, so that what arrives waits on the node's disk.
+// reachAccepted stops the node's SuperExec, so that messages which arrive wait on the node's disk.
 func reachAccepted(f *federation) (resume func()) {
 	f.t.Helper()
 	resume = f.freeze(f.superExec(f.nodes[0]))
@@ -221,7 +221,7 @@ func reachFinish(f *federation) (resume func()) {
 	return func() { f.app.release("finish") }
 }
 
-// check compares what became of a run with what should.
+// check compares what became of a run with what should have.
 func (o outcome) check(m *matrix, status, details, want string) {
 	m.t.Helper()
 	trained, crashed := m.app.count("train-2-0"), m.app.count("crashed")
@@ -230,7 +230,7 @@ func (o outcome) check(m *matrix, status, details, want string) {
 		if status != "finished:completed" || m.app.result() != want {
 			m.t.Errorf("the run is %s (%s) with weights %s, want %s", status, details, m.app.result(), want)
 		}
-		// Work that was under way is taken back, not done again.
+		// Work that was under way is taken up again, not redone.
 		if trained != 1 || crashed != 0 {
 			m.t.Errorf("the node trained %d times and %d messages failed; want once and none", trained, crashed)
 		}

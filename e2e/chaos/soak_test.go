@@ -12,25 +12,25 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// What may differ between the early and the late runs of a soak: the Go runtime starts and
-// ends goroutines of its own and gives memory back when it likes, and a database opens up to
-// four readers when they are needed, of two files each, and keeps them.
+// The differences allowed between the early and the late runs of a soak: the Go runtime starts
+// and ends goroutines of its own and returns memory when it likes, and a database opens up to
+// four readers of two files each when it needs them, and keeps them.
 const (
 	mayGrowFiles      = 8
 	mayGrowGoroutines = 8
 	mayGrowRSS        = 8 << 20
-	soakSamples       = 10 // at either end, of which the medians are compared
+	soakSamples       = 10 // at either end; their medians are compared
 )
 
-// TestSoak runs one app after the other, for 20 minutes unless told otherwise, and wants
-// what the daemons hold to stay what it was.
+// TestSoak runs one app after another, for 20 minutes unless told otherwise, and expects the
+// resources that the daemons hold not to grow.
 func TestSoak(t *testing.T) {
 	runs := number(t, "RHIZOME_SOAK_RUNS", 50)
 	if runs < 3*soakSamples {
 		t.Fatalf("RHIZOME_SOAK_RUNS=%d: want at least %d to see a trend", runs, 3*soakSamples)
 	}
 	slot := time.Duration(number(t, "RHIZOME_SOAK_MINUTES", 20)) * time.Minute / time.Duration(runs)
-	profiles := make(map[string]string) // of each daemon that serves them
+	profiles := make(map[string]string) // addresses, by daemon
 	f := newFederationWith(t, killNodes, func(w *world.World, name string) []string {
 		profiles[name] = w.FreeAddress()
 		return []string{"--pprof", profiles[name]}
@@ -48,7 +48,7 @@ func TestSoak(t *testing.T) {
 		if got != want {
 			t.Fatalf("run %d gave %s, the first %s", run+1, got, want)
 		}
-		<-next.C // the load of a federation that is used, not of a benchmark
+		<-next.C // the load of a federation in use, not of a benchmark
 		for name, pid := range f.soaked() {
 			usage[name] = append(usage[name], world.UsageOf(t, pid, profiles[name]))
 		}
@@ -57,8 +57,8 @@ func TestSoak(t *testing.T) {
 	t.Logf("%d runs in %v\n%s", runs, slot*time.Duration(runs), trend(t, usage))
 }
 
-// TestLargeModels runs one long training of a large model, 200 rounds of 100 MB unless told
-// otherwise, and wants memory and disk to stay what they were after 20 rounds.
+// TestLargeModels trains one large model for a long time, 200 rounds of 100 MB unless told
+// otherwise, and expects memory and disk to stay what they were after 20 rounds.
 func TestLargeModels(t *testing.T) {
 	rounds := number(t, "RHIZOME_SOAK_ROUNDS", 200)
 	megabytes := number(t, "RHIZOME_SOAK_MB", 100)
@@ -73,7 +73,7 @@ func TestLargeModels(t *testing.T) {
 	})
 	app := newSteady(t, f.World, "large")
 	usage := make(map[string][]world.Usage)
-	disk := make(map[string]int64) // the most that was seen
+	disk := make(map[string]int64) // the most that was seen, by daemon
 	began := time.Now()
 	runID := f.flwr.Submit(app.app(), "-c", app.config(fmt.Sprintf("rounds=%d", rounds), fmt.Sprintf("nodes=%d", nodes),
 		"work=0.0", fmt.Sprintf("size=%d", megabytes*1_000_000/8)))
@@ -93,7 +93,7 @@ func TestLargeModels(t *testing.T) {
 	t.Logf("%d rounds of %d MB in %v; most on disk: %v\n%s", rounds, megabytes, time.Since(began).Round(time.Second), disk, trend(t, usage))
 }
 
-// soaked are the processes that are looked at.
+// soaked returns the pids of the processes that are watched.
 func (f *federation) soaked() map[string]int {
 	pids := make(map[string]int)
 	for _, d := range f.daemons() {
@@ -105,7 +105,7 @@ func (f *federation) soaked() map[string]int {
 	return pids
 }
 
-// trend compares the early with the late samples, and tells them as a table.
+// trend compares the early samples with the late ones, and returns them as a table.
 func trend(t *testing.T, usage map[string][]world.Usage) string {
 	var b strings.Builder
 	b.WriteString("| process | memory, MB | open files | goroutines |\n|---|---|---|---|\n")

@@ -13,7 +13,7 @@ import (
 )
 
 // steady is one run of the test app of that name, with the folder through which it is
-// steered.
+// controlled.
 type steady struct {
 	t     *testing.T
 	w     *world.World
@@ -45,7 +45,7 @@ func (s *steady) config(settings ...string) string {
 
 func (s *steady) barrier(point string) string { return filepath.Join(s.stage, "hold-"+point) }
 
-// hold makes the app wait when it comes to the point.
+// hold makes the app wait when it reaches the point.
 func (s *steady) hold(point string) {
 	s.t.Helper()
 	if err := os.WriteFile(s.barrier(point), nil, 0o600); err != nil {
@@ -53,7 +53,7 @@ func (s *steady) hold(point string) {
 	}
 }
 
-// release lets it go on.
+// release lets the app go on.
 func (s *steady) release(point string) {
 	s.t.Helper()
 	if err := os.Remove(s.barrier(point)); err != nil {
@@ -64,7 +64,7 @@ func (s *steady) release(point string) {
 // count is how often an event happened.
 func (s *steady) count(event string) int { return len(s.pids(event)) }
 
-// pids are the processes in which an event happened.
+// pids lists the processes in which an event happened.
 func (s *steady) pids(event string) []int {
 	s.t.Helper()
 	text, _ := os.ReadFile(filepath.Join(s.stage, "events"))
@@ -89,7 +89,7 @@ func (s *steady) await(event string, limit time.Duration) {
 	s.w.Eventually("event "+event+" of the app", limit, func() bool { return s.count(event) > 0 })
 }
 
-// result is the digest of the final weights, or empty.
+// result is the digest of the final weights, or empty if there are none yet.
 func (s *steady) result() string {
 	text, _ := os.ReadFile(filepath.Join(s.stage, "result"))
 	return string(text)

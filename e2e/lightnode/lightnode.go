@@ -19,22 +19,22 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session"
 )
 
-// maxPeers of a light node: its link, and what comes up while a connection is replaced.
+// maxPeers is enough for a light node's link, with room for connections that are being replaced.
 const maxPeers = 8
 
-// Config of a Node.
+// Config configures a Node.
 type Config struct {
-	// Ticket to join with.
+	// Ticket is what the node joins with.
 	Ticket ticket.Ticket
-	// Name that the node wishes for.
+	// Name is the one that the node wishes for.
 	Name string
-	// Delay is what a ClientApp would take.
+	// Delay is the time that a ClientApp would take.
 	Delay time.Duration
-	// NoSession has the node join and keep its connection, and no more: to tell what a session
-	// costs beyond that. Opened is told when it has joined.
+	// NoSession has the node only join and keep its connection, to find out what a session costs
+	// beyond that. Opened is called when the node has joined.
 	NoSession bool
-	// Opened is told of each session, Replied of each reply that the link has stored, with
-	// the time since its Offer. Both optional; they must not block.
+	// Opened is called for each session, and Replied for each reply that the link has stored,
+	// with the time since its Offer. Both are optional; they must not block.
 	Opened  func()
 	Replied func(took time.Duration)
 }
@@ -72,15 +72,15 @@ func New(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Run joins and holds the session until ctx ends, whose cause it returns, or until the
-// link refuses the node.
+// Run joins and holds the session until ctx ends, and then returns its cause, or until the link
+// refuses the node.
 func (n *Node) Run(ctx context.Context) error {
 	request := join.Request{TokenID: n.cfg.Ticket.TokenID, Secret: n.cfg.Ticket.Secret, Name: n.cfg.Name}
 	if _, err := join.Ask(ctx, n.host, n.target, request); err != nil {
 		return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
 	}
 	if n.cfg.NoSession {
-		// A join closes the connection that it was made on.
+		// A join closes the connection over which it was made.
 		if err := n.host.Connect(ctx, peer.AddrInfo{ID: n.target.Peer, Addrs: n.target.Addrs}); err != nil {
 			return fmt.Errorf("light node %s: %w", n.cfg.Name, err)
 		}
@@ -97,7 +97,7 @@ func (n *Node) Close() error {
 	return n.host.Close()
 }
 
-// authorize lets the link have everything.
+// authorize lets the link have every object.
 func (n *Node) authorize(_ context.Context, p peer.ID, _ uint64, _ string) error {
 	if p != n.target.Peer {
 		return objects.ErrRefused
@@ -105,7 +105,7 @@ func (n *Node) authorize(_ context.Context, p peer.ID, _ uint64, _ string) error
 	return nil
 }
 
-// serve holds one session. Everything that it starts has ended when it returns.
+// serve holds one session. Everything that it has started has ended when it returns.
 func (n *Node) serve(ctx context.Context, stream network.Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
@@ -133,7 +133,7 @@ func (n *Node) opened() {
 	}
 }
 
-// begin notes an instruction; false if it is being worked on already.
+// begin records an instruction; it returns false if the instruction is already being worked on.
 func (n *Node) begin(messageID string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -144,7 +144,7 @@ func (n *Node) begin(messageID string) bool {
 	return true
 }
 
-// end notes that nothing is owed for an instruction any more.
+// end records that nothing is owed for an instruction any more.
 func (n *Node) end(messageID string, replied bool) {
 	n.mu.Lock()
 	began, known := n.began[messageID]
@@ -155,7 +155,7 @@ func (n *Node) end(messageID string, replied bool) {
 	}
 }
 
-// belong notes that objects are of a run, which ends with it.
+// belong records that objects belong to a run; they are dropped when it ends.
 func (n *Node) belong(runID uint64, ids ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -169,11 +169,11 @@ func (n *Node) drop(runID uint64) {
 	delete(n.runs, runID)
 	n.mu.Unlock()
 	for _, id := range ids {
-		_ = n.store.Remove(id) // it is a map
+		_ = n.store.Remove(id) // it cannot fail: the store is a map
 	}
 }
 
-// keep stores an object of this node's own.
+// keep stores one of the node's own objects.
 func (n *Node) keep(runID uint64, content []byte) error {
 	id := object.Sum(content)
 	n.belong(runID, id)

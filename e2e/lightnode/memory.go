@@ -99,7 +99,7 @@ func (m *memory) TryPartial(_ context.Context, id string) (objects.Partial, erro
 	return p, nil
 }
 
-// claim makes the Partial of an object; both results are nil when the object is there.
+// claim makes the Partial of an object; both results are nil when the object is already there.
 func (m *memory) claim(id string) (p objects.Partial, busy <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,7 +122,7 @@ func (m *memory) release(id string) {
 	}
 }
 
-// memoryPartial forgets what was received when it ends without Commit.
+// memoryPartial forgets what it has received if it ends without Commit.
 type memoryPartial struct {
 	store *memory
 	id    string

@@ -16,7 +16,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// talk is one session. Offers are worked on beside the reader, one goroutine each; the
+// talk is one session. Each offer is worked on in a goroutine of its own, beside the reader; the
 // link bounds how many there are.
 type talk struct {
 	node *Node
@@ -55,12 +55,12 @@ func (s *talk) handle(ctx context.Context, frame *sessionpb.Frame) error {
 	return nil
 }
 
-// take works on one offer; a failure is told to the link, which offers it again.
+// take works on one offer; it reports a failure to the link, which then offers it again.
 func (s *talk) take(ctx context.Context, offer *sessionpb.Offer) {
 	var msg flwrpb.Message
 	var tree flwrpb.ObjectTree
 	if err := errors.Join(proto.Unmarshal(offer.GetMessage(), &msg), proto.Unmarshal(offer.GetTree(), &tree)); err != nil {
-		return // of a link that is broken: without a message id nothing can be said
+		return // the link is broken: without a message id there is nothing to report
 	}
 	id := msg.GetMetadata().GetMessageId()
 	if !s.node.begin(id) {
@@ -73,7 +73,7 @@ func (s *talk) take(ctx context.Context, offer *sessionpb.Offer) {
 	}
 }
 
-// answer fetches, accepts, and replies with the same content.
+// answer fetches the objects, accepts, and replies with the same content.
 func (s *talk) answer(ctx context.Context, msg *flwrpb.Message, tree *flwrpb.ObjectTree, offer *sessionpb.Offer) error {
 	var run flwrpb.Run
 	if err := proto.Unmarshal(offer.GetRun(), &run); err != nil {
@@ -106,7 +106,7 @@ func (s *talk) answer(ctx context.Context, msg *flwrpb.Message, tree *flwrpb.Obj
 	return s.conn.WriteFrame(&sessionpb.Frame{Body: &sessionpb.Frame_Reply{Reply: reply}})
 }
 
-// reply is a message of its own with the content of the instruction.
+// reply makes a new message with the content of the instruction.
 func (s *talk) reply(msg *flwrpb.Message, tree *flwrpb.ObjectTree) (*sessionpb.Reply, error) {
 	answer := &flwrpb.Message{Metadata: object.ReplyTo(msg.GetMetadata(), time.Now()), Content: []byte{}}
 	children := make([]string, 0, len(tree.GetChildren()))

@@ -18,7 +18,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// serverApp says what flwr-serverapp says, to a link's Runtime API.
+// serverApp talks to a link's Runtime API as flwr-serverapp does.
 type serverApp struct {
 	t     *testing.T
 	ctx   context.Context
@@ -56,7 +56,7 @@ func (a *serverApp) nodes() []uint64 {
 	return ids
 }
 
-// push sends one instruction to each node, with a content that all share.
+// push sends one instruction to each node, all with the same content.
 func (a *serverApp) push(nodes []uint64) (messages []string) {
 	a.t.Helper()
 	content, contentID, err := object.Build("RecordDict", nil, []byte("{}"))
@@ -94,8 +94,8 @@ func (a *serverApp) push(nodes []uint64) (messages []string) {
 	return messages
 }
 
-// pull asks until everything is answered, as send_and_receive does but without its sleep,
-// and returns which instructions were.
+// pull asks until everything is answered, as send_and_receive does but without its sleep, and
+// returns the instructions that the answers belong to.
 func (a *serverApp) pull(messages []string) (answered []string) {
 	a.t.Helper()
 	open := make(map[string]bool, len(messages))

@@ -1,5 +1,5 @@
-// Package scale holds a SuperLink against many nodes: real sessions of real libp2p hosts,
-// imitated behind that (e2e/lightnode), all in this process.
+// Package scale tests a SuperLink with many nodes. Their sessions and libp2p hosts are real, what
+// is behind them is imitated (e2e/lightnode), and everything runs in this process.
 package scale
 
 import (
@@ -27,15 +27,16 @@ import (
 const (
 	// sessions is a quarter of what p2p.defaultMaxPeers lets in.
 	sessions = 1000
-	// joining at a time: each join is two TLS handshakes on both sides, on this machine's cores.
+	// joining is how many nodes join at a time: each join is two TLS handshakes on both sides,
+	// on this machine's cores.
 	joining = 32
-	// patience with all of it, on a machine that does other things too.
+	// patience bounds all of it, on a machine that does other things too.
 	patience = 3 * time.Minute
 )
 
-// TestThousandSessions has a thousand nodes join one link, gives every one of them an
-// instruction in one push, wants every reply in one pull, and wants nothing left behind.
-// What bounds a link is explained in docs/performance.md.
+// TestThousandSessions has a thousand nodes join one link, gives each of them an instruction in
+// one push, and expects every reply in one pull and nothing left behind. docs/performance.md
+// explains what bounds a link.
 func TestThousandSessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a thousand libp2p hosts")
@@ -74,7 +75,7 @@ func TestThousandSessions(t *testing.T) {
 	goleak.VerifyNone(t, leaks)
 }
 
-// heap is what is in use after a collection.
+// heap is how much memory is in use after a collection.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -82,7 +83,7 @@ func heap() uint64 {
 	return m.HeapInuse + m.StackInuse
 }
 
-// hub is a link that runs.
+// hub is a running link.
 type hub struct {
 	*link.Link
 	stop func()
@@ -146,7 +147,7 @@ func startFleet(t *testing.T, ctx context.Context, join ticket.Ticket, count int
 	return f
 }
 
-// run is one node's life; it has a slot until its first session.
+// run is one node's life; it holds a slot until its first session.
 func (f *fleet) run(ctx context.Context, join ticket.Ticket, index int, slots chan struct{}) {
 	select {
 	case slots <- struct{}{}:

@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// fleets are processes of imitated nodes; a collection in one with thousands of hosts
-	// would hold up all of them.
+	// fleets is the number of processes with imitated nodes; a garbage collection in a single
+	// process with thousands of hosts would hold up all of them.
 	fleets = 2
-	// ramp is how many nodes start in a second, in all: a join is two TLS handshakes on both
+	// ramp is how many nodes start per second, in all: a join is two TLS handshakes on both
 	// sides, and link and nodes share this machine.
 	ramp = 24
-	// joinLimit is for the slowest to join when all have started.
+	// joinLimit is how long the slowest node may take to join after all have started.
 	joinLimit = 5 * time.Minute
-	// watched is how long idle sessions are looked at; beats come every 5 s.
+	// watched is how long idle sessions are watched; beats come every 5 s.
 	watched = time.Minute
 )
 
 func TestMain(m *testing.M) { os.Exit(world.Main(m)) }
 
-// TestTenThousandSessions measures what sessions cost the link when nothing happens:
-// processor time, and memory beside that of as many connections without a session. It is
-// for docs/performance.md.
+// TestTenThousandSessions measures what sessions cost the link when nothing happens: processor
+// time, and memory compared with that of as many connections without a session. The figures
+// are for docs/performance.md.
 func TestTenThousandSessions(t *testing.T) {
 	m := newMeasured(t)
 	bare := m.with(2000, true)
@@ -49,7 +49,7 @@ func TestTenThousandSessions(t *testing.T) {
 	t.Logf("a session costs %.1f kB more than a connection", float64(few.live-bare.live)/2000/1000)
 }
 
-// measured is a link that is looked at.
+// measured is a link that is being measured.
 type measured struct {
 	t        *testing.T
 	w        *world.World
@@ -61,7 +61,7 @@ type measured struct {
 	fleets   int
 }
 
-// reading is what the link takes with some nodes.
+// reading is what the link uses with a number of nodes.
 type reading struct {
 	nodes      int
 	bare       bool
@@ -87,7 +87,7 @@ func newMeasured(t *testing.T) *measured {
 	return m
 }
 
-// with has so many nodes come, looks at the link, and has them go.
+// with starts this many nodes, measures the link, and stops them.
 func (m *measured) with(nodes int, bare bool) reading {
 	m.t.Helper()
 	var running []*world.Daemon
@@ -100,8 +100,8 @@ func (m *measured) with(nodes int, bare bool) reading {
 		if bare {
 			args = append(args, "-no-session")
 		}
-		// Nodes and link share the machine: memory is there for 10,000 hosts, time to collect their
-		// garbage is not.
+		// Nodes and link share the machine: there is enough memory for 10,000 hosts, but not enough
+		// time to collect their garbage.
 		lazy := []string{"GOGC=off", "GOMEMLIMIT=8GiB"}
 		running = append(running, m.w.Start(fmt.Sprint("fleet", m.fleets), `"kind":"interval"`, lazy, m.fakenode, args...))
 	}
@@ -120,7 +120,7 @@ func (m *measured) with(nodes int, bare bool) reading {
 	before := m.cpu()
 	<-time.After(watched) // this is the measurement
 	r.cores = (m.cpu() - before).Seconds() / watched.Seconds()
-	m.t.Log(m.row(r)) // now, in case there is no later
+	m.t.Log(m.row(r)) // now, in case the test does not get any further
 	for _, fleet := range running {
 		if got := m.online(fleet); got != nodes/fleets {
 			m.t.Errorf("%s has %d of %d nodes online after a minute", fleet.Name, got, nodes/fleets)
@@ -139,7 +139,7 @@ func (m *measured) online(fleet *world.Daemon) int {
 		Errors map[string]int `json:"errors"`
 	}
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &report); err != nil {
-		return 0 // half a line
+		return 0 // the line is not complete
 	}
 	if len(report.Errors) > 0 {
 		m.t.Logf("%s: %v", fleet.Name, report.Errors)
@@ -170,7 +170,7 @@ func (m *measured) read(nodes int) reading {
 	return r
 }
 
-// cpu is the processor time that the link has used.
+// cpu returns the processor time that the link has used.
 func (m *measured) cpu() time.Duration {
 	m.t.Helper()
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on

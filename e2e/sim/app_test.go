@@ -16,11 +16,11 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// errAppGone ends an app whose task is not its any more.
+// errAppGone ends an app that no longer owns its task.
 var errAppGone = errors.New("the task is over")
 
-// superExec takes tasks of a node and runs an app for each. It and its apps outlive the
-// node's lives.
+// superExec takes tasks from a node and runs an app for each. It and its apps outlive each of
+// the node's lives.
 func (n *nodeSide) superExec(ctx context.Context) {
 	for ctx.Err() == nil {
 		one, err := n.await(ctx)
@@ -38,14 +38,14 @@ func (n *nodeSide) superExec(ctx context.Context) {
 		}
 		n.w.ledger.started(n.id, res.GetTask().GetRunId())
 		if n.w.dice.oneIn(30) {
-			continue // the executor died with the task that it was given
+			continue // the SuperExec died with the task that it was given
 		}
 		a := &app{node: n, token: res.GetToken()}
 		n.w.apps.Go(func() { a.run(ctx) })
 	}
 }
 
-// app is one process of a ClientApp.
+// app is one ClientApp process.
 type app struct {
 	node  *nodeSide
 	token string
@@ -53,7 +53,7 @@ type app struct {
 
 func (a *app) run(ctx context.Context) {
 	dice := a.node.w.dice
-	dies := dice.n(60) // after so many steps, if there are so many
+	dies := dice.n(60) // after this many steps, if there are that many
 	var reply *answer
 	steps := []func(context.Context, *apps.Host, task.Task) error{
 		a.takeInput,
@@ -77,7 +77,7 @@ func (a *app) run(ctx context.Context) {
 	}
 }
 
-// call makes a request, again and again while the node is down.
+// call makes a request, and repeats it while the node is down.
 func (a *app) call(ctx context.Context, request func(context.Context, *apps.Host, task.Task) error) error {
 	for {
 		one, err := a.node.await(ctx)
@@ -95,7 +95,7 @@ func (a *app) call(ctx context.Context, request func(context.Context, *apps.Host
 		case err == nil:
 			return nil
 		default:
-			// Anything else is either worth another try or the end of the app.
+			// Any other error either deserves another try or ends the app.
 			if a.node.w.dice.oneIn(4) {
 				return err
 			}
@@ -138,7 +138,7 @@ type answer struct {
 	objects map[string][]byte
 }
 
-// takeMessage reads the instruction and works out a reply, which is another each time.
+// takeMessage reads the instruction and makes a reply, which is different each time.
 func (a *app) takeMessage(ctx context.Context, h *apps.Host, t task.Task) (*answer, error) {
 	res, err := h.PullMessages(ctx, t, &flwrpb.PullAppMessagesRequest{})
 	if err != nil {
@@ -171,7 +171,7 @@ func newAnswer(md *flwrpb.Metadata) (*answer, error) {
 	return &answer{msg: msg, tree: tree, objects: map[string][]byte{recordID: record, id: content}}, nil
 }
 
-// push sends the reply and what the node lacks of it.
+// push sends the reply and those of its objects that the node lacks.
 func (r *answer) push(ctx context.Context, h *apps.Host, t task.Task) error {
 	raw, err := proto.Marshal(r.msg)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// dice is the randomness of one simulation; several goroutines throw it.
+// dice is the randomness of one simulation; several goroutines share it.
 type dice struct {
 	mu   sync.Mutex
 	rand *rand.Rand
@@ -20,7 +20,7 @@ func (d *dice) n(n int) int {
 	return d.rand.IntN(n)
 }
 
-// one in so many times it is true.
+// oneIn is true once in n times, on average.
 func (d *dice) oneIn(n int) bool { return d.n(n) == 0 }
 
 func (d *dice) upTo(most time.Duration) time.Duration {
@@ -29,7 +29,7 @@ func (d *dice) upTo(most time.Duration) time.Duration {
 	return time.Duration(d.rand.Int64N(int64(most)))
 }
 
-// read fills p, for keys and contents.
+// Read fills p with random bytes, for keys and contents.
 func (d *dice) Read(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -31,7 +31,7 @@ func (w *simulation) drive() {
 	w.sessions.Wait()
 }
 
-// something happens.
+// something makes one random thing happen.
 func (w *simulation) something() {
 	n := w.nodes[w.dice.n(len(w.nodes))]
 	switch w.dice.n(11) {
@@ -70,7 +70,7 @@ func (w *simulation) something() {
 	}
 }
 
-// work is given to some node in some run that goes on.
+// work gives an instruction to some node, in some run that goes on.
 func (w *simulation) work() {
 	if len(w.runs) == 0 {
 		w.newRun()
@@ -86,7 +86,7 @@ func (w *simulation) work() {
 	}
 }
 
-// raise buries what has crashed, and starts what has been down long enough.
+// raise buries the processes that have crashed, and restarts those that have been down long enough.
 func (w *simulation) raise() {
 	now := time.Now()
 	if one := w.link.linkLife; one != nil && one.alive() != nil {
@@ -113,7 +113,7 @@ func (w *simulation) down() time.Duration {
 	return w.dice.upTo(4 * time.Second)
 }
 
-// calm ends all faults. Who was told to stop a run makes sure that it was.
+// calm ends all faults. Runs that were to be stopped are stopped again, to make sure that they are.
 func (w *simulation) calm() {
 	w.mu.Lock()
 	w.faulty = false
@@ -139,7 +139,7 @@ func (w *simulation) calm() {
 	}
 }
 
-// settle waits until everything has its end.
+// settle waits until nothing is open any more.
 func (w *simulation) settle() {
 	for end := time.Now().Add(settleLimit); ; {
 		w.serverApps()
@@ -155,7 +155,7 @@ func (w *simulation) settle() {
 	}
 }
 
-// open is what has not come to its end.
+// open lists what has not been settled yet.
 func (w *simulation) open() (what []string) {
 	for _, r := range w.runs {
 		if !r.stopped && len(r.unsent) > 0 {
@@ -189,7 +189,7 @@ func (w *simulation) open() (what []string) {
 	return what
 }
 
-// check looks at what must be true at the end.
+// check verifies what must be true at the end.
 func (w *simulation) check() {
 	stopped := make(map[string]bool)
 	for _, r := range w.runs {

@@ -11,7 +11,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/session/sessionpb"
 )
 
-// ledger is what anybody has seen, and complains when it does not fit together.
+// ledger records what anybody has seen, and complains when it does not fit together.
 type ledger struct {
 	t testing.TB
 
@@ -20,7 +20,7 @@ type ledger struct {
 	acked     map[string]string // reply that the link has acknowledged, by instruction
 	delivered map[string]string // reply that the ServerApp got, by instruction
 	confirmed map[string]bool   // instructions whose reply the ServerApp has confirmed
-	failed    map[string]bool   // instructions for which it got an error instead
+	failed    map[string]bool   // instructions for which the ServerApp got an error instead
 	over      map[nodeRun]bool  // runs that a node knows to have ended
 	counts    counts
 }
@@ -30,7 +30,7 @@ type nodeRun struct {
 	run  uint64
 }
 
-// counts tell that a simulation has really done something.
+// counts show that a simulation has really done something.
 type counts struct{ instructions, starts, acks, replies, errors, cancels int }
 
 func newLedger(t testing.TB) *ledger {
@@ -76,14 +76,14 @@ func (l *ledger) count(add func(*counts)) {
 	add(&l.counts)
 }
 
-// nodeID is what a node was told that it is; 0 before.
+// nodeID is the id that a node was given, or 0 before that.
 func (l *ledger) nodeID(p peer.ID) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.nodeIDs[p]
 }
 
-// replied notes a reply that the ServerApp was given.
+// replied records a reply that the ServerApp was given.
 func (l *ledger) replied(instruction, reply string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,14 +113,14 @@ func (l *ledger) fail(instruction string) {
 	l.counts.errors++
 }
 
-// settled says whether the ServerApp has its answer.
+// settled reports whether the ServerApp has its answer.
 func (l *ledger) settled(instruction string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.confirmed[instruction] || l.failed[instruction]
 }
 
-// cancelled notes that a node has dropped a run.
+// cancelled records that a node has dropped a run.
 func (l *ledger) cancelled(node peer.ID, run uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +128,7 @@ func (l *ledger) cancelled(node peer.ID, run uint64) {
 	l.counts.cancels++
 }
 
-// started notes that a node has handed out a task.
+// started records that a node has handed out a task.
 func (l *ledger) started(node peer.ID, run uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,8 +138,8 @@ func (l *ledger) started(node peer.ID, run uint64) {
 	l.counts.starts++
 }
 
-// checkDelivered is for the end: nothing that was acknowledged is lost. Instructions of
-// stopped runs are left out, and those for which the ServerApp had an error before.
+// checkDelivered checks at the end that no acknowledged reply is lost. It leaves out the
+// instructions of stopped runs, and those for which the ServerApp had an error before.
 func (l *ledger) checkDelivered(stopped func(instruction string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -19,8 +19,8 @@ var errDead = errors.New("the process is dead")
 //	        crash                    end
 //	alive ─────────► dead (still moves, nothing counts) ─────────► gone
 //
-// At the crash the database files are copied as they are. Whatever the process does from
-// then on reaches neither the network, nor its object store, nor an app.
+// At the crash the database files are copied as they are. Whatever the process does from then
+// on reaches neither the network, nor its object store, nor any app.
 type life struct {
 	ctx  context.Context // ends with the life
 	stop context.CancelFunc
@@ -29,7 +29,7 @@ type life struct {
 	mu      sync.Mutex
 	disk    *disk
 	dead    bool
-	toCrash int // frames until it crashes by itself; 0: it does not
+	toCrash int // frames until it crashes by itself; 0 if it does not
 }
 
 func newLife(d *disk) *life {
@@ -56,7 +56,7 @@ func (l *life) crashLocked() {
 	if l.dead {
 		return
 	}
-	// First nothing counts, then the copy: what others have seen is in it.
+	// The process is dead before the copy is made, so all that others have seen is in the copy.
 	l.dead = true
 	l.disk.snapshot()
 }
@@ -85,13 +85,13 @@ func (l *life) aliveLocked() error {
 	return nil
 }
 
-// end waits until nothing of the process runs.
+// end stops the process and waits until nothing of it runs any more.
 func (l *life) end() {
 	l.stop()
 	l.work.Wait()
 }
 
-// owned is a process's view of its object store: after its death it changes nothing.
+// owned is a process's view of its object store: after its death, the process changes nothing there.
 type owned struct {
 	objects.Store
 	life *life
@@ -111,7 +111,7 @@ func (o owned) Remove(id string) error {
 	return o.Store.Remove(id)
 }
 
-// disk is the database folder of a process through all its lives. Each has a copy.
+// disk is the database folder of a process through all its lives. Each life has its own copy.
 type disk struct {
 	t    testing.TB
 	root string
@@ -120,7 +120,7 @@ type disk struct {
 	lives int
 }
 
-// newDisk makes one with a database that has its tables already.
+// newDisk makes a disk with a database that already has its tables.
 func newDisk(t testing.TB, root string, template []byte) *disk {
 	t.Helper()
 	d := &disk{t: t, root: root}
@@ -133,7 +133,7 @@ func newDisk(t testing.TB, root string, template []byte) *disk {
 	return d
 }
 
-// path of the database of the present life.
+// path is that of the database of the present life.
 func (d *disk) path() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -142,9 +142,9 @@ func (d *disk) path() string {
 
 func (d *disk) folder(life int) string { return filepath.Join(d.root, string(rune('A'+life))) }
 
-// snapshot copies the files as they are in this instant for the next life. A transaction that
-// is being written is torn, as it is by a crash. (The log is far from being written back,
-// so that file and log belong together.)
+// snapshot copies the files as they are at this instant for the next life. A transaction that is
+// being written is torn, as it would be by a crash. (The log is far from being written back, so
+// file and log belong together.)
 func (d *disk) snapshot() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -31,7 +31,7 @@ type linkLife struct {
 	server *sessions.Server
 }
 
-// start begins a life on what the one before has left.
+// start begins a life with what the previous one has left.
 func (l *linkSide) start() {
 	w := l.w
 	one := &linkLife{life: newLife(l.disk)}
@@ -63,7 +63,7 @@ func (l *linkSide) end() {
 	l.linkLife = nil
 }
 
-// keep does what package link does beside its sessions: deadlines and the ends of runs.
+// keep does what package link does besides its sessions: deadlines and the ends of runs.
 func (ll *linkLife) keep(w *simulation) {
 	watch := ll.store.Bell().Watch(state.KeyDeadline(), state.KeyRunEnds())
 	defer watch.Close()

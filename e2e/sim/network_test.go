@@ -36,13 +36,13 @@ func (h *linkHost) handler() network.StreamHandler {
 	return h.serve
 }
 
-// The paths that a stream may take.
+// Paths that a stream may take.
 var (
 	directPath  = ma.StringCast("/ip4/11.0.0.1/tcp/4001")
 	relayedPath = ma.StringCast("/ip4/11.0.0.2/tcp/4001/p2p-circuit")
 )
 
-// connect makes a stream between two peers, with ends at both.
+// connect makes a stream between two peers, and returns both of its ends.
 func connect(dice *dice, a, b peer.ID) (atA, atB *stream) {
 	toB, toA := newPipe(dice), newPipe(dice)
 	path := directPath
@@ -54,10 +54,10 @@ func connect(dice *dice, a, b peer.ID) (atA, atB *stream) {
 	return atA, atB
 }
 
-// pipe carries bytes one way. Chunks arrive in order, each after a delay of its own.
+// pipe carries bytes one way. Chunks arrive in order, each after its own delay.
 type pipe struct {
 	dice *dice
-	wake chan struct{} // has a value when the reader should look again
+	wake chan struct{} // holds a value when the reader should look again
 
 	mu       sync.Mutex
 	chunks   []chunk
@@ -160,7 +160,7 @@ type stream struct {
 	in, out        *pipe
 	remote         peer.ID
 	path           ma.Multiaddr
-	// beforeWrite sees each frame; it may never return, as when the process dies.
+	// beforeWrite sees each frame; it may never return, for example when the process dies.
 	beforeWrite func(data []byte) error
 }
 
@@ -185,7 +185,7 @@ func (s *stream) Close() error {
 
 func (s *stream) CloseWrite() error { return s.Close() }
 
-// Reset ends the stream here at once, and at the other end if the line carries anything.
+// Reset ends the stream at this end at once, and at the other end if the line carries anything.
 func (s *stream) Reset() error {
 	s.in.fail(errCut)
 	s.out.mu.Lock()
@@ -206,14 +206,14 @@ func (s *stream) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline has nothing to do: the line takes everything.
+// SetWriteDeadline does nothing: the line takes everything.
 func (s *stream) SetWriteDeadline(time.Time) error { return nil }
 
 func (s *stream) SetDeadline(t time.Time) error { return s.SetReadDeadline(t) }
 
 func (s *stream) Conn() network.Conn { return conn{stream: s} }
 
-// blackhole makes the line carry nothing any more, one way or both, without telling.
+// blackhole makes the line stop carrying anything, one way or both, without telling anybody.
 func (s *stream) blackhole(in, out bool) {
 	if in {
 		s.in.change(func() { s.in.swallow = true })

@@ -46,7 +46,7 @@ func (n *nodeSide) now() *nodeLife {
 	return n.life
 }
 
-// await gives the node's life, after its next start if it is down.
+// await returns the node's life, after its next start if it is down.
 func (n *nodeSide) await(ctx context.Context) (*nodeLife, error) {
 	for ctx.Err() == nil {
 		n.mu.Lock()
@@ -55,7 +55,7 @@ func (n *nodeSide) await(ctx context.Context) (*nodeLife, error) {
 		if one != nil && one.alive() == nil {
 			return one, nil
 		}
-		if one != nil { // dead and not buried yet
+		if one != nil { // dead but not buried yet
 			up = nil
 		}
 		select {
@@ -138,7 +138,7 @@ func (nl *nodeLife) keepSession() {
 	}
 }
 
-// unplug takes the network away for a while, without telling anybody.
+// unplug takes the node off the network for a while, without telling anybody.
 func (n *nodeSide) unplug(d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

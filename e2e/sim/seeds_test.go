@@ -19,14 +19,14 @@ import (
 var seeds = flag.Int("sim.seeds", 2000, "how many simulations to run")
 
 func TestMain(m *testing.M) {
-	// Thousands of crashes fill no one's terminal.
+	// Thousands of crashes must not fill anybody's terminal.
 	if os.Getenv("RHIZOME_SIM_SEED") == "" {
 		logs.Quiet()
 	}
 	os.Exit(m.Run())
 }
 
-// TestSimulation runs the seeds, some at a time.
+// TestSimulation runs the seeds, a few at a time.
 func TestSimulation(t *testing.T) {
 	tmpl := makeTemplates(t)
 	root := scratch(t)
@@ -73,7 +73,7 @@ func one(t *testing.T, seed uint64, dir string, tmpl templates) (done counts) {
 		}
 	}()
 	synctest.Test(t, func(t *testing.T) {
-		// Virtual time begins in 2000, and what was created before Flower was is refused.
+		// Virtual time begins in 2000, and messages created before Flower existed are refused.
 		time.Sleep(time.Until(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)))
 		w := newSimulation(t, seed, dir, tmpl)
 		w.drive()
@@ -82,8 +82,8 @@ func one(t *testing.T, seed uint64, dir string, tmpl templates) (done counts) {
 	return done
 }
 
-// scratch is a folder in memory where there is one: what is tested here is what comes after
-// a crash of a process, and the file system keeps that without any disk.
+// scratch is a folder in memory where the system has one: the tests are about what happens
+// after a process crashes, and the file system survives that without any disk.
 func scratch(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "rhizome-sim-")
@@ -103,7 +103,7 @@ func (c *counts) add(o counts) {
 	c.cancels += o.cancels
 }
 
-// templates are empty databases, so that not every simulation makes its tables anew.
+// templates are empty databases, which spare each simulation from making its tables anew.
 type templates struct{ link, node, fab []byte }
 
 func makeTemplates(t *testing.T) templates {

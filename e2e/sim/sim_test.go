@@ -23,12 +23,12 @@ import (
 const (
 	simNodes = 2
 	slots    = 2
-	// steps of the driver in which something may go wrong: half a minute in all.
+	// simSteps is how many steps of the driver may see something go wrong: half a minute in all.
 	simSteps = 18
-	// grace is much shorter than that, so that nodes are away for longer often enough.
+	// grace is much shorter than that, so that nodes are often enough away for longer.
 	grace = 8 * time.Second
-	// settleLimit is how long everything may take to settle after the last fault: an app
-	// that is silent is missed after a minute, and its work is done again.
+	// settleLimit is how long everything may take to settle after the last fault: a silent app
+	// is missed after a minute, and its work is done again.
 	settleLimit = 20 * time.Minute
 )
 
@@ -45,9 +45,9 @@ type simulation struct {
 
 	mu       sync.Mutex
 	linkLife *linkLife // nil while the link is down
-	faulty   bool      // transfers fail now and then
+	faulty   bool      // while it is set, transfers fail now and then
 
-	// For the driver only:
+	// The rest is for the driver only.
 	fab     []byte
 	fabHash string
 	runs    []*run
@@ -56,7 +56,7 @@ type simulation struct {
 
 type run struct {
 	id           uint64
-	unsent       []outgoing                  // instructions that no link has taken for sure
+	unsent       []outgoing                  // instructions that may not have reached a link
 	instructions []string                    // the others
 	confirming   map[string]state.AnswerKind // answers that may have been confirmed, by instruction
 	stopped      bool
@@ -83,7 +83,7 @@ func (w *simulation) setLink(one *linkLife) {
 	w.linkLife = one
 }
 
-// linkNow is the link's life, or nil while it is down.
+// linkNow returns the link's life, or nil while it is down.
 func (w *simulation) linkNow() *linkLife {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,7 +93,7 @@ func (w *simulation) linkNow() *linkLife {
 	return w.linkLife
 }
 
-// dial gives what serves a new stream at the link; nil when nobody answers.
+// dial returns the link's handler for a new stream, or nil when nobody answers.
 func (w *simulation) dial(one *nodeLife) network.StreamHandler {
 	link, handler := w.linkNow(), w.link.host.handler()
 	if link == nil || handler == nil || one.alive() != nil || !one.node.plugged() {
@@ -114,7 +114,7 @@ func (w *simulation) dial(one *nodeLife) network.StreamHandler {
 
 var errTransfer = errors.New("the transfer was cut")
 
-// transfer is the time that one object takes.
+// transfer takes the time that one object needs.
 func (w *simulation) transfer(ctx context.Context) error {
 	sleep(ctx, w.dice.upTo(300*time.Millisecond))
 	w.mu.Lock()
@@ -196,7 +196,7 @@ func (w *simulation) node(id peer.ID) *nodeSide {
 	return nil
 }
 
-// newSimulation makes a link and nodes that are its members. Nothing runs yet.
+// newSimulation makes a link, and nodes that are its members. Nothing runs yet.
 func newSimulation(t *testing.T, seed uint64, dir string, tmpl templates) *simulation {
 	w := &simulation{t: t, dice: newDice(seed), ledger: newLedger(t), faulty: true, back: make(map[any]time.Time)}
 	identity := func() peer.ID {

@@ -13,8 +13,8 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/task"
 )
 
-// What users and ServerApps do with a link. When it dies on the way, they do not know
-// whether it was done.
+// This file holds what users and ServerApps do with a link. When the link dies midway, they do
+// not know whether it was done.
 
 func (w *simulation) newRun() {
 	link := w.linkNow()
@@ -58,7 +58,7 @@ type outgoing struct {
 	*answer
 }
 
-// instruct gives a node work in a run.
+// instruct gives a node something to do in a run.
 func (w *simulation) instruct(r *run, nodeID uint64) {
 	made, err := newAnswer(instruction(r.id, nodeID))
 	w.must(err)
@@ -66,7 +66,7 @@ func (w *simulation) instruct(r *run, nodeID uint64) {
 	w.ledger.count(func(c *counts) { c.instructions++ })
 }
 
-// push sends what a run has to send, as often as it takes.
+// push sends the instructions that a run has to send, as often as it takes.
 func (w *simulation) push(r *run) {
 	for len(r.unsent) > 0 {
 		link := w.linkNow()
@@ -75,7 +75,7 @@ func (w *simulation) push(r *run) {
 		}
 		err := w.pushOne(link, r, r.unsent[0])
 		if link.alive() != nil {
-			return // it may be there or not
+			return // it may have arrived or not
 		}
 		w.unlessOver(link.life, "send an instruction", err)
 		r.instructions = append(r.instructions, r.unsent[0].msg.GetMetadata().GetMessageId())
@@ -112,7 +112,7 @@ func (w *simulation) pushOne(link *linkLife, r *run, out outgoing) error {
 	return errors.Join(append(refused, err)...)
 }
 
-// serverApps ask for their replies, and confirm most of what they get.
+// serverApps has the ServerApps ask for their replies, and confirm most of those that they get.
 func (w *simulation) serverApps() {
 	for _, r := range w.runs {
 		if r.stopped {
@@ -140,7 +140,7 @@ func (w *simulation) serverApps() {
 	}
 }
 
-// take does with an answer what a ServerApp does.
+// take handles an answer as a ServerApp does.
 func (w *simulation) take(link *linkLife, r *run, a state.Answer) {
 	id := a.InstructionID
 	switch a.Kind {
@@ -149,7 +149,7 @@ func (w *simulation) take(link *linkLife, r *run, a state.Answer) {
 		w.ledger.replied(id, a.Reply.ID)
 		w.checkObjects(a.Reply)
 		if w.dice.oneIn(3) {
-			return // it asks again
+			return // it will ask again
 		}
 		r.confirming[id] = a.Kind
 		if err := link.store.ConfirmReply(link.ctx, r.id, a.Reply.ID); err == nil && link.alive() == nil {
@@ -160,7 +160,7 @@ func (w *simulation) take(link *linkLife, r *run, a state.Answer) {
 		if err := link.store.DropMessages(link.ctx, []string{id}, "confirmed"); err == nil && link.alive() == nil {
 			w.ledger.fail(id)
 		}
-	default: // it is unknown, since the link died when it had confirmed, before it could say so
+	default: // it is unknown: the link had confirmed, and died before it could say so
 		switch r.confirming[id] {
 		case state.Replied:
 			w.ledger.confirm(id)
@@ -172,7 +172,7 @@ func (w *simulation) take(link *linkLife, r *run, a state.Answer) {
 	}
 }
 
-// checkObjects wants everything that a delivered reply is made of.
+// checkObjects expects all objects of a delivered reply to be there.
 func (w *simulation) checkObjects(reply state.Message) {
 	var tree flwrpb.ObjectTree
 	w.must(proto.Unmarshal(reply.Tree, &tree))

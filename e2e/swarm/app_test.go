@@ -21,7 +21,7 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/object"
 )
 
-// chunk is how Flower cuts arrays.
+// chunk is the size into which Flower cuts arrays.
 const chunk = 5 << 20
 
 // app is a run whose ServerApp is the test.
@@ -80,14 +80,14 @@ func (a *app) call(path string, req, res proto.Message) {
 	}
 }
 
-// model is content of messages, in Flower's form.
+// model is the content of messages, in Flower's form.
 type model struct {
 	objects map[string][]byte
 	tree    *flwrpb.ObjectTree
 	size    int
 }
 
-// newModel makes one of some bytes, which no line can compress.
+// newModel makes a model of this many bytes, which no line can compress.
 func newModel(size int) *model {
 	m := &model{objects: make(map[string][]byte), size: size}
 	var chunks []*flwrpb.ObjectTree
@@ -116,8 +116,8 @@ func (m *model) add(kind string, body []byte, children ...*flwrpb.ObjectTree) *f
 	return &flwrpb.ObjectTree{ObjectId: id, Children: children}
 }
 
-// push sends a model to nodes, as send_and_receive does, and gives when the last object
-// was with the link.
+// push sends a model to nodes, as send_and_receive does, and returns when the link had the
+// last object.
 func (a *app) push(m *model, to ...*daemon) time.Time {
 	a.f.t.Helper()
 	req := &flwrpb.PushAppMessagesRequest{}
@@ -151,7 +151,7 @@ func (a *app) push(m *model, to ...*daemon) time.Time {
 	return time.Now()
 }
 
-// arrive waits until each node has as many messages.
+// arrive waits until each node has this many messages.
 func (a *app) arrive(messages int, at ...*daemon) {
 	a.f.t.Helper()
 	for _, node := range at {

@@ -25,12 +25,12 @@ import (
 const (
 	// limit bounds every wait; it is only reached when something is broken.
 	limit = 2 * time.Minute
-	// look is the pause between looks at a status.
+	// look is the pause between two looks at a status.
 	look = 20 * time.Millisecond
 )
 
 // federation is a lab with a link and nodes, each a process without a SuperExec: nobody works
-// on the messages, so that they stay where they have arrived.
+// on the messages, so they stay where they have arrived.
 type federation struct {
 	t     *testing.T
 	lab   *natlab.Lab
@@ -98,7 +98,7 @@ func (f *federation) await(what string, holds func() bool) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("not within %v: %s", limit, what)
 		}
-		time.Sleep(look) // between looks at what has no bell
+		time.Sleep(look) // there is no bell for what we wait for
 	}
 }
 
@@ -126,8 +126,8 @@ func (f *federation) start(host, name string, args ...string) *daemon {
 	begun := make(chan error)
 	go func() {
 		defer close(d.done)
-		// Pdeathsig comes when the thread ends that started the process, and threads end with
-		// what the lab does in namespaces: this one is kept for as long as the process lives.
+		// Pdeathsig is sent when the thread that started the process ends, and what the lab
+		// does in namespaces ends threads: this one is kept for as long as the process lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := d.cmd.Start()
@@ -204,7 +204,7 @@ func (d *daemon) status() (s nodeStatus) {
 	return s
 }
 
-// queued is how many messages have arrived whole.
+// queued is how many messages have arrived in full.
 func (s nodeStatus) queued() (n int) {
 	for _, r := range s.Runs {
 		n += r.Queued
@@ -212,7 +212,7 @@ func (s nodeStatus) queued() (n int) {
 	return n
 }
 
-// fromLink is what all nodes have had from the link, all protocols counted.
+// fromLink is how much all nodes have received from the link, over all protocols.
 func (f *federation) fromLink() (bytes int64) {
 	for _, n := range f.nodes {
 		if path := n.status().Link.Path; path != nil {

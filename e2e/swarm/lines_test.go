@@ -9,22 +9,22 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// Lines between two sites, and what one model makes of them. The delay is that of one site:
-// a round trip passes four of them.
+// lines are lines between two sites, with the size of the model to send over them. The delay is
+// that of one site: a round trip includes it four times.
 var lines = []struct {
 	name string
 	line natlab.Link
 	size int // of the model, in bytes
-	quic int // and over QUIC alone, which is slow where frames are lost
+	quic int // the same over QUIC alone, which is slow where frames are lost
 }{
 	{"100 ms, 1 Gbit per s", natlab.Link{Delay: 25 * time.Millisecond, Rate: 1_000_000_000, Queue: 8 << 20, GSO: true}, 200_000_000, 200_000_000},
 	{"50 ms, 100 Mbit per s, 1 % loss", natlab.Link{Delay: 12500 * time.Microsecond, Rate: 100_000_000, Loss: 0.005}, 64_000_000, 8_000_000},
 }
 
-// settled is when a transfer is past its start.
+// settled is how long a transfer takes to get past its start.
 const settled = 2 * time.Second
 
-// TestOneTransferFillsTheLine measures; what it finds is in docs/performance.md.
+// TestOneTransferFillsTheLine only measures; its results are in docs/performance.md.
 func TestOneTransferFillsTheLine(t *testing.T) {
 	const tcp, quic = "/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/udp/4001/quic-v1"
 	for _, line := range lines {
@@ -43,7 +43,7 @@ func TestOneTransferFillsTheLine(t *testing.T) {
 				a, m := f.begin(), newModel(over.size)
 				before := f.fromLink()
 				pushed := a.push(m, node)
-				var early int64 // bytes when it had settled
+				var early int64 // bytes by the time it had settled
 				f.await("the model is there", func() bool {
 					if early == 0 && time.Since(pushed) > settled {
 						early = f.fromLink()

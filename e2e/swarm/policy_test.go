@@ -16,15 +16,15 @@ import (
 	"github.com/rhizome-fl/rhizome/protocol/flwr/flwrpb"
 )
 
-// ideal lines: these tests are about who, and not about how long.
+// ideal is the line of tests that are about who talks to whom, not about how long it takes.
 var ideal natlab.Link
 
 const smallModel = 12 << 20
 
-// onTCP has nodes meet where the system shows it.
+// onTCP has nodes connect over TCP, where the system shows their connections.
 var onTCP = []string{"--listen", "/ip4/0.0.0.0/tcp/4001"}
 
-// neighbours are the other nodes that a node has a TCP connection with.
+// neighbours returns the other nodes with which a node has a TCP connection.
 func (f *federation) neighbours(n *daemon) (with []string) {
 	f.t.Helper()
 	var table string
@@ -131,8 +131,8 @@ func TestWhoIsRemovedIsCutOffByTheOthers(t *testing.T) {
 			return n.status().Swarm.Peers == 1 && !slices.Contains(f.neighbours(n), removed.name)
 		})
 	}
-	<-removed.done // a node ends when it is removed
-	// The end of the run parts the rest.
+	<-removed.done // a node that is removed ends
+	// The end of the run disconnects the others from each other.
 	a.call(flwr.PathStopRun, &flwrpb.StopRunRequest{RunId: a.runID}, &flwrpb.StopRunResponse{})
 	for _, n := range f.nodes[:2] {
 		f.await(n.name+" knows nobody", func() bool { return n.status().Swarm.Peers == 0 && len(f.neighbours(n)) == 0 })
@@ -152,11 +152,11 @@ func TestNodesThatCanNotReachEachOtherGetAllFromTheLink(t *testing.T) {
 	}
 }
 
-// The link's line is a slow one here, as where a swarm is of use. On an ideal line the link
-// gives a whole model in the half second after which a node that has not reached anybody
-// yet says that it is alone, and whether it has depends on the machine.
+// The link's line is a slow one here, as it is where a swarm is useful. A node that has reached
+// nobody within half a second says that it is alone. On an ideal line the link would give away a
+// whole model in that time, and whether the node had reached anybody would depend on the machine.
 func TestWhoComesLateToARunIsHelped(t *testing.T) {
-	// What the link may have on its way to a node that was alone for a moment.
+	// fromLink is what the link may have under way to a node that was alone for a moment.
 	const fromLink = 2 * chunk
 	f := found(t, linkLine, nodeLine, 4, natlab.Public, "--swarm")
 	f.joinAll(3, onTCP...)

@@ -9,7 +9,7 @@ import (
 	"github.com/rhizome-fl/rhizome/internal/natlab"
 )
 
-// The line of a small institution, and lines of sites.
+// linkLine is the line of a small institution, nodeLine that of a site.
 var (
 	linkLine = natlab.Link{Delay: 10 * time.Millisecond, Rate: 50_000_000, GSO: true}
 	nodeLine = natlab.Link{Delay: 10 * time.Millisecond, Rate: 200_000_000, GSO: true}

@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// TestRunsDoNotNoticeWhatGoesWrongBesideThem has an app train alone, then beside others that
+// TestRunsDoNotNoticeWhatGoesWrongBesideThem has an app train alone, then alongside others that
 // misbehave in every way we know, and then while fork servers are killed.
 func TestRunsDoNotNoticeWhatGoesWrongBesideThem(t *testing.T) {
 	t.Parallel()
@@ -50,17 +50,17 @@ type steady struct {
 
 const steadySettings = "nodes=2 rounds=2 size=256 work=0.0"
 
-// alone runs it and gives its final weights.
+// alone runs the app by itself and returns its final weights.
 func (s *steady) alone() []string {
 	s.t.Helper()
 	return s.run(s.app, steadySettings).all("final weights sha256:")
 }
 
-// whileForkServersAreKilled kills those of a site between two of its tasks, that of another
-// site during a task, and that of the link while the ServerApp runs.
+// whileForkServersAreKilled kills the fork servers of one site between two of its tasks, those of
+// the other site during a task, and those of the link while the ServerApp runs.
 func (s *steady) whileForkServersAreKilled() {
 	s.t.Helper()
-	s.killForkServers("node0") // they have served tasks, and wait for the next
+	s.killForkServers("node0") // they have served tasks and wait for the next
 	stage := s.folder("stage")
 	hold := filepath.Join(stage, "hold-train-1")
 	s.write(hold, "")
@@ -88,7 +88,7 @@ func (s *steady) whileForkServersAreKilled() {
 	}
 }
 
-// killForkServers kills all of a daemon.
+// killForkServers kills all fork servers of a daemon.
 func (s *steady) killForkServers(daemon string) {
 	s.t.Helper()
 	servers := s.ForkServers(daemon)

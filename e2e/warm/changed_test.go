@@ -10,7 +10,7 @@ import (
 )
 
 // TestWhatChangesIsReadAnew upgrades a package under a running federation that has it
-// preloaded, and then runs the app with other code under the same name and version.
+// preloaded, and then runs the app with different code under the same name and version.
 func TestWhatChangesIsReadAnew(t *testing.T) {
 	t.Parallel()
 	env := newEnvironment(t, world.New(t).Venv())
@@ -28,7 +28,7 @@ func TestWhatChangesIsReadAnew(t *testing.T) {
 	checkReleases(t, f.run(app, "nodes=1", "rounds=1"), 2, 2)
 }
 
-// withHelper is a release of an engine of the app that tells what it is made of.
+// withHelper returns a release of an engine for the app that reports what it is made of.
 func withHelper(release int) string {
 	return fmt.Sprintf(`"""Learns nothing."""
 
@@ -41,7 +41,7 @@ def train(weights, partition, partitions, turn):
 `, release)
 }
 
-// checkReleases wants all processes to have had these releases of app and package.
+// checkReleases expects all processes to have had these releases of app and package.
 func checkReleases(t *testing.T, out lines, app, helper int) {
 	t.Helper()
 	want := fmt.Sprintf("('app', %d), ('helper', %d)", app, helper)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// environment is a Python environment of the test's own, with the packages of another one.
+// environment is a Python environment of the test's own, with the packages of another.
 type environment struct {
 	t           *testing.T
 	root, other string
@@ -35,7 +35,7 @@ func newEnvironment(t *testing.T, other string) *environment {
 }
 
 // install has pip install a release of a package, which needs no network: the wheel is made
-// here. pip itself is that of the other environment.
+// here. pip itself comes from the other environment.
 func (e *environment) install(name string, release int) {
 	e.t.Helper()
 	wheel := filepath.Join(e.t.TempDir(), fmt.Sprintf("%s-%d-py3-none-any.whl", name, release))
@@ -67,7 +67,7 @@ func (e *environment) install(name string, release int) {
 		"install", "--quiet", "--no-index", "--no-deps", "--upgrade", wheel)
 }
 
-// python runs the interpreter of an environment and gives what it prints.
+// python runs the interpreter of an environment and returns what it prints.
 func (e *environment) python(root string, args ...string) string {
 	e.t.Helper()
 	out, err := exec.CommandContext(e.t.Context(), filepath.Join(root, "bin", "python"), args...).CombinedOutput()
@@ -77,7 +77,7 @@ func (e *environment) python(root string, args ...string) string {
 	return string(out)
 }
 
-// write makes a file that can be run.
+// write makes an executable file.
 func (e *environment) write(path, text string) {
 	e.t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // TestWarmStartsGiveTheResultsOfColdOnes trains with each library in a federation without warm
-// starts and in one with them, there before and after its imports are preloaded.
+// starts and in one with them, in the latter before and after its imports are preloaded.
 func TestWarmStartsGiveTheResultsOfColdOnes(t *testing.T) {
 	t.Parallel()
 	for version, libraries := range map[string][]string{usual: {"numpy", "sklearn"}, withJAX: {"jax"}} {
@@ -45,7 +45,7 @@ func (f *federation) train(library string, untilPreloaded bool) lines {
 	return f.run(f.trains(library), "rounds=1", fmt.Sprintf("until-preloaded=%t", untilPreloaded))
 }
 
-// trains is the app that trains with a library.
+// trains returns the app that trains with a library.
 func (f *federation) trains(library string) string {
 	f.t.Helper()
 	return f.app("trains", map[string]string{
@@ -53,7 +53,7 @@ func (f *federation) trains(library string) string {
 	})
 }
 
-// checkEqual wants the same weights, to the last bit, and the same metrics.
+// checkEqual expects the same weights, to the last bit, and the same metrics.
 func checkEqual(t *testing.T, library string, cold, warm lines) {
 	t.Helper()
 	for _, what := range []string{"weights:", "metrics:"} {
@@ -66,8 +66,8 @@ func checkEqual(t *testing.T, library string, cold, warm lines) {
 	}
 }
 
-// checkStarts wants what was compared to have been what it is called, and every training
-// process to have had its pool of threads.
+// checkStarts expects that the runs called cold and warm really were, and that every training
+// process had its pool of threads.
 func checkStarts(t *testing.T, library string, cold, warm lines) {
 	t.Helper()
 	for _, c := range []struct {
@@ -82,8 +82,8 @@ func checkStarts(t *testing.T, library string, cold, warm lines) {
 			if !regexp.MustCompile(c.want).MatchString(start) {
 				t.Errorf("%s: a process was started with %s, want %s", library, start, c.want)
 			}
-			// The process itself, the sender of heartbeats, and at least one more; BLAS has none
-			// where there is one core.
+			// There are the main thread, the sender of heartbeats, and at least one more; BLAS has
+			// none of its own where there is one core.
 			if n := threadsOf(t, start); n < 3 && runtime.NumCPU() > 1 {
 				t.Errorf("%s: a process with %d threads has no pool: %s", library, n, start)
 			}
@@ -104,7 +104,7 @@ func threadsOf(t *testing.T, start string) int {
 	return n
 }
 
-// checkDrawn wants no random number twice, also among forks of one fork server.
+// checkDrawn expects no random number twice, not even among the forks of one fork server.
 func checkDrawn(t *testing.T, library string, warm lines) {
 	t.Helper()
 	drawn := warm.all("drawn:")

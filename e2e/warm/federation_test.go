@@ -11,17 +11,17 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// testNodes of a federation, on loopback, and slots of each: for as many runs as are beside
-// each other in a test.
+// testNodes is how many nodes a federation has, on loopback; slots is how many tasks each can run,
+// one for each run that a test has at the same time.
 const (
 	testNodes = 2
 	slots     = 1 + 4
 )
 
-// threads lets the libraries of apps have pools, which the environment of a world does not.
+// threads lets the libraries of apps have thread pools, which the environment of a world does not.
 var threads = []string{"OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2"}
 
-// Python environments: that of all tests, and one beside it.
+// Python environments: that of all tests, and a second one.
 const (
 	usual   = "usual"
 	withJAX = "1.41-jax"
@@ -42,7 +42,7 @@ type federation struct {
 	*world.Flwr
 }
 
-// newFederation starts one in a world; the flags are for link and nodes.
+// newFederation starts a federation in a world; the flags are for link and nodes.
 func newFederation(t *testing.T, w *world.World, nodes int, flags ...string) *federation {
 	t.Helper()
 	_, link := w.Link(flags...)
@@ -64,7 +64,7 @@ func (f *federation) at(t *testing.T) {
 	f.For(t)
 }
 
-// app copies a test app into the world, with files that the test puts in place of others.
+// app copies a test app into the world, and has the test's files replace some of its own.
 func (f *federation) app(name string, files map[string]string) string {
 	f.t.Helper()
 	source := filepath.Join("..", "testdata", "apps", name)
@@ -81,7 +81,7 @@ func (f *federation) app(name string, files map[string]string) string {
 	return folder
 }
 
-// folder makes one in the world.
+// folder makes a folder in the world.
 func (f *federation) folder(name string) string {
 	f.t.Helper()
 	path := f.Path(name)
@@ -98,22 +98,22 @@ func (f *federation) write(path, text string) {
 	}
 }
 
-// run runs an app to its end and gives what it printed.
+// run runs an app to its end and returns what it printed.
 func (f *federation) run(app string, settings ...string) lines {
 	f.t.Helper()
 	return lines{f.t, f.Run("run", app, "test", "--stream", "-c", strings.Join(settings, " "))}
 }
 
-// lines are what an app printed, among lines of Flower.
+// lines is what an app printed, among lines from Flower.
 type lines struct {
 	t    *testing.T
 	text string
 }
 
-// of makes another test the one that fails when they lack something.
+// of makes t the test that fails when something is missing from the lines.
 func (l lines) of(t *testing.T) lines { return lines{t, l.text} }
 
-// all gives the rest of each line that begins with these words; there must be some.
+// all returns the rest of each line that begins with these words; there must be at least one.
 func (l lines) all(words string) []string {
 	l.t.Helper()
 	var rest []string

@@ -12,12 +12,12 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// copies is how many processes of one app are measured at the same moment. Those of one run
-// come one after the other, so they are of as many runs.
+// copies is how many processes of one app are measured at the same moment. The processes of one
+// run come one after another, so these belong to as many runs.
 const copies = 4
 
-// TestMemoryOfForkServers prints the figures of docs/performance.md: the memory of a fork
-// server and of its forks when they have trained, beside that of cold processes.
+// TestMemoryOfForkServers prints the figures of docs/performance.md: the memory of a fork server
+// and of its forks after they have trained, next to that of cold processes.
 //
 //	go test -tags long ./e2e/warm -run Memory -v
 func TestMemoryOfForkServers(t *testing.T) {
@@ -30,16 +30,16 @@ func TestMemoryOfForkServers(t *testing.T) {
 	}
 }
 
-// memory of a process in kB, as the kernel tells it: what it sees, its share where pages are
-// shared, and what would be free without it.
+// memory is that of a process in kB, as the kernel reports it: what the process sees, its share
+// of that where pages are shared, and what would be free without it.
 type memory struct{ rss, pss, private int }
 
-// String gives MB.
+// String returns the figures in MB.
 func (m memory) String() string {
 	return fmt.Sprintf("%d | %d | %d", m.rss/1000, m.pss/1000, m.private/1000)
 }
 
-// measure has processes of as many runs train at one node, and gives their mean memory and
+// measure has processes of as many runs train at one node, and returns their mean memory and
 // that of their parent.
 func (f *federation) measure(library string, warm bool) (apps, parent memory) {
 	f.t.Helper()

@@ -12,11 +12,11 @@ import (
 	"github.com/rhizome-fl/rhizome/e2e/world"
 )
 
-// rude is a run of an app that takes more than its share, in one way.
+// rude is a run of an app that takes more than its share in some way.
 type rude struct {
 	f     *federation
 	how   string
-	stage string // folder through which the test hears of it and ends it
+	stage string // folder through which the test hears from it and ends it
 	run   string
 }
 
@@ -32,7 +32,7 @@ func (f *federation) beRude(how string) *rude {
 	return r
 }
 
-// end lets the run end and gives what it printed.
+// end lets the run end and returns what it printed.
 func (r *rude) end() lines {
 	r.f.t.Helper()
 	r.f.write(filepath.Join(r.stage, "enough"), "")
@@ -43,8 +43,8 @@ func (r *rude) end() lines {
 	return out
 }
 
-// rudeness are all the ways, with what must come of each. The last does not go on until the
-// test has seen enough, but takes a while.
+// rudeness lists all the ways to misbehave, with the check for each. The last does not wait for
+// the test to have seen enough, but takes a while.
 var rudeness = []struct {
 	how   string
 	check func(r *rude, out lines)
@@ -55,7 +55,7 @@ var rudeness = []struct {
 	{"asks", checkAsked},
 }
 
-// checkPrinted wants the last lines of what was printed, in bounded files.
+// checkPrinted expects the last lines of what was printed, in files of bounded size.
 func checkPrinted(r *rude, out lines) {
 	f := r.f
 	f.t.Helper()
@@ -66,7 +66,7 @@ func checkPrinted(r *rude, out lines) {
 	if !strings.Contains(out.text, "server 099999") {
 		f.t.Errorf("the log has not the last lines of the ServerApp:\n%.300s\n...\n%s", out.text, world.Tail(out.text, 3))
 	}
-	// Two files of 8 MiB for each run and type of app.
+	// There are two files of 8 MiB for each run and type of app.
 	for daemon, app := range map[string]string{"link": "flwr-serverapp", "node0": "flwr-clientapp", "node1": "flwr-clientapp"} {
 		files, err := filepath.Glob(f.Path(daemon, "superexec", "logs", r.run, app+".log*"))
 		if err != nil || len(files) != 2 {
@@ -90,13 +90,13 @@ func checkPrinted(r *rude, out lines) {
 	}
 }
 
-// checkPolled wants the answers that the polls were for.
+// checkPolled expects the answers that the polls asked for.
 func checkPolled(r *rude, out lines) {
 	r.f.t.Helper()
 	r.f.wantOutcomes(out, "ok")
 }
 
-// checkAsked wants an answer to each of the ids.
+// checkAsked expects an answer for each of the ids.
 func checkAsked(r *rude, out lines) {
 	r.f.t.Helper()
 	const want = "10000 answers of codes {3}"
@@ -105,8 +105,8 @@ func checkAsked(r *rude, out lines) {
 	}
 }
 
-// checkWithheld wants a reply without its objects to be an error, an instruction without them
-// to be no reply, and the same nodes to answer afterwards.
+// checkWithheld expects an error for a reply without its objects, no reply to an instruction
+// without its objects, and answers from the same nodes afterwards.
 func checkWithheld(r *rude, out lines) {
 	r.f.t.Helper()
 	r.f.wantOutcomes(out, "error 8", "ok")
@@ -131,10 +131,10 @@ func (f *federation) wantOutcomes(out lines, want ...string) {
 	}
 }
 
-// mostMemory is what a link, a node or a SuperExec may have taken at its most, in bytes.
+// mostMemory bounds the peak memory of a link, a node or a SuperExec, in bytes.
 const mostMemory = 256 << 20
 
-// checkMemory wants no process of ours to have held what the apps have sent.
+// checkMemory expects that none of our processes held in memory all that the apps sent.
 func (f *federation) checkMemory() {
 	f.t.Helper()
 	for _, p := range f.Processes(world.Binary(f.t)) {

@@ -34,9 +34,9 @@ const (
 	askAgain          = time.Second
 )
 
-// fleet are stock SuperNodes of Flower 1.41: register, activate, heartbeat, poll for
-// messages, pull every object of a message, confirm it, push the reply. Each has a TCP
-// connection of its own. It takes time from this process's CPU, so look at that first.
+// fleet imitates stock SuperNodes of Flower 1.41: they register, activate, send heartbeats, poll
+// for messages, pull every object of a message, confirm it, and push the reply. Each has a TCP
+// connection of its own. All of this costs CPU time in this process, so look at that first.
 type fleet struct {
 	options
 	stats *stats
@@ -54,7 +54,7 @@ func (f *fleet) prepare(o options, stats *stats) error {
 	return nil
 }
 
-// fleetNode is one of them.
+// fleetNode is one node of a fleet.
 type fleetNode struct {
 	*fleet
 	client *http.Client
@@ -102,7 +102,7 @@ func (f *fleet) run(ctx context.Context, _ int) {
 }
 
 func (f *fleet) newNode() (*fleetNode, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader) // as the stock SuperNode
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader) // as the stock SuperNode does
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (f *fleet) newNode() (*fleetNode, error) {
 	}, nil
 }
 
-// register tries until it is done; false says that ctx ended.
+// register tries until it succeeds; it returns false if ctx has ended.
 func (n *fleetNode) register(ctx context.Context) bool {
 	for n.call(ctx, flwr.PathFleetRegisterNode, &flwrpb.RegisterNodeFleetRequest{PublicKey: n.pem}, &flwrpb.RegisterNodeFleetResponse{}) != nil {
 		if !sleep(ctx, askAgain) {
@@ -165,7 +165,7 @@ func (n *fleetNode) handle(ctx context.Context, msg *flwrpb.Message, tree *flwrp
 	return n.reply(ctx, msg, tree, objects)
 }
 
-// learn is what a SuperNode does once per run.
+// learn does what a SuperNode does once per run.
 func (n *fleetNode) learn(ctx context.Context, run uint64) error {
 	if n.runs[run] {
 		return nil
@@ -272,7 +272,7 @@ func (n *fleetNode) post(ctx context.Context, path string, msg, into proto.Messa
 	return proto.Unmarshal(data, into)
 }
 
-// sign fills the headers. One signature is used for 30 s, which saves CPU on this side;
+// sign fills in the headers. One signature is used for 30 s, which saves CPU time on this side;
 // the SuperLink has to verify it on every request.
 func (n *fleetNode) sign(header http.Header) error {
 	n.mu.Lock()

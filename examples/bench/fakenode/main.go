@@ -1,11 +1,11 @@
-// Command fakenode imitates many SuperNodes in one process, to find out how many a
+// Command fakenode imitates many SuperNodes in one process, to find out how many of them a
 // SuperLink can serve.
 //
 //	fakenode fleet -addr HOST:PORT      stock SuperNodes: Flower's Fleet API over HTTP
 //	fakenode session -join @FILE        Rhizome's SuperNodes: sessions over libp2p
 //
-// Each node answers every message with the content of the message, at once or after -delay.
-// It prints one JSON line per -report interval and a summary at the end.
+// Each node answers every message with the message's own content, at once or after -delay. The
+// command prints one JSON line per -report interval, and a summary at the end.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// options that both kinds have.
+// options are those that both kinds have.
 type options struct {
 	count    int
 	ramp     float64
@@ -54,7 +54,7 @@ func main() {
 	var o options
 	o.flags(set)
 	chosen.flags(set)
-	_ = set.Parse(os.Args[2:]) // exits on error
+	_ = set.Parse(os.Args[2:]) // it exits on error
 
 	stats := newStats(o.count)
 	if err := chosen.prepare(o, stats); err != nil {
@@ -73,7 +73,7 @@ func main() {
 	stats.print("summary", &stats.overall, time.Since(began))
 }
 
-// start begins one node after the other.
+// start starts one node after another.
 func start(ctx context.Context, o options, chosen kind, nodes *sync.WaitGroup) {
 	for i := range o.count {
 		nodes.Go(func() { chosen.run(ctx, i) })
@@ -83,7 +83,7 @@ func start(ctx context.Context, o options, chosen kind, nodes *sync.WaitGroup) {
 	}
 }
 
-// sleep returns false if ctx ended.
+// sleep returns false if ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

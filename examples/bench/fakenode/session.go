@@ -13,7 +13,7 @@ import (
 	"github.com/rhizome-fl/rhizome/p2p/join/ticket"
 )
 
-// sessions are SuperNodes of Rhizome.
+// sessions imitates Rhizome's SuperNodes.
 type sessions struct {
 	options
 	stats     *stats

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stats collects what all nodes see, for the report interval and for the whole run.
+// stats collects what all nodes observe, for the report interval and for the whole run.
 type stats struct {
 	nodes int
 
@@ -92,7 +92,7 @@ func (s *stats) print(kind string, f *figures, wall time.Duration) {
 		"errors":         f.errors, "latency": paths,
 	})
 	if err != nil {
-		panic(err) // numbers and strings
+		panic(err) // there are only numbers and strings in it
 	}
 	fmt.Println(string(line))
 }
