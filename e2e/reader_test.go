@@ -33,7 +33,7 @@ func TestDaemonOutlivesItsReader(t *testing.T) {
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "ready ") {
 	}
 	_ = output.Close()
-	w.Node(w.Ticket("--uses", "1"), 0, 1, "--isolation", "process") // the link reports this into the void
+	w.Node(w.Ticket("--uses", "1"), 0, 1, "--isolation", "process") // nobody reads what the link reports
 	w.Eventually("the node has a session", world.StartLimit, func() bool {
 		select {
 		case err := <-ended:

@@ -68,7 +68,7 @@ type fault struct {
 var usually = natlab.Link{Delay: 20 * time.Millisecond, Rate: 8 * megabit, Queue: 64 << 10}
 
 const (
-	megabit = 1_000_000 // a second
+	megabit = 1_000_000 // bits per second
 	lossy   = 0.05
 	// shortly is longer than a session tolerates silence (15 s), and shorter than the grace
 	// period.

@@ -14,7 +14,7 @@ import (
 
 const (
 	megabyte = 1_000_000
-	megabit  = 1_000_000 // a second
+	megabit  = 1_000_000 // bits per second
 	// chunk is what one stream of the exchange carries, and so the most that can be lost with
 	// it.
 	chunk = 16 << 20

@@ -30,7 +30,7 @@ func (w *world) relay(host, linkID string) (*daemon, []string) {
 	return d, slices.DeleteFunc(s.Addresses, func(a string) bool { return !strings.HasPrefix(a, "/ip4/11.") })
 }
 
-// relayID finds the peer id in what a relay prints.
+// relayID finds the peer id in the output of a relay.
 var relayID = regexp.MustCompile(`(?m)^relay (\S+)$`)
 
 // relays starts a relay for one link on each host, and returns the flags that tell the link
