@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// sessions is a quarter of what p2p.defaultMaxPeers lets in.
+	// sessions is a quarter of what p2p.defaultMaxPeers allows.
 	sessions = 1000
 	// joining is how many nodes join at a time: each join is two TLS handshakes on both sides,
 	// on this machine's cores.

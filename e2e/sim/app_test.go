@@ -121,7 +121,7 @@ func (a *app) finish(ctx context.Context, h *apps.Host, t task.Task) error {
 	return h.PushTaskOutput(ctx, t, &flwrpb.PushTaskOutputRequest{SubStatus: string(task.Completed), Context: []byte("what the app knows")})
 }
 
-// die ends the process; its SuperExec says so, unless it died as well.
+// die ends the process; its SuperExec reports that, unless it has died as well.
 func (a *app) die(ctx context.Context) {
 	if a.node.w.dice.oneIn(2) {
 		return

@@ -22,7 +22,7 @@ var errDead = errors.New("the process is dead")
 // At the crash the database files are copied as they are. Whatever the process does from then
 // on reaches neither the network, nor its object store, nor any app.
 type life struct {
-	ctx  context.Context // ends with the life
+	ctx  context.Context // it ends with the life
 	stop context.CancelFunc
 	work sync.WaitGroup
 

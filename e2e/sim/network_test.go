@@ -63,8 +63,8 @@ type pipe struct {
 	chunks   []chunk
 	last     time.Time // arrival of the last chunk
 	deadline time.Time // of the reader
-	closed   bool      // after the chunks
-	err      error     // at once
+	closed   bool      // the end, after the chunks
+	err      error     // the end, at once
 	swallow  bool      // what is written never arrives, and nobody is told
 }
 

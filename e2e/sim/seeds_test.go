@@ -67,7 +67,7 @@ func TestSimulation(t *testing.T) {
 
 func one(t *testing.T, seed uint64, dir string, tmpl templates) (done counts) {
 	t.Helper()
-	defer func() { // also when the bubble ends the test
+	defer func() { // this runs even when the bubble ends the test
 		if t.Failed() {
 			t.Logf("RHIZOME_SIM_SEED=%d gives the same faults", seed)
 		}

@@ -24,7 +24,7 @@ import (
 // chunk is the size into which Flower cuts arrays.
 const chunk = 5 << 20
 
-// app is a run whose ServerApp is the test.
+// app is a run whose ServerApp is played by the test.
 type app struct {
 	f      *federation
 	client http.Client
