@@ -4,5 +4,5 @@
 //
 // Each world has its own data folders, ports and FLWR_HOME. All its processes, and whatever
 // they start, carry the world's mark in their environment; this is how they are found, even
-// after they were adopted by init. What is tested with the package is not its responsibility.
+// after init has adopted them. What is tested with the package is not its responsibility.
 package world
