@@ -13,7 +13,7 @@ import (
 // belongs matches the files that a data folder may hold when no run is unfinished, by their
 // path within it. Any other file was left behind.
 var belongs = regexp.MustCompile(`^(` + strings.Join([]string{
-	`state\.db(-wal|-shm)?`, `identity`, `port`, `admin\.sock`, `rhizome\.json`, `lock`, `join\.ticket`,
+	`state\.db(-wal|-shm)?`, `identity`, `port`, `superexec\.secret`, `admin\.sock`, `rhizome\.json`, `lock`, `join\.ticket`,
 	`superexec/(superexec\.json|superexec\.log(\.1)?|rhizome\.json|lock)`,
 	`superexec/warm/(forkserver\.py|preload-[0-9a-z]+\.json|learned/[0-9a-f]{64}\.json)`,
 	// Installed apps and the output of apps are kept for later; both have limits of their own.
