@@ -23,12 +23,12 @@ type moment struct {
 }
 
 var (
-	beforeOffer   = moment{name: "before offer", means: "the link has the messages on disk, no node has heard of them", reach: reachOffer}
-	objectsFlow   = moment{name: "objects in flight", means: "the node has received a part of the model", big: true, reach: reachObjectsIn("node0")}
-	accepted      = moment{name: "accepted", means: "the node has the message on disk, its app has not started", reach: reachAccepted}
-	appRunning    = moment{name: "app running", means: "the ClientApp trains", reach: reachRunning}
-	replyFlows    = moment{name: "reply in flight", means: "the link has received a part of the reply", big: true, reach: reachObjectsIn("link")}
-	betweenRounds = moment{name: "between rounds", means: "the ServerApp has all replies of a round and computes", reach: reachBetween}
+	beforeOffer   = moment{name: "before offer", means: "the link has the messages on disk, but no node has heard of them", reach: reachOffer}
+	objectsFlow   = moment{name: "objects in flight", means: "the node has received part of the model", big: true, reach: reachObjectsIn("node0")}
+	accepted      = moment{name: "accepted", means: "the node has the message on disk, but its app has not started", reach: reachAccepted}
+	appRunning    = moment{name: "app running", means: "the ClientApp is training", reach: reachRunning}
+	replyFlows    = moment{name: "reply in flight", means: "the link has received part of the reply", big: true, reach: reachObjectsIn("link")}
+	betweenRounds = moment{name: "between rounds", means: "the ServerApp has all replies of a round and is computing", reach: reachBetween}
 	atFinish      = moment{name: "at finish", means: "the ServerApp has the result and is about to end", reach: reachFinish}
 	moments       = []moment{beforeOffer, objectsFlow, accepted, appRunning, replyFlows, betweenRounds, atFinish}
 )
