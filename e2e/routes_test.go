@@ -130,6 +130,8 @@ func TestRoutesRefuseWhatIsNoRequest(t *testing.T) {
 	if got := post(t, link, "/v1/control/no-such-route", flwr.TypeProtobuf, nil, nil); got.status != http.StatusNotFound {
 		t.Errorf("a route that does not exist answers %d %s", got.status, got.text)
 	}
+	w.SuperExec(link)
+	w.SuperExec(node)
 	checkUnharmed(t, w, link)
 }
 
